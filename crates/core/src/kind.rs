@@ -1,0 +1,129 @@
+//! What a kind of resource is.
+
+use crate::{CloudProvider, Driver, Error, Name, Reader, ResourceId, VendorId, Violation};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    fmt::{Debug, Display},
+    hash::Hash,
+    str::FromStr,
+};
+
+/// Plain data that the journal can keep.
+pub trait Data: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static {}
+impl<T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static> Data for T {}
+
+/// A part of a name: text that comes back as it went.
+pub trait Segment: Data + Eq + Ord + Hash + Display + FromStr<Err: Into<Error> + Debug> {}
+impl<T: Data + Eq + Ord + Hash + Display + FromStr<Err: Into<Error> + Debug>> Segment for T {}
+
+/// A kind of resource, as a type without values. Everything that is not particular to one kind is written once, over `K: Kind`.
+pub trait Kind: Clone + Debug + Eq + Ord + Hash + Send + Sync + 'static {
+    /// The collection in names and in the API: `instances`, `machineTypes`.
+    const COLLECTION: &'static str;
+    /// The kind's name in the API: `Instance`.
+    const KIND: &'static str;
+    /// The path of every field of `Spec`, as in protobuf, serde and capabilities. Items of a list share one path.
+    const FIELDS: &'static [&'static str];
+    /// Fields that are sent and never answered, because the vendor does not tell (or must not).
+    const INPUT_ONLY: &'static [&'static str];
+    /// What it lives in.
+    type Parent: Segment;
+    /// Its id there.
+    type Id: Segment;
+    /// What a caller asks for. Its serde form is its canonical form.
+    type Spec: Data + Default;
+    /// What the cloud says.
+    type Status: Data;
+    /// This kind's reader, where the cloud offers the kind.
+    fn reader(provider: &dyn CloudProvider) -> Option<&dyn Reader<Self>>;
+    /// The id under which the vendor's object appears where it is not ours.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where the text cannot be an id.
+    fn foreign_id(vendor_id: &str) -> Result<Self::Id, Error>;
+    /// The zone it lies in, where it lies in one.
+    fn zone(spec: &Self::Spec, status: &Self::Status) -> Option<String>;
+    /// Is a fragment of it missing? Then it can only be deleted.
+    fn is_incomplete(status: &Self::Status) -> bool;
+}
+
+/// A kind that can be created, changed and deleted; the read-only catalogue is only [`Kind`].
+pub trait Managed: Kind {
+    /// Its verbs beyond create, update and delete.
+    type Action: Data + Display;
+    /// What such a verb answers.
+    type Outcome: Data;
+    /// This kind's driver, where the cloud offers the kind.
+    fn driver(provider: &dyn CloudProvider) -> Option<&dyn Driver<Self>>;
+    /// The id as a caller may choose it; None for kinds whose id follows from what they are (a record set).
+    fn label(id: &Self::Id) -> Option<&ResourceId>;
+    /// Every reference in the specification, for the engine to resolve.
+    fn refs(spec: &mut Self::Spec) -> Vec<AnyRef<'_>>;
+    /// The zone field, for the engine to fill in where the cloud needs it and the caller left it open.
+    fn zone_mut(spec: &mut Self::Spec) -> Option<&mut Option<String>>;
+    /// What is wrong with this specification on any cloud. What depends on the cloud is in its capabilities.
+    fn violations(spec: &Self::Spec) -> Vec<Violation>;
+}
+
+/// For a kind without actions. (`Infallible` has no serde.)
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NoAction {}
+impl Display for NoAction {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {}
+    }
+}
+
+/// A reference in a specification: a name, and the vendor's id once the engine resolved it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Ref<K: Kind> {
+    /// Whom it means.
+    pub name: Name<K>,
+    /// The vendor's id of it. Drivers can rely on it; callers leave it empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor_id: Option<VendorId>,
+}
+impl<K: Kind> Ref<K> {
+    /// An unresolved reference.
+    pub fn to(name: Name<K>) -> Self {
+        Self { name, vendor_id: None }
+    }
+    /// A reference to what a read has just shown.
+    pub fn resolved(name: Name<K>, vendor_id: VendorId) -> Self {
+        Self { name, vendor_id: Some(vendor_id) }
+    }
+    /// The vendor's id, which the engine has put there before any driver sees it.
+    ///
+    /// # Errors
+    /// `Internal` where nobody resolved it.
+    pub fn vendor_id(&self) -> Result<&VendorId, Error> {
+        self.vendor_id.as_ref().ok_or_else(|| Error::internal(format!("{} was not resolved", self.name)))
+    }
+    /// The reference without its kind, at `path` in the specification.
+    pub fn any(&mut self, path: impl Into<String>) -> AnyRef<'_> {
+        AnyRef { path: path.into(), collection: K::COLLECTION, name: self.name.to_string(), vendor_id: &mut self.vendor_id }
+    }
+}
+
+/// A reference whose kind is known only as text.
+#[derive(Debug)]
+pub struct AnyRef<'a> {
+    /// Where it stands in the specification.
+    pub path: String,
+    /// The kind's collection.
+    pub collection: &'static str,
+    /// The name, below the cloud.
+    pub name: String,
+    /// Where the vendor's id goes.
+    pub vendor_id: &'a mut Option<VendorId>,
+}
+
+/// A vendor's own configuration of one resource: a typed message of `welkin.provider.<vendor>.v1`, which only that provider understands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VendorConfig {
+    /// The protobuf message's full name.
+    pub type_name: String,
+    /// The message in its protobuf JSON form, with the names of the proto file.
+    pub body: serde_json::Value,
+}

@@ -1,0 +1,29 @@
+#![doc = include_str!("../README.md")]
+
+mod capability;
+mod error;
+mod gate;
+mod kind;
+mod kinds;
+mod name;
+mod object;
+mod path;
+mod provider;
+mod time;
+
+pub use capability::{Capabilities, FieldCapability, KindCapabilities, Mutability, Scope, Support, VerbName};
+pub use error::{Effect, Error, ErrorKind, Reason, Result, Retry, VendorError, Violation};
+pub use gate::{Api, Cx, Gate, OpenGate, Permit};
+pub use kind::{AnyRef, Data, Kind, Managed, NoAction, Ref, Segment, VendorConfig};
+pub use kinds::image::{Image, ImageSpec, ImageStatus};
+pub use kinds::instance::{Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, RootDisk};
+pub use kinds::location::{Location, LocationSpec, LocationStatus};
+pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};
+pub use kinds::network::{Network, NetworkSpec, NetworkState, NetworkStatus};
+pub use kinds::subnet::{Subnet, SubnetSpec, SubnetState, SubnetStatus};
+pub use kinds::{Labels, Secret};
+pub use name::{Digest, IdShape, LocationId, LocationName, Name, Owner, ProviderId, ResourceId, Root, Uid, VendorId, check_chosen_id, relative};
+pub use object::{Change, Cursor, Etag, Handle, Mark, Object, Page, Query, Resume, Revision, Shard, Step, Target, Verb};
+pub use path::{FieldPath, changed_paths, merge, set_fields};
+pub use provider::{COLLECTIONS, CloudProvider, Driver, Reader};
+pub use time::unix_millis;

@@ -1,0 +1,312 @@
+//! The values that pass between engine and driver.
+
+use crate::{Data, Digest, Error, FieldPath, Kind, LocationName, Managed, Name, Owner, ProviderId, Uid, VendorId};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt, time::Duration};
+use tokio::time::Instant;
+
+/// What Welkin writes on every vendor object that it makes: tags, labels, or the nearest that the vendor allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Which Welkin made it.
+    pub owner: Owner,
+    /// For which resource.
+    pub uid: Uid,
+    /// From which specification, on the main object.
+    pub digest: Option<Digest>,
+}
+
+/// The vendor's own version of an object, where it has one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revision(pub String);
+
+/// A resource as the cloud shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Object<K: Kind> {
+    /// Its name. What we did not make is named by the vendor's id.
+    pub name: Name<K>,
+    /// The vendor's id of the main object.
+    pub vendor_id: VendorId,
+    /// The same in the form that Kubernetes uses.
+    pub provider_id: ProviderId,
+    /// Our mark; None on what is foreign, another owner's too.
+    pub mark: Option<Mark>,
+    /// The vendor's version.
+    pub revision: Option<Revision>,
+    /// When it was created, in milliseconds since 1970, where the vendor tells.
+    pub created_ms: Option<u64>,
+    /// What it is asked to be, as far as the vendor shows it.
+    pub spec: K::Spec,
+    /// What it is.
+    pub status: K::Status,
+}
+impl<K: Kind> Object<K> {
+    /// A hash that changes whenever the specification, the vendor's object or the vendor's version of it do, and only then.
+    #[must_use]
+    pub fn etag(&self) -> Etag {
+        let mut h = blake3::Hasher::new();
+        // A struct serialises in the order of its fields and a map is a BTreeMap, so this is canonical. Data cannot fail to serialise.
+        let _ = serde_json::to_writer(&mut h, &(&self.spec, &self.vendor_id, &self.revision));
+        let mut text = String::with_capacity(34);
+        text.push('"');
+        text.push_str(&h.finalize().to_hex()[..32]);
+        text.push('"');
+        Etag(text)
+    }
+}
+
+/// See google.aip.dev/154: opaque, quoted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Etag(pub String);
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Which object is meant.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Target<K: Kind> {
+    /// One of ours, by name; uid and vendor id where the engine knows them.
+    Named {
+        /// Its name.
+        name: Name<K>,
+        /// Its uid.
+        uid: Option<Uid>,
+        /// The vendor's id, which spares the look-up by mark.
+        vendor_id: Option<VendorId>,
+    },
+    /// Any, by the vendor's id.
+    Vendor {
+        /// Where it is.
+        parent: K::Parent,
+        /// The vendor's id.
+        vendor_id: VendorId,
+    },
+}
+impl<K: Kind> Target<K> {
+    /// One of ours, of which only the name is known.
+    pub fn named(name: Name<K>) -> Self {
+        Self::Named { name, uid: None, vendor_id: None }
+    }
+    /// Where it lives.
+    pub fn parent(&self) -> &K::Parent {
+        match self {
+            Self::Named { name, .. } => &name.parent,
+            Self::Vendor { parent, .. } => parent,
+        }
+    }
+    /// The vendor's id, where it is known.
+    pub fn vendor_id(&self) -> Option<&VendorId> {
+        match self {
+            Self::Named { vendor_id, .. } => vendor_id.as_ref(),
+            Self::Vendor { vendor_id, .. } => Some(vendor_id),
+        }
+    }
+    /// The name, for those that have one.
+    ///
+    /// # Errors
+    /// `Internal` for a target by vendor id.
+    pub fn name(&self) -> Result<&Name<K>, Error> {
+        match self {
+            Self::Named { name, .. } => Ok(name),
+            Self::Vendor { vendor_id, .. } => Err(Error::internal(format!("{vendor_id} has no name"))),
+        }
+    }
+}
+impl<K: Kind> fmt::Display for Target<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named { name, .. } => name.fmt(f),
+            Self::Vendor { parent, vendor_id } => write!(f, "{parent}/{}/{vendor_id}", K::COLLECTION),
+        }
+    }
+}
+
+/// One mutation, the same head for every verb.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Change<K: Managed> {
+    /// Of what.
+    pub target: Target<K>,
+    /// The uid that the engine minted when the resource was created.
+    pub uid: Uid,
+    /// The vendor's idempotency token for this change: the same at every step and after every crash. At most 36 characters of `a-z0-9-`.
+    pub token: String,
+    /// The vendor's version that must still be current, where the vendor can check it.
+    pub expect: Option<Revision>,
+    /// What to do.
+    pub verb: Verb<K>,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub enum Verb<K: Managed> {
+    /// Make it.
+    Create {
+        /// So.
+        spec: K::Spec,
+        /// Goes into the mark.
+        digest: Digest,
+    },
+    /// Change it.
+    Update {
+        /// The full specification afterwards.
+        desired: K::Spec,
+        /// What the caller changed.
+        paths: BTreeSet<FieldPath>,
+    },
+    /// Remove it and every fragment with its uid.
+    Delete,
+    /// One of the kind's own verbs.
+    Act(K::Action),
+}
+impl<K: Managed> Verb<K> {
+    /// The verb's name, `create`, `update`, `delete` or the action's.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Create { .. } => "create".into(),
+            Self::Update { .. } => "update".into(),
+            Self::Delete => "delete".into(),
+            Self::Act(a) => a.to_string(),
+        }
+    }
+}
+
+/// Where a driver left off: its own data, which the engine keeps and never reads. It may hold signed URLs, so it has no Debug text.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Handle(serde_json::Value);
+impl Handle {
+    /// Packs a driver's data.
+    ///
+    /// # Errors
+    /// `Internal` where it does not serialise.
+    pub fn pack(data: &impl Data) -> Result<Self, Error> {
+        serde_json::to_value(data).map(Self).map_err(|e| Error::internal("a handle does not serialise").with_source(e))
+    }
+    /// Unpacks it. An unreadable handle is amnesia, so there is no error.
+    #[must_use]
+    pub fn unpack<T: Data>(&self) -> Option<T> {
+        T::deserialize(&self.0).ok()
+    }
+}
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Handle(..)")
+    }
+}
+
+/// What the journal proves about earlier steps of this very change. Both empty: nothing was ever written, so no look-up is needed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Resume {
+    /// What the last step left.
+    pub handle: Option<Handle>,
+    /// When the last write left that no handle accounts for. Look before writing: by the vendor's token, by a chosen name or by the mark; not
+    /// found is an answer only after the vendor's consistency horizon.
+    pub unresolved: Option<Instant>,
+}
+impl Resume {
+    /// The driver's data from the last step.
+    #[must_use]
+    pub fn data<T: Data>(&self) -> Option<T> {
+        self.handle.as_ref().and_then(Handle::unpack)
+    }
+    /// Is there a write of unknown fate?
+    #[must_use]
+    pub fn is_unresolved(&self) -> bool {
+        self.unresolved.is_some()
+    }
+    /// Has a read had time to show every write of unknown fate? True also where there is none.
+    #[must_use]
+    pub fn is_past(&self, horizon: Duration) -> bool {
+        self.unresolved.is_none_or(|since| since.elapsed() >= horizon)
+    }
+}
+
+/// What one step of a change came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step<T> {
+    /// The state is reached.
+    Done(T),
+    /// Call again.
+    Wait {
+        /// Accounts for every write so far. None: keep the old one, and what was unresolved stays so.
+        handle: Option<Handle>,
+        /// Not before this long.
+        after: Duration,
+        /// What it is waiting for, for people.
+        progress: String,
+    },
+}
+impl<T> Step<T> {
+    /// Call again after `after`, with this data, which accounts for every write so far.
+    ///
+    /// # Errors
+    /// `Internal` where the data does not serialise.
+    pub fn wait(data: &impl Data, after: Duration, progress: impl Into<String>) -> Result<Self, Error> {
+        Ok(Self::Wait { handle: Some(Handle::pack(data)?), after, progress: progress.into() })
+    }
+    /// Call again after `after`: a write of unknown fate may still show up.
+    pub fn look_again(after: Duration, progress: impl Into<String>) -> Self {
+        Self::Wait { handle: None, after, progress: progress.into() }
+    }
+    /// The same with another answer.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Self::Done(t) => Step::Done(f(t)),
+            Self::Wait { handle, after, progress } => Step::Wait { handle, after, progress },
+        }
+    }
+}
+
+/// Which resources a list is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query<K: Kind> {
+    /// Below this parent; None for all.
+    pub parent: Option<K::Parent>,
+    /// Only these, where not empty.
+    pub vendor_ids: Vec<VendorId>,
+    /// Only what carries our mark: lets a vendor filter for us.
+    pub owned_only: bool,
+    /// At most this many a page; at least one.
+    pub page_size: usize,
+}
+impl<K: Kind> Query<K> {
+    /// Everything, in pages of `page_size`.
+    #[must_use]
+    pub fn all(page_size: usize) -> Self {
+        Self { parent: None, vendor_ids: Vec::new(), owned_only: false, page_size }
+    }
+    /// Everything below one parent.
+    #[must_use]
+    pub fn below(parent: K::Parent, page_size: usize) -> Self {
+        Self { parent: Some(parent), ..Self::all(page_size) }
+    }
+}
+
+/// What one paged list of the vendor covers: a region on AWS, the whole project on GCP.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Shard(pub String);
+
+/// Where a list goes on within a shard: the vendor's own token.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor(pub String);
+impl fmt::Debug for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cursor(..)")
+    }
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<K: Kind> {
+    /// In the vendor's order. May be fewer than asked for, even none, while `next` is set.
+    pub items: Vec<Object<K>>,
+    /// Where it goes on.
+    pub next: Option<Cursor>,
+    /// What of this shard could not be read.
+    pub unreachable: Vec<LocationName>,
+}

@@ -1,0 +1,202 @@
+//! Paths of fields, generic over the serde form of a specification: one vocabulary for protobuf, serde and capabilities.
+
+use crate::{Data, Error, ErrorKind, Kind, Reason, Violation};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+/// A field's path: `root_disk.size_gib`. Items of a list share their list's path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FieldPath(pub String);
+impl fmt::Display for FieldPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+impl From<&str> for FieldPath {
+    fn from(s: &str) -> Self {
+        Self(s.into())
+    }
+}
+
+fn value(data: &impl Data) -> Result<Value, Error> {
+    serde_json::to_value(data).map_err(|e| Error::internal("a specification does not serialise").with_source(e))
+}
+/// These hold a user's own keys, or another vocabulary, and count as one field.
+fn is_leaf(path: &str) -> bool {
+    matches!(path, "labels" | "provider_config")
+}
+
+/// Every field that differs from its default, by path; for enums and texts also as `path=VALUE`, because a capability may exclude one value.
+#[must_use]
+pub fn set_fields<K: Kind>(spec: &K::Spec) -> BTreeSet<String> {
+    fn walk(at: &str, v: &Value, default: Option<&Value>, out: &mut BTreeSet<String>) {
+        if Some(v) == default || v.is_null() {
+            return;
+        }
+        if !at.is_empty() {
+            out.insert(at.to_owned());
+        }
+        match v {
+            Value::Object(fields) if !is_leaf(at) && !is_ref(fields) => {
+                for (k, v) in fields {
+                    let below = if at.is_empty() { k.clone() } else { format!("{at}.{k}") };
+                    walk(&below, v, default.and_then(|d| d.get(k)), out);
+                }
+            }
+            Value::Array(items) => {
+                for item in items {
+                    walk(at, item, None, out);
+                }
+            }
+            Value::String(s) => {
+                // Ranges and addresses: a capability speaks of their family.
+                let family = if s.parse::<ipnet::IpNet>().is_ok_and(|n| n.addr().is_ipv4()) || s.parse::<std::net::Ipv4Addr>().is_ok() {
+                    Some("IPV4")
+                } else if s.parse::<ipnet::IpNet>().is_ok() || s.parse::<std::net::Ipv6Addr>().is_ok() {
+                    Some("IPV6")
+                } else {
+                    None
+                };
+                out.insert(format!("{at}={}", family.unwrap_or(s)));
+            }
+            _ => {}
+        }
+    }
+    let mut out = BTreeSet::new();
+    if let (Ok(v), Ok(d)) = (value(spec), value(&K::Spec::default())) {
+        walk("", &v, Some(&d), &mut out);
+    }
+    out
+}
+fn is_ref(fields: &serde_json::Map<String, Value>) -> bool {
+    fields.contains_key("name") && fields.keys().all(|k| k == "name" || k == "vendor_id")
+}
+
+/// The paths of `K::FIELDS` at which the two differ, the deepest that tells it. References count as equal when their names are.
+///
+/// # Errors
+/// `Internal` where a specification does not serialise.
+pub fn changed_paths<K: Kind>(a: &K::Spec, b: &K::Spec) -> Result<BTreeSet<FieldPath>, Error> {
+    let (a, b) = (flat::<K>(&value(a)?), flat::<K>(&value(b)?));
+    Ok(a.iter().filter(|(path, v)| b.get(*path) != Some(v)).map(|(path, _)| FieldPath(path.clone())).collect())
+}
+fn flat<K: Kind>(spec: &Value) -> BTreeMap<String, Value> {
+    let is_parent = |path: &str| K::FIELDS.iter().any(|other| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+    K::FIELDS
+        .iter()
+        .filter(|path| !is_parent(path))
+        .map(|path| {
+            let mut v = spec.pointer(&pointer(path)).cloned().unwrap_or(Value::Null);
+            if let Value::Object(fields) = &mut v
+                && is_ref(fields)
+            {
+                fields.remove("vendor_id");
+            }
+            ((*path).to_owned(), v)
+        })
+        .collect()
+}
+fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
+}
+
+/// `current` with the fields named by `paths` taken from `patch` (google.aip.dev/134). The single path `*` stands for all of them. An unset
+/// field in `patch` clears the field.
+///
+/// # Errors
+/// `InvalidArgument` for a path that is not a field of the kind, or that can only be set at creation.
+pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<FieldPath>) -> Result<K::Spec, Error> {
+    if paths.len() == 1 && paths.iter().all(|p| p.0 == "*") {
+        return Ok(patch.clone());
+    }
+    let unknown: Vec<Violation> = paths
+        .iter()
+        .filter(|p| !K::FIELDS.contains(&p.0.as_str()))
+        .map(|p| Violation::new("update_mask", format!("{p} is not a field of {} that can be set; its fields are {}", K::KIND, K::FIELDS.join(", "))))
+        .collect();
+    if !unknown.is_empty() {
+        return Err(Error::violated(Reason::InvalidFieldMask, unknown));
+    }
+    let (mut merged, patch, default) = (value(current)?, value(patch)?, value(&K::Spec::default())?);
+    for path in paths {
+        let at = pointer(&path.0);
+        let Some(slot) = merged.pointer_mut(&at) else {
+            return Err(Error::internal(format!("{path} is listed as a field of {} and is not there", K::KIND)));
+        };
+        *slot = patch.pointer(&at).or_else(|| default.pointer(&at)).cloned().unwrap_or(Value::Null);
+    }
+    serde_json::from_value(merged).map_err(|e| Error::new(ErrorKind::InvalidArgument, Reason::InvalidFieldMask, format!("the mask's fields do not fit together: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Image, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Ref, RootDisk, Subnet, SubnetSpec, VendorConfig};
+
+    fn full() -> InstanceSpec {
+        let image = Name::<Image>::new(LocationName::of("r").unwrap(), "debian-12".parse().unwrap());
+        InstanceSpec {
+            zone: Some("r-a".into()),
+            machine_type: "small".into(),
+            image: Some(Ref::to(image)),
+            subnet: Some(Ref::to("locations/r/subnets/s".parse().unwrap())),
+            private_ips: vec!["10.0.0.4".parse().unwrap(), "2001:db8::4".parse().unwrap()],
+            assign_public_ip: Some(true),
+            assign_ipv6: true,
+            ssh_key: Some("ssh-ed25519 A".into()),
+            user_data: Some(crate::Secret::new("#!")),
+            identity: Some("p".into()),
+            root_disk: RootDisk { size_gib: Some(8), disk_type: Some("gp3".into()), encrypted: Some(true) },
+            ip_forwarding: true,
+            labels: [("a".to_owned(), "b".to_owned())].into(),
+            provider_config: Some(VendorConfig { type_name: "t".into(), body: Value::Null }),
+        }
+    }
+    #[test]
+    fn every_field_is_listed_and_no_other() {
+        let set: BTreeSet<_> = set_fields::<Instance>(&full()).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, Instance::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let network = NetworkSpec {
+            cidrs: vec!["10.0.0.0/16".parse().unwrap(), "2001:db8::/48".parse().unwrap()],
+            assign_ipv6_cidr: true,
+            internet_access: true,
+            labels: full().labels,
+            provider_config: full().provider_config,
+        };
+        let set = set_fields::<Network>(&network);
+        assert!(set.contains("cidrs=IPV6") && set.contains("cidrs=IPV4"), "{set:?}");
+        assert_eq!(set.into_iter().filter(|p| !p.contains('=')).collect::<BTreeSet<_>>(), Network::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let subnet = SubnetSpec {
+            network: Some(Ref::to("locations/r/networks/n".parse().unwrap())),
+            cidrs: network.cidrs,
+            assign_ipv6_cidr: true,
+            zone: Some("z".into()),
+            assign_public_ip: true,
+            labels: full().labels,
+            provider_config: full().provider_config,
+        };
+        assert_eq!(set_fields::<Subnet>(&subnet).into_iter().filter(|p| !p.contains('=')).collect::<BTreeSet<_>>(), Subnet::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+    }
+    #[test]
+    fn merge_takes_exactly_the_mask() {
+        let patch = InstanceSpec { machine_type: "large".into(), root_disk: RootDisk { size_gib: Some(20), ..Default::default() }, ..Default::default() };
+        let merged = merge::<Instance>(&full(), &patch, &["machine_type".into(), "root_disk.size_gib".into(), "labels".into()].into()).unwrap();
+        let expected = InstanceSpec { machine_type: "large".into(), root_disk: RootDisk { size_gib: Some(20), ..full().root_disk }, labels: Default::default(), ..full() };
+        assert_eq!(merged, expected);
+        let changed = changed_paths::<Instance>(&full(), &merged).unwrap();
+        assert_eq!(changed, ["machine_type".into(), "root_disk.size_gib".into(), "labels".into()].into());
+        assert_eq!(merge::<Instance>(&full(), &patch, &["*".into()].into()).unwrap(), patch);
+        let e = merge::<Instance>(&full(), &patch, &["nonsense".into()].into()).unwrap_err();
+        assert_eq!((e.reason(), e.violations()[0].field.as_str()), (Reason::InvalidFieldMask, "update_mask"));
+    }
+    #[test]
+    fn a_resolved_reference_is_the_same_reference() {
+        let mut resolved = full();
+        resolved.subnet.as_mut().unwrap().vendor_id = Some("subnet-1".parse().unwrap());
+        assert_eq!(changed_paths::<Instance>(&full(), &resolved).unwrap(), BTreeSet::new());
+    }
+}
