@@ -1,0 +1,219 @@
+//! One cloud account: the only way to it in this process.
+
+use crate::{
+    clock::Clock,
+    gate::AccountGate,
+    intent::Digester,
+    journal::{Journal, NameChange, NameRow},
+    layer::{self, Get, RetryLayer, Stack, TimeoutLayer},
+    live::Live,
+};
+use parking_lot::{Mutex, RwLock};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use welkin_core::{Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Name, Object, Owner, Reason, ResourceId, Result, Retry, Target, VendorId, VerbName};
+
+/// How an engine behaves. The defaults suit a server.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// One attempt of a read.
+    pub read_timeout: Duration,
+    /// A read with all its repetitions.
+    pub read_deadline: Duration,
+    /// How often a read is tried.
+    pub read_attempts: u32,
+    /// One step of a change.
+    pub step_timeout: Duration,
+    /// The first wait after a step that failed; it doubles up to `backoff_max`.
+    pub backoff: Duration,
+    /// The longest wait after a step that failed.
+    pub backoff_max: Duration,
+    /// How long a mutation's caller waits for an operation that may end soon.
+    pub short_bound: Duration,
+    /// Attempts end after this; cleaning never does.
+    pub max_age: Duration,
+    /// How long an ended operation can be read. Its request id stays taken for another 7 days.
+    pub retention: Duration,
+    /// How many operations of one account take a step at once.
+    pub concurrent_steps: usize,
+}
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            read_timeout: Duration::from_secs(10),
+            read_deadline: Duration::from_secs(25),
+            read_attempts: 4,
+            step_timeout: Duration::from_secs(60),
+            backoff: Duration::from_millis(200),
+            backoff_max: Duration::from_secs(30),
+            short_bound: Duration::from_millis(200),
+            max_age: Duration::from_secs(3600),
+            retention: Duration::from_secs(7 * 24 * 3600),
+            concurrent_steps: 64,
+        }
+    }
+}
+
+/// The operations of an account that have not ended.
+#[derive(Debug, Default)]
+pub(crate) struct Open {
+    pub(crate) by_id: HashMap<String, Arc<Live>>,
+    pub(crate) by_target: HashMap<String, String>,
+    pub(crate) by_request: HashMap<String, String>,
+}
+
+/// One account at one vendor.
+///
+/// Everything that Welkin does to the account goes through this one value, so that names, tokens and the order of operations are exact.
+#[derive(Debug)]
+pub struct Account {
+    pub(crate) cloud: Arc<str>,
+    pub(crate) owner: Owner,
+    pub(crate) provider: Arc<dyn CloudProvider>,
+    pub(crate) stack: Stack,
+    pub(crate) gate: Arc<AccountGate>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) settings: Settings,
+    pub(crate) digester: Digester,
+    pub(crate) names: RwLock<HashMap<String, NameRow>>,
+    pub(crate) open: Mutex<Open>,
+    pub(crate) clock: Clock,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) stop: CancellationToken,
+    pub(crate) steps: Semaphore,
+}
+
+/// What an account is made of.
+pub(crate) struct Parts {
+    pub(crate) cloud: Arc<str>,
+    pub(crate) owner: Owner,
+    pub(crate) provider: Arc<dyn CloudProvider>,
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) settings: Settings,
+    pub(crate) digester: Digester,
+    pub(crate) names: Vec<NameRow>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+}
+
+impl Account {
+    pub(crate) fn new(parts: Parts) -> Arc<Self> {
+        let s = &parts.settings;
+        let stack =
+            layer::stack(Arc::clone(&parts.provider), RetryLayer { attempts: s.read_attempts, backoff: s.backoff }, TimeoutLayer { read: s.read_timeout, step: s.step_timeout });
+        Arc::new(Self {
+            stack,
+            gate: Arc::default(),
+            names: RwLock::new(parts.names.into_iter().map(|row| (row.name.clone(), row)).collect()),
+            open: Mutex::default(),
+            clock: Clock::start(),
+            steps: Semaphore::new(s.concurrent_steps),
+            cloud: parts.cloud,
+            owner: parts.owner,
+            provider: parts.provider,
+            journal: parts.journal,
+            settings: parts.settings,
+            digester: parts.digester,
+            stop: parts.stop,
+            tasks: parts.tasks,
+        })
+    }
+
+    /// The configured name of the cloud.
+    #[must_use]
+    pub fn cloud(&self) -> &Arc<str> {
+        &self.cloud
+    }
+    /// Whose marks are ours here.
+    #[must_use]
+    pub fn owner(&self) -> &Owner {
+        &self.owner
+    }
+    /// What this cloud can do.
+    #[must_use]
+    pub fn capabilities(&self) -> &Capabilities {
+        self.provider.capabilities()
+    }
+    /// How often each vendor call was made since the start, counted at the gate.
+    #[must_use]
+    pub fn vendor_calls(&self) -> BTreeMap<Api, u64> {
+        self.gate.calls()
+    }
+
+    /// Reads one resource: one of ours by its name, any other by the vendor's id as its id.
+    ///
+    /// # Errors
+    /// `NotFound` where the vendor says that it is not there; `Unavailable` with reason NOT_YET_VISIBLE where it was just created and is not
+    /// shown yet.
+    pub async fn get<K: Kind>(&self, name: &Name<K>) -> Result<Object<K>> {
+        self.capabilities().check_verb::<K>("get")?;
+        let (target, since_ms) = self.target(name)?;
+        let answer = layer::ask(&self.stack, self.cx(), Get(target)).await;
+        match answer {
+            Err(e) if e.is_not_found() => Err(self.explain_missing::<K>(name, since_ms, e)),
+            other => other.map_err(|e| if e.resource().is_some() { e } else { e.with_resource(name.to_string()) }),
+        }
+    }
+
+    /// A name that was learned within the horizon is not gone because a read does not show it.
+    fn explain_missing<K: Kind>(&self, name: &Name<K>, since_ms: Option<u64>, error: Error) -> Error {
+        let horizon = self.capabilities().of::<K>().map_or(Duration::ZERO, |c| c.horizon);
+        let fresh = since_ms.is_some_and(|since| u128::from(self.clock.now_ms().saturating_sub(since)) < horizon.as_millis());
+        if !fresh {
+            return error;
+        }
+        Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("{name} was just created and the cloud does not show it yet"))
+            .with_retry(Retry::After(Duration::from_secs(1)))
+            .with_resource(name.to_string())
+    }
+
+    /// Whom a name means, with what the store knows of it and since when.
+    pub(crate) fn target<K: Kind>(&self, name: &Name<K>) -> Result<(Target<K>, Option<u64>)> {
+        let caps = self.capabilities().of::<K>()?;
+        if !caps.verbs.contains(&VerbName::Create) {
+            return Ok((Target::named(name.clone()), None));
+        }
+        let known = self.names.read();
+        if !known.is_empty()
+            && let Some(row) = known.get(&name.to_string())
+        {
+            return Ok((Target::Named { name: name.clone(), uid: Some(row.uid.clone()), vendor_id: Some(row.vendor_id.clone()) }, Some(row.since_ms)));
+        }
+        drop(known);
+        let id = name.id.to_string();
+        if let Some(id) = foreign_id(&id, caps.id_shape)? {
+            return Ok((Target::Vendor { parent: name.parent.clone(), vendor_id: id }, None));
+        }
+        Ok((Target::named(name.clone()), None))
+    }
+
+    /// For a read: its own deadline, counted, not journalled.
+    pub(crate) fn cx(&self) -> Cx {
+        let gate: Arc<dyn Gate> = Arc::<AccountGate>::clone(&self.gate);
+        Cx { deadline: Instant::now() + self.settings.read_deadline, owner: self.owner.clone(), gate }
+    }
+
+    /// Brings the table of names in memory to what the journal has.
+    pub(crate) fn note_name(&self, change: &NameChange) {
+        match change {
+            NameChange::Keep => {}
+            NameChange::Set(row) => {
+                self.names.write().insert(row.name.clone(), row.clone());
+            }
+            NameChange::Remove(name) => {
+                self.names.write().remove(name);
+            }
+        }
+    }
+}
+
+/// The vendor's id that an id stands for, where it cannot be one of ours.
+fn foreign_id(id: &str, shape: welkin_core::IdShape) -> Result<Option<VendorId>> {
+    let id: ResourceId = id.parse()?;
+    if id.is_label() && !shape.matches(id.as_str()) { Ok(None) } else { id.decoded().parse().map(Some) }
+}

@@ -1,0 +1,154 @@
+//! All accounts over one journal.
+
+use crate::{
+    account::{Account, Parts, Settings},
+    intent::Digester,
+    journal::{Journal, MemoryJournal},
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+use welkin_core::{CloudProvider, Error, ErrorKind, Owner, Reason, Result};
+
+/// How long a request id outlives its operation's record.
+const REQUEST_ID_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often ended operations are looked through.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Every configured cloud. Dropping it stops its work where it is; the journal knows how to go on.
+#[derive(Debug)]
+pub struct Engine {
+    accounts: BTreeMap<String, Arc<Account>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// Puts an [`Engine`] together.
+#[derive(Debug)]
+pub struct EngineBuilder {
+    journal: Arc<dyn Journal>,
+    clouds: Vec<(String, Arc<dyn CloudProvider>, Option<Owner>)>,
+    settings: Settings,
+}
+impl EngineBuilder {
+    /// Where operations are kept; in memory unless said otherwise.
+    #[must_use]
+    pub fn journal(mut self, journal: impl Journal) -> Self {
+        self.journal = Arc::new(journal);
+        self
+    }
+    /// A cloud, marked with an owner that is generated once and kept in the journal.
+    #[must_use]
+    pub fn cloud(mut self, name: impl Into<String>, provider: Arc<dyn CloudProvider>) -> Self {
+        self.clouds.push((name.into(), provider, None));
+        self
+    }
+    /// A cloud, marked with this owner.
+    #[must_use]
+    pub fn cloud_owned_by(mut self, name: impl Into<String>, provider: Arc<dyn CloudProvider>, owner: Owner) -> Self {
+        self.clouds.push((name.into(), provider, Some(owner)));
+        self
+    }
+    /// How it behaves.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+    /// Opens every account and takes up what the journal says is open.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a cloud's name that is not a label or there twice; the journal's own.
+    pub async fn open(self) -> Result<Engine> {
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let journal = self.journal;
+        let digester = Digester::new(&journal.setting("digest_key", &fresh_secret()).await?);
+        let mut accounts = BTreeMap::new();
+        for (name, provider, owner) in self.clouds {
+            // A cloud's name has the form of an owner: a label.
+            let _: Owner =
+                name.parse().map_err(|_| Error::invalid("clouds", format!("{name:?} is not a name for a cloud: it needs 1 to 63 of a-z, 0-9 and '-', a letter first")))?;
+            let owner = match owner {
+                Some(owner) => owner,
+                None => journal.setting(&format!("owner/{name}"), &format!("w{}", &Uuid::new_v4().simple().to_string()[..15])).await?.parse()?,
+            };
+            let account = Account::new(Parts {
+                cloud: Arc::from(name.as_str()),
+                owner,
+                provider,
+                names: journal.names(&name).await?,
+                journal: Arc::clone(&journal),
+                settings: self.settings.clone(),
+                digester: digester.clone(),
+                stop: stop.clone(),
+                tasks: tasks.clone(),
+            });
+            if accounts.insert(name.clone(), account).is_some() {
+                return Err(Error::invalid("clouds", format!("{name:?} is there twice")));
+            }
+        }
+        recover(&*journal, &accounts).await?;
+        tasks.spawn(expire(journal, self.settings.retention, stop.clone()));
+        Ok(Engine { accounts, stop, tasks })
+    }
+}
+
+/// For the key of digests. It is as secret as the store; the sealed parts have a key of their own.
+fn fresh_secret() -> String {
+    format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
+}
+
+async fn recover(journal: &dyn Journal, accounts: &BTreeMap<String, Arc<Account>>) -> Result<()> {
+    for row in journal.open_rows().await? {
+        match accounts.get(&row.cloud) {
+            Some(account) => account.recover(row)?,
+            None => tracing::warn!(operation = row.id, cloud = row.cloud, "an open operation waits for its cloud to be configured again"),
+        }
+    }
+    Ok(())
+}
+
+async fn expire(journal: Arc<dyn Journal>, retention: Duration, stop: CancellationToken) {
+    let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+    loop {
+        let now = welkin_core::unix_millis(std::time::SystemTime::now());
+        let hide = now.saturating_sub(ms(retention));
+        if let Err(error) = journal.expire(hide, hide.saturating_sub(ms(REQUEST_ID_RETENTION))).await {
+            tracing::warn!(%error, "ended operations are not expired");
+        }
+        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(EXPIRY_INTERVAL) => {} }
+    }
+}
+
+impl Engine {
+    /// An engine to be put together.
+    #[must_use]
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder { journal: Arc::new(MemoryJournal::new()), clouds: Vec::new(), settings: Settings::default() }
+    }
+    /// The account of a cloud.
+    ///
+    /// # Errors
+    /// `NotFound` with reason CLOUD_UNKNOWN.
+    pub fn account(&self, cloud: &str) -> Result<&Arc<Account>> {
+        self.accounts.get(cloud).ok_or_else(|| {
+            let known: Vec<&str> = self.accounts.keys().map(String::as_str).collect();
+            Error::new(ErrorKind::NotFound, Reason::CloudUnknown, format!("no cloud {cloud:?} is configured; there is {}", known.join(", ")))
+        })
+    }
+    /// Every account, by name.
+    pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.values()
+    }
+    /// Takes no more steps and lets nobody wait. Open operations stay in the journal.
+    pub async fn shutdown(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}

@@ -1,0 +1,278 @@
+//! An operation that has not ended: its record, the marks of its writes, and who waits for it.
+
+use crate::{
+    clock::Clock,
+    gate::Marks,
+    journal::{Journal, NameChange, Row},
+    operation::{Operation, Outcome, Phase},
+};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use welkin_core::{Digest, Error, Handle, Permit, Result, Resume};
+
+/// How far a waiting caller is concerned.
+#[derive(Debug, Clone)]
+pub(crate) enum Stage {
+    /// Names and references are being checked: it may still be refused.
+    Checking,
+    /// It is an operation.
+    Accepted,
+    /// It never became one.
+    Refused(Error),
+    /// It is over.
+    Ended,
+}
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: String,
+    cloud: Arc<str>,
+    journal: Arc<dyn Journal>,
+    clock: Clock,
+    /// Of a create: to tell whether another create means the same.
+    pub(crate) digest: Option<Digest>,
+    record: Mutex<Record>,
+    stage: watch::Sender<Stage>,
+    /// Wakes the loop from its wait.
+    pub(crate) poke: Notify,
+}
+
+/// The record with what is only in memory.
+#[derive(Debug)]
+struct Record {
+    row: Row,
+    /// The progress as it was last made durable.
+    saved: Row,
+    /// From earlier steps.
+    unresolved: Option<Instant>,
+    last_write: Option<Instant>,
+    /// Of this step.
+    marks: BTreeMap<Permit, (Instant, u64)>,
+}
+
+impl Live {
+    /// `recovered`: after a restart the horizon of an unresolved write runs anew, because the clock that measured it is gone.
+    pub(crate) fn new(row: Row, cloud: Arc<str>, digest: Option<Digest>, journal: Arc<dyn Journal>, clock: Clock) -> Arc<Self> {
+        let now = Instant::now();
+        let stage = if row.progress.prepared { Stage::Accepted } else { Stage::Checking };
+        Arc::new(Self {
+            id: row.id.clone(),
+            cloud,
+            journal,
+            clock,
+            digest,
+            record: Mutex::new(Record {
+                unresolved: row.progress.unresolved_ms.map(|_| now),
+                last_write: row.progress.last_write_ms.map(|_| now),
+                marks: BTreeMap::new(),
+                saved: row.clone(),
+                row,
+            }),
+            stage: watch::Sender::new(stage),
+            poke: Notify::new(),
+        })
+    }
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Stage> {
+        self.stage.subscribe()
+    }
+    pub(crate) fn announce(&self, stage: Stage) {
+        self.stage.send_replace(stage);
+    }
+    pub(crate) fn row(&self) -> Row {
+        self.record.lock().row.clone()
+    }
+    pub(crate) fn operation(&self) -> Operation {
+        operation(&self.record.lock().row, &self.cloud)
+    }
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.record.lock().row.progress.cancel
+    }
+    pub(crate) fn age_ms(&self) -> u64 {
+        self.clock.now_ms().saturating_sub(self.record.lock().row.created_ms)
+    }
+    pub(crate) fn has_unresolved(&self) -> bool {
+        let r = self.record.lock();
+        r.unresolved.is_some() || !r.marks.is_empty()
+    }
+    pub(crate) fn has_written(&self) -> bool {
+        let r = self.record.lock();
+        r.last_write.is_some() || !r.marks.is_empty()
+    }
+
+    /// What the journal proves, for the next step.
+    pub(crate) fn begin_step(&self) -> Resume {
+        let mut r = self.record.lock();
+        r.row.progress.steps += 1;
+        r.row.progress.updated_ms = self.clock.now_ms();
+        Resume { handle: r.row.progress.handle.clone(), unresolved: r.unresolved }
+    }
+    /// Writes that were not refused are of unknown fate until a handle accounts for them.
+    fn fold_marks(r: &mut Record) {
+        if let Some((at, ms)) = r.marks.values().max().copied() {
+            r.unresolved = Some(at);
+            r.last_write = Some(at);
+            (r.row.progress.unresolved_ms, r.row.progress.last_write_ms) = (Some(ms), Some(ms));
+        } else {
+            // A mark that was cleared may still be in the record.
+            if r.unresolved.is_none() {
+                r.row.progress.unresolved_ms = None;
+            }
+            if r.last_write.is_none() {
+                r.row.progress.last_write_ms = None;
+            }
+        }
+        r.marks.clear();
+    }
+    /// The step came to a wait: with a handle everything so far is accounted for.
+    pub(crate) fn waited(&self, handle: Option<Handle>, note: String) {
+        let mut r = self.record.lock();
+        Self::fold_marks(&mut r);
+        if handle.is_some() {
+            r.row.progress.handle = handle;
+            r.unresolved = None;
+            r.row.progress.unresolved_ms = None;
+        }
+        r.row.progress.note = note;
+    }
+    /// The step failed in a way that can be repeated.
+    pub(crate) fn failed(&self, note: String) {
+        let mut r = self.record.lock();
+        Self::fold_marks(&mut r);
+        r.row.progress.note = note;
+    }
+    /// From here on its own uid is being removed. Whatever was written last may still show up.
+    pub(crate) fn begin_cleaning(&self, why: Error) {
+        let mut r = self.record.lock();
+        Self::fold_marks(&mut r);
+        r.unresolved = r.last_write;
+        let p = &mut r.row.progress;
+        p.unresolved_ms = p.last_write_ms;
+        p.handle = None;
+        p.failure = Some(why);
+        p.phase = Phase::Cleaning;
+        p.note = "removing what was made".into();
+    }
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.record.lock().row.progress.failure.clone()
+    }
+
+    /// Makes the resolved change durable: from here on it is an operation.
+    pub(crate) async fn accept(&self, change: crate::journal::Confidential) -> Result<()> {
+        let progress = {
+            let mut r = self.record.lock();
+            r.row.progress.prepared = true;
+            if r.row.progress.phase == Phase::Pending {
+                r.row.progress.phase = Phase::Running;
+            }
+            r.row.progress.updated_ms = self.clock.now_ms();
+            r.row.change = Some(change.clone());
+            r.row.progress.clone()
+        };
+        self.journal.resolve(&self.id, &change, &progress).await?;
+        let mut r = self.record.lock();
+        r.saved.progress = progress;
+        Ok(())
+    }
+    /// Makes the progress durable where anything changed that a restart has to know.
+    pub(crate) async fn save(&self) -> Result<()> {
+        let progress = {
+            let r = self.record.lock();
+            let (now, saved) = (&r.row.progress, &r.saved.progress);
+            let same = now.handle == saved.handle
+                && (now.unresolved_ms, now.last_write_ms, now.cancel, now.phase) == (saved.unresolved_ms, saved.last_write_ms, saved.cancel, saved.phase);
+            if same {
+                return Ok(());
+            }
+            now.clone()
+        };
+        self.journal.save(&self.id, &progress).await?;
+        self.record.lock().saved.progress = progress;
+        Ok(())
+    }
+    /// Notes the wish to cancel, durably.
+    pub(crate) async fn cancel(&self) -> Result<()> {
+        {
+            let mut r = self.record.lock();
+            if r.row.progress.end.is_some() {
+                return Ok(());
+            }
+            r.row.progress.cancel = true;
+        }
+        self.save().await?;
+        self.poke.notify_one();
+        Ok(())
+    }
+    /// Ends it, durably. Nobody is told before that.
+    pub(crate) async fn end(&self, end: std::result::Result<Outcome, Error>, name: &NameChange) -> Result<()> {
+        let progress = {
+            let r = self.record.lock();
+            let mut p = r.row.progress.clone();
+            p.phase = Phase::Ended;
+            p.prepared = true;
+            p.handle = None;
+            p.note = String::new();
+            p.updated_ms = self.clock.now_ms();
+            p.end = Some(end);
+            p
+        };
+        self.journal.finish(&self.id, &self.cloud, &progress, name).await?;
+        let mut r = self.record.lock();
+        r.row.progress = progress;
+        r.row.change = None;
+        Ok(())
+    }
+    pub(crate) async fn withdraw(&self) -> Result<()> {
+        self.journal.withdraw(&self.id).await
+    }
+}
+
+#[async_trait]
+impl Marks for Live {
+    async fn mark(&self, permit: Permit) -> Result<()> {
+        let progress = {
+            let mut r = self.record.lock();
+            let ms = self.clock.now_ms();
+            r.marks.insert(permit, (Instant::now(), ms));
+            r.row.progress.unresolved_ms = Some(ms);
+            r.row.progress.last_write_ms = Some(ms);
+            r.row.progress.clone()
+        };
+        let written = self.journal.save(&self.id, &progress).await;
+        let mut r = self.record.lock();
+        match written {
+            Ok(()) => {
+                r.saved.progress = progress;
+                Ok(())
+            }
+            Err(e) => {
+                r.marks.remove(&permit);
+                Err(e)
+            }
+        }
+    }
+    fn clear(&self, permit: Permit) {
+        self.record.lock().marks.remove(&permit);
+    }
+}
+
+pub(crate) fn operation(row: &Row, cloud: &Arc<str>) -> Operation {
+    let p = &row.progress;
+    Operation {
+        id: row.id.clone(),
+        cloud: Arc::clone(cloud),
+        collection: row.collection.clone(),
+        verb: row.verb.clone(),
+        target: row.target.clone(),
+        phase: p.phase,
+        steps: p.steps,
+        progress: p.note.clone(),
+        created_ms: row.created_ms,
+        updated_ms: p.updated_ms,
+        end: p.end.clone(),
+    }
+}

@@ -1,0 +1,220 @@
+//! From an intent to a change: is the name free, whose is the object, what do references and open fields mean?
+//!
+//! Reads only. It runs after the intent is durable and before the first write, and again from the start after a crash in between.
+
+use crate::{
+    account::Account,
+    intent::{Intent, Wish},
+    journal::{NameChange, NameRow},
+    layer::{self, Get},
+    operation::Outcome,
+};
+use welkin_core::{
+    AnyRef, Change, Digest, Error, ErrorKind, Etag, Kind, Location, Managed, Mark, Name, Object, Reason, Result, Retry, Target, Uid, VendorId, Verb, changed_paths, merge,
+};
+
+/// What an intent came to.
+#[derive(Debug)]
+pub(crate) enum Prepared<K: Managed> {
+    /// Something has to be done.
+    Change(Change<K>),
+    /// It is so already.
+    Answer(Outcome, NameChange),
+}
+
+/// What a reference means.
+struct Resolved {
+    vendor_id: VendorId,
+    zone: Option<String>,
+}
+
+impl Account {
+    pub(crate) async fn prepare<K: Managed>(&self, intent: Intent<K>) -> Result<Prepared<K>> {
+        let Intent { name, uid, token, etag, wish } = intent;
+        match wish {
+            Wish::Create { spec, digest } => self.prepare_create(name, uid, token, spec, digest).await,
+            Wish::Update { patch, paths } => {
+                let current = self.own(&name, etag.as_ref()).await?;
+                let merged = merge::<K>(&current.spec, &patch, &paths)?;
+                let changed = changed_paths::<K>(&current.spec, &merged)?;
+                self.capabilities().check_update::<K>(&changed)?;
+                if changed.is_empty() {
+                    return Ok(Prepared::Answer(Outcome::Object(stored_object(current)?), NameChange::Keep));
+                }
+                self.capabilities().check_spec::<K>(&merged)?;
+                let (mut desired, revision) = (merged, current.revision.clone());
+                self.resolve_refs::<K>(&mut desired).await?;
+                let (target, uid) = owned_target(current)?;
+                Ok(Prepared::Change(Change { target, uid, token, expect: revision, verb: Verb::Update { desired, paths: changed } }))
+            }
+            Wish::Delete { allow_missing } => self.prepare_delete(name, token, etag.as_ref(), allow_missing).await,
+            Wish::Act(action) => {
+                let (target, uid) = match self.known_target(&name, etag.as_ref()) {
+                    Some(known) => known,
+                    None => owned_target(self.own(&name, etag.as_ref()).await?)?,
+                };
+                Ok(Prepared::Change(Change { target, uid, token, expect: None, verb: Verb::Act(action) }))
+            }
+        }
+    }
+
+    async fn prepare_create<K: Managed>(&self, name: Name<K>, uid: Uid, token: String, mut spec: K::Spec, digest: Digest) -> Result<Prepared<K>> {
+        match self.get(&name).await {
+            Ok(existing) => return self.same_or_taken(existing, &digest),
+            Err(e) if e.is_not_found() => {}
+            Err(e) => return Err(e),
+        }
+        // The store knew it and the cloud, past its horizon, does not: it was removed behind our back.
+        if self.names.read().contains_key(&name.to_string()) {
+            let gone = NameChange::Remove(name.to_string());
+            self.journal.set_name(&self.cloud, &gone).await?;
+            self.note_name(&gone);
+        }
+        let mut zones = self.resolve_refs::<K>(&mut spec).await?;
+        let location = location_of(&name.to_string());
+        if let Some(zone) = K::zone_mut(&mut spec)
+            && zone.is_none()
+            && self.capabilities().of::<K>()?.fields.get("zone").is_some_and(|f| f.required)
+        {
+            if zones.is_empty() {
+                zones.extend(self.first_zone(location).await?);
+            }
+            *zone = zones.into_iter().next();
+        }
+        Ok(Prepared::Change(Change { target: Target::Named { name, uid: Some(uid.clone()), vendor_id: None }, uid, token, expect: None, verb: Verb::Create { spec, digest } }))
+    }
+
+    /// A create met something under its name.
+    fn same_or_taken<K: Managed>(&self, existing: Object<K>, digest: &Digest) -> Result<Prepared<K>> {
+        let name = existing.name.to_string();
+        let refuse = |kind, reason, message: String| Err(Error::new(kind, reason, message).with_resource(name.clone()));
+        let Some(mark) = existing.mark.clone().filter(|m| m.owner == self.owner) else {
+            return refuse(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{name} exists and was not made by this Welkin"));
+        };
+        if K::is_incomplete(&existing.status) {
+            return refuse(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{name} exists and is incomplete: delete it first"));
+        }
+        if mark.digest.as_ref() != Some(digest) {
+            return refuse(ErrorKind::AlreadyExists, Reason::NameTaken, format!("{name} exists with another specification"));
+        }
+        let row = NameChange::Set(name_row(&existing, &mark, self.clock.now_ms()));
+        Ok(Prepared::Answer(Outcome::Object(stored_object(existing)?), row))
+    }
+
+    async fn prepare_delete<K: Managed>(&self, name: Name<K>, token: String, etag: Option<&Etag>, allow_missing: bool) -> Result<Prepared<K>> {
+        let (target, uid) = match self.known_target(&name, etag) {
+            Some(known) => known,
+            None => match self.own(&name, etag).await {
+                Ok(current) => owned_target(current)?,
+                Err(e) if e.is_not_found() && allow_missing => return Ok(Prepared::Answer(Outcome::Deleted, NameChange::Remove(name.to_string()))),
+                Err(e) => return Err(e),
+            },
+        };
+        Ok(Prepared::Change(Change { target, uid, token, expect: None, verb: Verb::Delete }))
+    }
+
+    /// From the store alone, where no etag has to be compared.
+    fn known_target<K: Managed>(&self, name: &Name<K>, etag: Option<&Etag>) -> Option<(Target<K>, Uid)> {
+        let known = self.names.read();
+        let row = known.get(&name.to_string()).filter(|_| etag.is_none())?;
+        Some((Target::Named { name: name.clone(), uid: Some(row.uid.clone()), vendor_id: Some(row.vendor_id.clone()) }, row.uid.clone()))
+    }
+
+    /// The object as it is now, refused where it is not ours or not at this version.
+    async fn own<K: Managed>(&self, name: &Name<K>, etag: Option<&Etag>) -> Result<Object<K>> {
+        let current = self.get(name).await?;
+        if current.mark.as_ref().is_none_or(|m| m.owner != self.owner) {
+            let message = format!("{name} was not made by this Welkin and was not adopted");
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, message).with_resource(name.to_string()));
+        }
+        if let Some(expected) = etag
+            && *expected != current.etag()
+        {
+            let message = format!("{name} is at {}, not at {expected}: read it again", current.etag());
+            return Err(Error::new(ErrorKind::Aborted, Reason::EtagMismatch, message).with_resource(name.to_string()));
+        }
+        Ok(current)
+    }
+
+    /// Puts the vendor's ids into every reference, and answers the zones that the references lie in.
+    async fn resolve_refs<K: Managed>(&self, spec: &mut K::Spec) -> Result<Vec<String>> {
+        let mut zones = Vec::new();
+        for r in K::refs(spec) {
+            if r.vendor_id.is_some() {
+                continue;
+            }
+            let Resolved { vendor_id, zone } = self.resolve(&r).await?;
+            zones.extend(zone);
+            *r.vendor_id = Some(vendor_id);
+        }
+        Ok(zones)
+    }
+
+    async fn resolve(&self, r: &AnyRef<'_>) -> Result<Resolved> {
+        if let Some(row) = self.names.read().get(&r.name) {
+            return Ok(Resolved { vendor_id: row.vendor_id.clone(), zone: row.zone.clone() });
+        }
+        if let Some(operation) = self.open.lock().by_target.get(&r.name) {
+            let message = format!("{} is still being made by operation {operation}", r.name);
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::OperationInProgress, message)
+                .with_retry(Retry::After(std::time::Duration::from_secs(1)))
+                .with_field(&r.path));
+        }
+        let unknown = Err(Error::internal(format!("{} is no kind", r.collection)));
+        welkin_core::with_any_kind!(r.collection, R => self.resolve_as::<R>(r).await, else unknown)
+    }
+
+    async fn resolve_as<R: Kind>(&self, r: &AnyRef<'_>) -> Result<Resolved> {
+        let name: Name<R> = r.name.parse().map_err(|e: Error| e.with_field(&r.path))?;
+        let (target, _) = self.target(&name)?;
+        let object = layer::ask(&self.stack, self.cx(), Get(target)).await.map_err(|e| {
+            if !e.is_not_found() {
+                return e.with_field(&r.path);
+            }
+            let reason = if e.reason() == Reason::ResourceNotFound { Reason::ReferenceNotFound } else { e.reason() };
+            Error::new(ErrorKind::FailedPrecondition, reason, format!("{} does not exist", r.name)).with_field(&r.path).with_resource(&r.name)
+        })?;
+        if R::is_incomplete(&object.status) {
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{} is incomplete: delete it and make it again", r.name)).with_field(&r.path));
+        }
+        Ok(Resolved { zone: R::zone(&object.spec, &object.status), vendor_id: object.vendor_id })
+    }
+
+    async fn first_zone(&self, location: Option<Name<Location>>) -> Result<Option<String>> {
+        let Some(location) = location else { return Ok(None) };
+        Ok(self.get(&location).await?.status.zones.into_iter().next())
+    }
+}
+
+/// The location that a name lies in.
+fn location_of(name: &str) -> Option<Name<Location>> {
+    let mut parts = name.split('/');
+    (parts.next() == Some(Location::COLLECTION)).then(|| parts.next()).flatten().and_then(|id| Name::of(id).ok())
+}
+
+fn owned_target<K: Managed>(object: Object<K>) -> Result<(Target<K>, Uid)> {
+    let uid = object.mark.map(|m| m.uid).ok_or_else(|| Error::internal("an owned object has a mark"))?;
+    Ok((Target::Named { name: object.name, uid: Some(uid.clone()), vendor_id: Some(object.vendor_id) }, uid))
+}
+
+/// An object as journal and answer hold it: without what is input only.
+pub(crate) fn stored_object<K: Kind>(object: Object<K>) -> Result<serde_json::Value> {
+    let mut value = serde_json::to_value(object).map_err(|e| Error::internal("an object does not serialise").with_source(e))?;
+    if let Some(spec) = value.get_mut("spec").and_then(serde_json::Value::as_object_mut) {
+        for field in K::INPUT_ONLY {
+            spec.remove(*field);
+        }
+    }
+    Ok(value)
+}
+
+pub(crate) fn name_row<K: Kind>(object: &Object<K>, mark: &Mark, now_ms: u64) -> NameRow {
+    NameRow {
+        name: object.name.to_string(),
+        uid: mark.uid.clone(),
+        vendor_id: object.vendor_id.clone(),
+        digest: mark.digest.clone(),
+        zone: K::zone(&object.spec, &object.status),
+        since_ms: now_ms,
+    }
+}

@@ -1,0 +1,225 @@
+//! Driving an operation to its end: the one place where changes are repeated.
+
+use crate::{
+    account::Account,
+    gate::StepGate,
+    intent::Stored,
+    journal::{NameChange, Row},
+    layer::{self, Advance, Changed},
+    live::{Live, Stage},
+    operation::Outcome,
+    prepare::{Prepared, name_row, stored_object},
+};
+use futures::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::time::Instant;
+use welkin_core::{Change, Cx, Effect, Error, ErrorKind, Gate, Managed, Mark, Reason, Result, Retry, Step, Target, Verb};
+
+/// What one turn of the loop came to.
+enum Turn<K: Managed> {
+    /// Go on with this change, not before that long.
+    Again(Arc<Change<K>>, Duration),
+    /// It is over.
+    End(std::result::Result<Outcome, Error>, NameChange),
+}
+
+impl Account {
+    /// Takes up what the journal says was open.
+    pub(crate) fn recover(self: &Arc<Self>, row: Row) -> Result<()> {
+        let unknown = Err(Error::new(ErrorKind::DataLoss, Reason::Store, format!("operation {} is on {}, which this Welkin does not know", row.id, row.collection)));
+        let collection = row.collection.clone();
+        welkin_core::with_kind!(collection.as_str(), K => self.recover_as::<K>(row), else unknown)
+    }
+    fn recover_as<K: Managed>(self: &Arc<Self>, row: Row) -> Result<()> {
+        let stored = Stored::<K>::read(&row)?;
+        let digest = match &stored {
+            Stored::Intent(crate::intent::Intent { wish: crate::intent::Wish::Create { digest, .. }, .. }) | Stored::Resolved(Change { verb: Verb::Create { digest, .. }, .. }) => {
+                Some(digest.clone())
+            }
+            _ => None,
+        };
+        let unresolved = row.progress.unresolved_ms.is_some();
+        tracing::info!(operation = row.id, verb = row.verb, target = row.target, unresolved, "recovered");
+        let live = Live::new(row.clone(), Arc::clone(&self.cloud), digest, Arc::clone(&self.journal), self.clock);
+        self.open.lock().register(&live, &row);
+        self.spawn_run(live, stored);
+        Ok(())
+    }
+
+    pub(crate) fn spawn_run<K: Managed>(self: &Arc<Self>, live: Arc<Live>, stored: Stored<K>) {
+        let account = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let stop = account.stop.clone();
+            // A step that is dropped here is what a crash would have made of it.
+            tokio::select! { () = stop.cancelled() => {} () = account.run(live, stored) => {} }
+        });
+    }
+
+    async fn run<K: Managed>(self: &Arc<Self>, live: Arc<Live>, stored: Stored<K>) {
+        let mut change = match stored {
+            Stored::Resolved(change) => Arc::new(change),
+            Stored::Intent(intent) => match self.prepare(intent).await {
+                Ok(Prepared::Change(change)) => {
+                    let text = match Stored::Resolved(change.clone()).write() {
+                        Ok(text) => text,
+                        Err(e) => return self.refuse(&live, e).await,
+                    };
+                    if let Err(e) = live.accept(text).await {
+                        return self.refuse(&live, e).await;
+                    }
+                    live.announce(Stage::Accepted);
+                    Arc::new(change)
+                }
+                Ok(Prepared::Answer(outcome, name)) => return self.end(&live, Ok(outcome), name).await,
+                Err(e) => return self.refuse(&live, e).await,
+            },
+        };
+        if live.failure().is_some() {
+            change = Arc::new(cleaning(&change));
+        }
+        let mut failures = 0;
+        loop {
+            match self.turn(&live, change, &mut failures).await {
+                Turn::End(outcome, name) => return self.end(&live, outcome, name).await,
+                Turn::Again(next, after) => {
+                    change = next;
+                    let poked = live.poke.notified();
+                    tokio::select! { () = tokio::time::sleep(after) => {} () = poked => {} }
+                }
+            }
+        }
+    }
+
+    /// One step, and what follows from it.
+    async fn turn<K: Managed>(&self, live: &Arc<Live>, change: Arc<Change<K>>, failures: &mut u32) -> Turn<K> {
+        let is_cleaning = live.failure().is_some();
+        if !is_cleaning && let Some(error) = self.over(live) {
+            return self.give_up(live, change, error).await;
+        }
+        match self.step(live, &change).await {
+            Ok(Step::Done(Changed::Gone)) if is_cleaning => {
+                let error = live.failure().unwrap_or_else(|| Error::internal("cleaning without a failure"));
+                Turn::End(Err(error), NameChange::Remove(change.target.to_string()))
+            }
+            Ok(Step::Done(done)) => self.done(&change, done),
+            Ok(Step::Wait { handle, after, progress }) => {
+                *failures = 0;
+                live.waited(handle, progress);
+                // Without the record a restart only knows less; it then looks.
+                if let Err(error) = live.save().await {
+                    tracing::warn!(%error, operation = live.id, "progress not recorded");
+                }
+                Turn::Again(change, after)
+            }
+            Err(error) if is_cleaning || error.retry_after().is_some() => {
+                live.failed(error.to_string());
+                tracing::info!(operation = live.id, %error, "step failed, to be repeated");
+                let after = error.retry_after().unwrap_or_default().max(self.backoff(*failures));
+                *failures += 1;
+                Turn::Again(change, after)
+            }
+            Err(error) => self.give_up(live, change, error).await,
+        }
+    }
+
+    /// Is it to end before its goal?
+    fn over(&self, live: &Live) -> Option<Error> {
+        if live.is_cancelled() {
+            return Some(Error::new(ErrorKind::Cancelled, Reason::OperationCancelled, "cancelled on request"));
+        }
+        let expired = u128::from(live.age_ms()) > self.settings.max_age.as_millis();
+        expired.then(|| Error::new(ErrorKind::DeadlineExceeded, Reason::OperationExpired, format!("not reached within {} s", self.settings.max_age.as_secs())))
+    }
+
+    /// No more attempts. What a create made is removed before it ends; of anything else only the steps stop.
+    async fn give_up<K: Managed>(&self, live: &Arc<Live>, change: Arc<Change<K>>, error: Error) -> Turn<K> {
+        let error = if live.has_unresolved() && error.effect() == Effect::None { error.with_effect(Effect::Unknown) } else { error };
+        if !matches!(change.verb, Verb::Create { .. }) || !live.has_written() {
+            return Turn::End(Err(error), NameChange::Keep);
+        }
+        live.begin_cleaning(error);
+        let change = Arc::new(cleaning(&change));
+        // A restart that reads the old record gives up again, for the same reason or a later one, and cleans up too.
+        if let Err(error) = live.save().await {
+            tracing::warn!(%error, operation = live.id, "the failure is not recorded");
+        }
+        Turn::Again(change, Duration::ZERO)
+    }
+
+    fn done<K: Managed>(&self, change: &Change<K>, done: Changed<K>) -> Turn<K> {
+        match done {
+            Changed::Gone => Turn::End(Ok(Outcome::Deleted), NameChange::Remove(change.target.to_string())),
+            Changed::Acted(outcome) => match serde_json::to_value(outcome) {
+                Ok(value) => Turn::End(Ok(Outcome::Acted(value)), NameChange::Keep),
+                Err(e) => Turn::End(Err(Error::internal("an outcome does not serialise").with_source(e).with_effect(Effect::Applied)), NameChange::Keep),
+            },
+            Changed::Is(object) => {
+                let digest = if let Verb::Create { digest, .. } = &change.verb { Some(digest.clone()) } else { object.mark.as_ref().and_then(|m| m.digest.clone()) };
+                let mark = Mark { owner: self.owner.clone(), uid: change.uid.clone(), digest };
+                let mut row = name_row(&object, &mark, self.clock.now_ms());
+                if let Some(known) = self.names.read().get(&row.name) {
+                    row.since_ms = known.since_ms;
+                }
+                match stored_object(object) {
+                    Ok(value) => Turn::End(Ok(Outcome::Object(value)), NameChange::Set(row)),
+                    Err(e) => Turn::End(Err(e.with_effect(Effect::Applied)), NameChange::Set(row)),
+                }
+            }
+        }
+    }
+
+    async fn step<K: Managed>(&self, live: &Arc<Live>, change: &Arc<Change<K>>) -> Result<Step<Changed<K>>> {
+        let _turn = self.steps.acquire().await.map_err(|e| Error::internal("no more steps").with_source(e))?;
+        let resume = live.begin_step();
+        let gate: Arc<dyn Gate> = Arc::new(StepGate { account: Arc::clone(&self.gate), marks: Arc::<Live>::clone(live) });
+        let cx = Cx { deadline: Instant::now() + self.settings.step_timeout, owner: self.owner.clone(), gate };
+        let step = layer::ask(&self.stack, cx, Advance { change: Arc::clone(change), resume });
+        // A defect in one driver must not take the operation with it: its record stays and is cleaned up like any failure.
+        AssertUnwindSafe(step).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("the driver failed unexpectedly").with_effect(Effect::Unknown)))
+    }
+
+    fn backoff(&self, failures: u32) -> Duration {
+        self.settings.backoff.saturating_mul(2_u32.saturating_pow(failures.min(16))).min(self.settings.backoff_max)
+    }
+
+    /// Ends it durably, however often that has to be tried.
+    async fn end(&self, live: &Arc<Live>, outcome: std::result::Result<Outcome, Error>, name: NameChange) {
+        let mut tries = 0;
+        while let Err(error) = live.end(outcome.clone(), &name).await {
+            tracing::error!(%error, operation = live.id, "the end of an operation is not recorded, trying again");
+            tokio::time::sleep(self.backoff(tries)).await;
+            tries += 1;
+        }
+        self.note_name(&name);
+        match &outcome {
+            Ok(_) => tracing::debug!(operation = live.id, "done"),
+            Err(error) => tracing::info!(operation = live.id, %error, "ended"),
+        }
+        self.release(live, Stage::Ended);
+    }
+
+    /// It never became an operation.
+    async fn refuse(&self, live: &Arc<Live>, error: Error) {
+        let mut tries = 0;
+        while let Err(e) = live.withdraw().await {
+            tracing::error!(error = %e, operation = live.id, "a refused request is not withdrawn, trying again");
+            tokio::time::sleep(self.backoff(tries)).await;
+            tries += 1;
+        }
+        self.release(live, Stage::Refused(error));
+    }
+}
+
+/// The delete that follows a failed create: of its own uid, whatever its name stands for.
+fn cleaning<K: Managed>(change: &Change<K>) -> Change<K> {
+    let target = match &change.target {
+        Target::Named { name, .. } => Target::Named { name: name.clone(), uid: Some(change.uid.clone()), vendor_id: None },
+        vendor @ Target::Vendor { .. } => vendor.clone(),
+    };
+    Change { target, uid: change.uid.clone(), token: change.token.clone(), expect: None, verb: Verb::Delete }
+}
+
+/// For errors of a caller who waits.
+pub(crate) fn still_open(id: &str) -> Error {
+    Error::new(ErrorKind::FailedPrecondition, Reason::OperationOpen, format!("operation {id} is not finished: cancel it first")).with_retry(Retry::Never)
+}
