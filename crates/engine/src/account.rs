@@ -59,6 +59,22 @@ impl Default for Settings {
     }
 }
 
+/// How work ends: first no new step, then, for a step that takes too long, not even the rest of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop {
+    pub(crate) stop: CancellationToken,
+    pub(crate) abort: CancellationToken,
+}
+impl Stop {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+    pub(crate) fn now(&self) {
+        self.stop.cancel();
+        self.abort.cancel();
+    }
+}
+
 /// The operations of an account that have not ended.
 #[derive(Debug, Default)]
 pub(crate) struct Open {
@@ -84,7 +100,7 @@ pub struct Account {
     pub(crate) open: Mutex<Open>,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: Stop,
     pub(crate) steps: Semaphore,
 }
 
@@ -97,7 +113,7 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     pub(crate) digester: Digester,
     pub(crate) names: Vec<NameRow>,
-    pub(crate) stop: CancellationToken,
+    pub(crate) stop: Stop,
     pub(crate) tasks: TaskTracker,
 }
 

@@ -152,10 +152,7 @@ impl Account {
                 None => return Ok(None),
             },
         };
-        if earlier.payload != row.payload {
-            let message = format!("request id {request_id:?} was used for another request: {} {}", earlier.verb, earlier.target);
-            return Err(Error::new(ErrorKind::InvalidArgument, Reason::RequestIdReused, message).with_field("request_id"));
-        }
+        same_request(&earlier, row)?;
         match live {
             Some(live) => self.answer(&live).await.map(Some),
             None => Ok(Some(live::operation(&earlier, &self.cloud))),
@@ -164,15 +161,16 @@ impl Account {
 
     /// One operation at a time on a name. A create joins the create that means the same.
     fn take_place(&self, row: &Row, digest: Option<&Digest>) -> Result<Place> {
-        if self.stop.is_cancelled() {
+        if self.stop.is_stopping() {
             return Err(Error::new(ErrorKind::Unavailable, Reason::ShuttingDown, "the server is shutting down").with_retry(Retry::After(Duration::from_secs(1))));
         }
         let mut open = self.open.lock();
         if let Some(live) = row.request_id.as_ref().and_then(|r| open.by_request.get(r)).and_then(|id| open.by_id.get(id)) {
+            same_request(&live.row(), row)?;
             return Ok(Place::Join(Arc::clone(live)));
         }
         if let Some(other) = open.by_target.get(&row.target).and_then(|id| open.by_id.get(id)) {
-            if digest.is_some() && other.digest.as_ref() == digest && other.failure().is_none() {
+            if digest.is_some() && other.digest.as_ref() == digest && other.failure().is_none() && !other.is_cancelled() {
                 return Ok(Place::Join(Arc::clone(other)));
             }
             let message = format!("operation {} is working on {}: {}", other.id, row.target, other.row().verb);
@@ -198,7 +196,7 @@ impl Account {
         let checked = stage.wait_for(|s| !matches!(s, Stage::Checking));
         let checked = tokio::select! {
             checked = checked => checked.map_err(|e| Error::internal("an operation vanished").with_source(e))?.clone(),
-            () = self.stop.cancelled() => return Err(Error::new(ErrorKind::Unavailable, Reason::ShuttingDown, "the server is shutting down; the request is recorded, send it again").with_retry(Retry::After(Duration::from_secs(1)))),
+            () = self.stop.stop.cancelled() => return Err(Error::new(ErrorKind::Unavailable, Reason::ShuttingDown, "the server is shutting down; the request is recorded, send it again").with_retry(Retry::After(Duration::from_secs(1)))),
         };
         if let Stage::Refused(error) = checked {
             return Err(error);
@@ -206,6 +204,15 @@ impl Account {
         let _ = tokio::time::timeout(self.settings.short_bound, stage.wait_for(|s| matches!(s, Stage::Ended))).await;
         Ok(live.operation())
     }
+}
+
+/// One request id stands for one request.
+fn same_request(earlier: &Row, row: &Row) -> Result<()> {
+    if earlier.payload == row.payload {
+        return Ok(());
+    }
+    let message = format!("request id {:?} was used for another request: {} {}", row.request_id.as_deref().unwrap_or_default(), earlier.verb, earlier.target);
+    Err(Error::new(ErrorKind::InvalidArgument, Reason::RequestIdReused, message).with_field("request_id"))
 }
 
 impl crate::account::Open {

@@ -1,17 +1,19 @@
 //! All accounts over one journal.
 
 use crate::{
-    account::{Account, Parts, Settings},
+    account::{Account, Parts, Settings, Stop},
     intent::Digester,
     journal::{Journal, MemoryJournal},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 use welkin_core::{CloudProvider, Error, ErrorKind, Owner, Reason, Result};
 
 /// How long a request id outlives its operation's record.
 const REQUEST_ID_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+/// What a step that is under way gets at shutdown.
+const LAST_STEPS: Duration = Duration::from_secs(10);
 /// How often ended operations are looked through.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
 
@@ -19,7 +21,7 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub struct Engine {
     accounts: BTreeMap<String, Arc<Account>>,
-    stop: CancellationToken,
+    stop: Stop,
     tasks: TaskTracker,
 }
 
@@ -60,7 +62,7 @@ impl EngineBuilder {
     /// # Errors
     /// `InvalidArgument` for a cloud's name that is not a label or there twice; the journal's own.
     pub async fn open(self) -> Result<Engine> {
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (stop, tasks) = (Stop::default(), TaskTracker::new());
         let journal = self.journal;
         let digester = Digester::new(&journal.setting("digest_key", &fresh_secret()).await?);
         let mut accounts = BTreeMap::new();
@@ -101,14 +103,14 @@ fn fresh_secret() -> String {
 async fn recover(journal: &dyn Journal, accounts: &BTreeMap<String, Arc<Account>>) -> Result<()> {
     for row in journal.open_rows().await? {
         match accounts.get(&row.cloud) {
-            Some(account) => account.recover(row)?,
+            Some(account) => account.recover(&row)?,
             None => tracing::warn!(operation = row.id, cloud = row.cloud, "an open operation waits for its cloud to be configured again"),
         }
     }
     Ok(())
 }
 
-async fn expire(journal: Arc<dyn Journal>, retention: Duration, stop: CancellationToken) {
+async fn expire(journal: Arc<dyn Journal>, retention: Duration, stop: Stop) {
     let ms = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
     loop {
         let now = welkin_core::unix_millis(std::time::SystemTime::now());
@@ -116,7 +118,7 @@ async fn expire(journal: Arc<dyn Journal>, retention: Duration, stop: Cancellati
         if let Err(error) = journal.expire(hide, hide.saturating_sub(ms(REQUEST_ID_RETENTION))).await {
             tracing::warn!(%error, "ended operations are not expired");
         }
-        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(EXPIRY_INTERVAL) => {} }
+        tokio::select! { () = stop.stop.cancelled() => return, () = tokio::time::sleep(EXPIRY_INTERVAL) => {} }
     }
 }
 
@@ -140,15 +142,18 @@ impl Engine {
     pub fn accounts(&self) -> impl Iterator<Item = &Arc<Account>> {
         self.accounts.values()
     }
-    /// Takes no more steps and lets nobody wait. Open operations stay in the journal.
+    /// Takes no more steps and lets nobody wait; steps that are under way get a few seconds. Open operations stay in the journal.
     pub async fn shutdown(&self) {
-        self.stop.cancel();
+        self.stop.stop.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        if tokio::time::timeout(LAST_STEPS, self.tasks.wait()).await.is_err() {
+            self.stop.now();
+            self.tasks.wait().await;
+        }
     }
 }
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.stop.now();
     }
 }

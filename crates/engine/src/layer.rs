@@ -3,7 +3,9 @@
 //! A stack reads from the outside in: tracing, then the repetition of reads, then the time-out of each attempt, then the driver. No layer knows
 //! a kind.
 
+use futures::FutureExt as _;
 use std::{
+    panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -64,7 +66,7 @@ pub struct Check<K: Managed>(pub Arc<Change<K>>);
 #[derive(Debug, Clone, PartialEq)]
 pub enum Changed<K: Managed> {
     /// This object.
-    Is(Object<K>),
+    Is(Box<Object<K>>),
     /// Nothing is left.
     Gone,
     /// The action's answer.
@@ -108,6 +110,10 @@ pub struct Call<R> {
 #[derive(Debug, Clone)]
 pub struct DriverService(pub Arc<dyn CloudProvider>);
 
+fn panicked<R: Request>() -> Error {
+    let effect = if R::CLASS == Class::Read { Effect::None } else { Effect::Unknown };
+    Error::internal(format!("the driver of {} failed unexpectedly in {}", R::Kind::COLLECTION, R::VERB)).with_effect(effect)
+}
 fn unsupported<K: Kind>() -> Error {
     Error::unsupported_kind(K::COLLECTION)
 }
@@ -120,7 +126,9 @@ macro_rules! serve {
             fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> { Poll::Ready(Ok(())) }
             fn call(&mut self, Call { cx: $cx, request: $q }: Call<$request>) -> Self::Future {
                 let provider = Arc::clone(&self.0);
-                Box::pin(async move { let $provider = &*provider; $body })
+                let answer = async move { let $provider = &*provider; $body };
+                // A defect in one driver must take neither an operation nor a connection with it.
+                Box::pin(AssertUnwindSafe(answer).catch_unwind().map(|r| r.unwrap_or_else(|_| Err(panicked::<$request>()))))
             }
         }
     )*}
@@ -132,8 +140,8 @@ serve! {
     <K: Managed> Advance<K> => |p, cx, q| {
         let (driver, change, resume) = (K::driver(p).ok_or_else(unsupported::<K>)?, &*q.change, &q.resume);
         Ok(match &change.verb {
-            Verb::Create { spec, .. } => driver.create(&cx, change, spec, resume).await?.map(Changed::Is),
-            Verb::Update { desired, paths } => driver.update(&cx, change, desired, paths, resume).await?.map(Changed::Is),
+            Verb::Create { spec, .. } => driver.create(&cx, change, spec, resume).await?.map(|o| Changed::Is(Box::new(o))),
+            Verb::Update { desired, paths } => driver.update(&cx, change, desired, paths, resume).await?.map(|o| Changed::Is(Box::new(o))),
             Verb::Delete => driver.delete(&cx, change, resume).await?.map(|()| Changed::Gone),
             Verb::Act(action) => driver.act(&cx, change, action, resume).await?.map(Changed::Acted),
         })

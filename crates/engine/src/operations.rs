@@ -52,7 +52,7 @@ impl Account {
         let Some(live) = self.accepted(id) else { return self.operation(id).await };
         let mut stage = live.subscribe();
         let ended = stage.wait_for(|s| matches!(s, Stage::Ended));
-        tokio::select! { _ = tokio::time::timeout(timeout, ended) => {} () = self.stop.cancelled() => {} }
+        tokio::select! { _ = tokio::time::timeout(timeout, ended) => {} () = self.stop.stop.cancelled() => {} }
         Ok(live.operation())
     }
 

@@ -10,8 +10,7 @@ use crate::{
     operation::Outcome,
     prepare::{Prepared, name_row, stored_object},
 };
-use futures::FutureExt;
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use welkin_core::{Change, Cx, Effect, Error, ErrorKind, Gate, Managed, Mark, Reason, Result, Retry, Step, Target, Verb};
 
@@ -25,13 +24,12 @@ enum Turn<K: Managed> {
 
 impl Account {
     /// Takes up what the journal says was open.
-    pub(crate) fn recover(self: &Arc<Self>, row: Row) -> Result<()> {
+    pub(crate) fn recover(self: &Arc<Self>, row: &Row) -> Result<()> {
         let unknown = Err(Error::new(ErrorKind::DataLoss, Reason::Store, format!("operation {} is on {}, which this Welkin does not know", row.id, row.collection)));
-        let collection = row.collection.clone();
-        welkin_core::with_kind!(collection.as_str(), K => self.recover_as::<K>(row), else unknown)
+        welkin_core::with_kind!(row.collection.as_str(), K => self.recover_as::<K>(row), else unknown)
     }
-    fn recover_as<K: Managed>(self: &Arc<Self>, row: Row) -> Result<()> {
-        let stored = Stored::<K>::read(&row)?;
+    fn recover_as<K: Managed>(self: &Arc<Self>, row: &Row) -> Result<()> {
+        let stored = Stored::<K>::read(row)?;
         let digest = match &stored {
             Stored::Intent(crate::intent::Intent { wish: crate::intent::Wish::Create { digest, .. }, .. }) | Stored::Resolved(Change { verb: Verb::Create { digest, .. }, .. }) => {
                 Some(digest.clone())
@@ -41,7 +39,7 @@ impl Account {
         let unresolved = row.progress.unresolved_ms.is_some();
         tracing::info!(operation = row.id, verb = row.verb, target = row.target, unresolved, "recovered");
         let live = Live::new(row.clone(), Arc::clone(&self.cloud), digest, Arc::clone(&self.journal), self.clock);
-        self.open.lock().register(&live, &row);
+        self.open.lock().register(&live, row);
         self.spawn_run(live, stored);
         Ok(())
     }
@@ -49,9 +47,9 @@ impl Account {
     pub(crate) fn spawn_run<K: Managed>(self: &Arc<Self>, live: Arc<Live>, stored: Stored<K>) {
         let account = Arc::clone(self);
         self.tasks.spawn(async move {
-            let stop = account.stop.clone();
+            let abort = account.stop.abort.clone();
             // A step that is dropped here is what a crash would have made of it.
-            tokio::select! { () = stop.cancelled() => {} () = account.run(live, stored) => {} }
+            tokio::select! { () = abort.cancelled() => {} () = account.run(live, stored) => {} }
         });
     }
 
@@ -78,13 +76,13 @@ impl Account {
             change = Arc::new(cleaning(&change));
         }
         let mut failures = 0;
-        loop {
+        while !self.stop.is_stopping() {
             match self.turn(&live, change, &mut failures).await {
                 Turn::End(outcome, name) => return self.end(&live, outcome, name).await,
                 Turn::Again(next, after) => {
                     change = next;
                     let poked = live.poke.notified();
-                    tokio::select! { () = tokio::time::sleep(after) => {} () = poked => {} }
+                    tokio::select! { () = tokio::time::sleep(after) => {} () = poked => {} () = self.stop.stop.cancelled() => {} }
                 }
             }
         }
@@ -160,7 +158,7 @@ impl Account {
                 if let Some(known) = self.names.read().get(&row.name) {
                     row.since_ms = known.since_ms;
                 }
-                match stored_object(object) {
+                match stored_object(*object) {
                     Ok(value) => Turn::End(Ok(Outcome::Object(value)), NameChange::Set(row)),
                     Err(e) => Turn::End(Err(e.with_effect(Effect::Applied)), NameChange::Set(row)),
                 }
@@ -173,9 +171,7 @@ impl Account {
         let resume = live.begin_step();
         let gate: Arc<dyn Gate> = Arc::new(StepGate { account: Arc::clone(&self.gate), marks: Arc::<Live>::clone(live) });
         let cx = Cx { deadline: Instant::now() + self.settings.step_timeout, owner: self.owner.clone(), gate };
-        let step = layer::ask(&self.stack, cx, Advance { change: Arc::clone(change), resume });
-        // A defect in one driver must not take the operation with it: its record stays and is cleaned up like any failure.
-        AssertUnwindSafe(step).catch_unwind().await.unwrap_or_else(|_| Err(Error::internal("the driver failed unexpectedly").with_effect(Effect::Unknown)))
+        layer::ask(&self.stack, cx, Advance { change: Arc::clone(change), resume }).await
     }
 
     fn backoff(&self, failures: u32) -> Duration {
@@ -190,6 +186,7 @@ impl Account {
             tokio::time::sleep(self.backoff(tries)).await;
             tries += 1;
         }
+        // The name is known before its place is given back, so that the next operation on it sees what this one did.
         self.note_name(&name);
         match &outcome {
             Ok(_) => tracing::debug!(operation = live.id, "done"),
