@@ -92,6 +92,7 @@ macro_rules! kinds {
 #[macro_export]
 macro_rules! with_kind {
     ($($args:tt)*) => {{
+        #[allow(unused_imports, reason = "inside core the macro is in textual scope already")]
         use $crate::__with_kind;
         $crate::kinds!(__with_kind managed_only $($args)*)
     }};
@@ -100,6 +101,7 @@ macro_rules! with_kind {
 #[macro_export]
 macro_rules! with_any_kind {
     ($($args:tt)*) => {{
+        #[allow(unused_imports, reason = "inside core the macro is in textual scope already")]
         use $crate::__with_kind;
         $crate::kinds!(__with_kind any $($args)*)
     }};

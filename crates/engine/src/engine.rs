@@ -21,6 +21,7 @@ const EXPIRY_INTERVAL: Duration = Duration::from_secs(3600);
 #[derive(Debug)]
 pub struct Engine {
     accounts: BTreeMap<String, Arc<Account>>,
+    journal: Arc<dyn Journal>,
     stop: Stop,
     tasks: TaskTracker,
 }
@@ -90,8 +91,8 @@ impl EngineBuilder {
             }
         }
         recover(&*journal, &accounts).await?;
-        tasks.spawn(expire(journal, self.settings.retention, stop.clone()));
-        Ok(Engine { accounts, stop, tasks })
+        tasks.spawn(expire(Arc::clone(&journal), self.settings.retention, stop.clone()));
+        Ok(Engine { accounts, journal, stop, tasks })
     }
 }
 
@@ -150,6 +151,7 @@ impl Engine {
             self.stop.now();
             self.tasks.wait().await;
         }
+        self.journal.close().await;
     }
 }
 impl Drop for Engine {

@@ -64,22 +64,16 @@ impl Filter {
 
 impl Term {
     fn matches(&self, object: &Value) -> bool {
-        let found = [object.get("spec"), object.get("status"), Some(object)].into_iter().flatten().find_map(|v| {
-            let mut at = v;
-            for key in &self.path {
-                at = at.get(key)?;
-            }
-            Some(at)
-        });
+        // A specification and a status can have a field of one name: what is asked for, and what is.
+        let mut found = [object.get("spec"), object.get("status"), Some(object)].into_iter().flatten().filter_map(|v| self.path.iter().try_fold(v, |at, key| at.get(key)));
         match self.op {
-            Op::Equal => found.is_some_and(|v| text(v).as_deref() == Some(&self.value)),
-            Op::NotEqual => found.is_none_or(|v| text(v).as_deref() != Some(&self.value)),
-            Op::Has => match found {
-                Some(Value::Array(items)) => items.iter().any(|i| text(i).as_deref() == Some(&self.value)),
-                Some(Value::Object(fields)) => fields.contains_key(&self.value),
-                Some(v) => text(v).is_some_and(|t| t.contains(&self.value)),
-                None => false,
-            },
+            Op::Equal => found.any(|v| text(v).as_deref() == Some(&self.value)),
+            Op::NotEqual => !found.any(|v| text(v).as_deref() == Some(&self.value)),
+            Op::Has => found.any(|v| match v {
+                Value::Array(items) => items.iter().any(|i| text(i).as_deref() == Some(&self.value)),
+                Value::Object(fields) => fields.contains_key(&self.value),
+                v => text(v).is_some_and(|t| t.contains(&self.value)),
+            }),
         }
     }
 }

@@ -158,4 +158,6 @@ pub trait Journal: Debug + Send + Sync + 'static {
     async fn set_name(&self, cloud: &str, name: &NameChange) -> Result<()>;
     /// A value kept under `key`, stored as `fresh` where there was none.
     async fn setting(&self, key: &str, fresh: &str) -> Result<String>;
+    /// Writes out and closes the store; nothing can be kept afterwards.
+    async fn close(&self);
 }

@@ -120,4 +120,6 @@ impl Journal for MemoryJournal {
     async fn setting(&self, key: &str, fresh: &str) -> Result<String> {
         Ok(self.0.lock().settings.entry(key.to_owned()).or_insert_with(|| fresh.to_owned()).clone())
     }
+    /// Nothing to do: another engine may recover from it.
+    async fn close(&self) {}
 }

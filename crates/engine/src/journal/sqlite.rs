@@ -347,6 +347,9 @@ impl Journal for SqliteJournal {
         sqlx::query("INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING").bind(key).bind(fresh).execute(&self.pool).await.map_err(broken)?;
         sqlx::query_scalar("SELECT value FROM settings WHERE key = $1").bind(key).fetch_one(&self.pool).await.map_err(broken)
     }
+    async fn close(&self) {
+        self.pool.close().await;
+    }
 }
 
 fn name_row(row: &SqliteRow) -> Result<NameRow> {
