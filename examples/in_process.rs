@@ -4,6 +4,8 @@
 //! cargo run --example in_process
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::{sync::Arc, time::Duration};
 use welkin::{
     Instance, InstanceAction, InstanceSpec, LocationName, Name, Network, NetworkSpec, Ref, Result, Subnet, SubnetSpec,

@@ -1,1 +1,124 @@
-//! placeholder
+#![doc = include_str!("docs.md")]
+
+mod capability;
+mod client;
+mod config;
+mod error;
+mod image;
+mod instance;
+mod location;
+mod machine_type;
+mod mark;
+mod network;
+mod page;
+mod step;
+mod subnet;
+
+pub use config::{AwsConfig, DEFAULT_HORIZON};
+pub use instance::InstanceConfig;
+
+use client::Region;
+use std::{collections::BTreeMap, time::Duration};
+use welkin_core::{
+    Capabilities, CloudProvider, Driver, Error, ErrorKind, Image, Instance, Kind, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result, Shard,
+    Subnet, Target, Uid,
+};
+
+/// One AWS account in its configured regions.
+///
+/// ```no_run
+/// use welkin_aws::{Aws, AwsConfig};
+/// use welkin_core::CloudProvider;
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// let config: AwsConfig = toml::from_str(r#"regions = ["eu-west-1"]"#)?;
+/// let aws = Aws::connect(&config).await?;
+/// assert_eq!(aws.capabilities().vendor, "aws");
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Aws {
+    regions: BTreeMap<String, Region>,
+    capabilities: Capabilities,
+    horizon: Duration,
+}
+
+impl Aws {
+    /// Makes the clients. AWS is not called: credentials are fetched with the first call.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, reason CONFIGURATION, naming every key that is wrong.
+    pub async fn connect(config: &AwsConfig) -> Result<Self> {
+        let horizon = config.horizon();
+        Ok(Self { regions: client::connect(config).await?, capabilities: capability::capabilities(horizon), horizon })
+    }
+    /// The regions that it serves, sorted.
+    pub fn regions(&self) -> impl Iterator<Item = &str> {
+        self.regions.keys().map(String::as_str)
+    }
+
+    fn region(&self, location: &LocationName) -> Result<&Region> {
+        let id = location.id.as_str();
+        self.regions.get(id).ok_or_else(|| {
+            let known = self.regions.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            Error::new(ErrorKind::InvalidArgument, Reason::LocationUnknown, format!("this cloud has no location {id}; its locations are {known}")).with_field("parent")
+        })
+    }
+    fn shard(&self, shard: &Shard) -> Result<&Region> {
+        self.region(&LocationName::of(&shard.0)?)
+    }
+    /// One paged list a region.
+    fn regional_shards(&self, parent: Option<&LocationName>) -> Vec<Shard> {
+        match parent {
+            // A location that is not ours is refused when the shard is read.
+            Some(location) => vec![Shard(location.id.to_string())],
+            None => self.regions.keys().cloned().map(Shard).collect(),
+        }
+    }
+}
+
+impl CloudProvider for Aws {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+    fn networks(&self) -> Option<&dyn Driver<Network>> {
+        Some(self)
+    }
+    fn subnets(&self) -> Option<&dyn Driver<Subnet>> {
+        Some(self)
+    }
+    fn instances(&self) -> Option<&dyn Driver<Instance>> {
+        Some(self)
+    }
+    fn locations(&self) -> Option<&dyn Reader<Location>> {
+        Some(self)
+    }
+    fn machine_types(&self) -> Option<&dyn Reader<MachineType>> {
+        Some(self)
+    }
+    fn images(&self) -> Option<&dyn Reader<Image>> {
+        Some(self)
+    }
+}
+
+/// Refuses to change what does not carry the mark of this very resource. What has no name was adopted, which the engine knows.
+fn owned<K: Managed>(target: &Target<K>, uid: &Uid, object: &Object<K>) -> Result<()> {
+    let ours = match target {
+        Target::Named { .. } => object.mark.as_ref().is_some_and(|m| m.uid == *uid),
+        Target::Vendor { .. } => true,
+    };
+    if ours {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{} does not carry the mark of {target}", object.vendor_id)).with_resource(target.to_string()))
+}
+
+/// The one object that a look-up by mark found.
+fn only<K: Kind, T>(target: &Target<K>, mut found: Vec<T>, id: impl Fn(&T) -> String) -> Result<Option<T>> {
+    if found.len() > 1 {
+        found.sort_by_key(|t| id(t));
+        let ids = found.iter().map(&id).collect::<Vec<_>>().join(", ");
+        let why = format!("{} objects carry the mark of {target}: {ids}; remove the tags of those that are copies", found.len());
+        return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string()));
+    }
+    Ok(found.pop())
+}

@@ -206,7 +206,7 @@ impl Capabilities {
         if wrong.is_empty() {
             return Ok(());
         }
-        if wrong.iter().all(|v| !set.contains(&v.field)) && reason == Reason::InvalidField {
+        if wrong.iter().all(|v| !set.contains(v.field.split('[').next().unwrap_or_default())) && reason == Reason::InvalidField {
             reason = Reason::FieldRequired;
         }
         Err(Error::violated(reason, wrong))

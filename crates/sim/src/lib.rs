@@ -1,1 +1,21 @@
-//! placeholder
+#![doc = include_str!("../docs.md")]
+
+mod capability;
+mod config;
+mod error;
+mod image;
+mod instance;
+mod inventory;
+mod location;
+mod machine_type;
+mod mark;
+mod network;
+mod provider;
+mod resource;
+mod subnet;
+mod vendor;
+
+pub use config::{Config, FaultRates, Quotas, Throttle};
+pub use inventory::{Planted, VendorObject};
+pub use provider::Sim;
+pub use vendor::{Fault, FaultKind};

@@ -1,0 +1,138 @@
+//! What AWS can do, as data.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use welkin_core::{Capabilities, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Network, Scope, Subnet, Support, VerbName};
+
+/// The one vendor extension: how an instance is launched.
+pub(crate) const INSTANCE_CONFIG: &str = "welkin.provider.aws.v1.InstanceConfig";
+
+/// VPCs and subnets are `/16` to `/28` (<https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html>).
+const PREFIX: (u64, u64) = (16, 28);
+/// IPv4 ranges of one VPC, and the other quotas below, which an account can have raised
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
+const CIDRS_PER_NETWORK: usize = 5;
+/// The largest volume of any type is 64 TiB (<https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>).
+const MAX_DISK_GIB: u64 = 65_536;
+
+const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
+
+pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
+    let kinds = [
+        (Network::COLLECTION, network(horizon)),
+        (Subnet::COLLECTION, subnet(horizon)),
+        (Instance::COLLECTION, instance(horizon)),
+        (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
+        (MachineType::COLLECTION, catalogue(IdShape::Other)),
+        (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
+    ];
+    Capabilities { vendor: "aws", kinds: kinds.into() }
+}
+
+const MANAGED: [VerbName; 5] = [VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
+
+fn managed(horizon: Duration, prefix: &'static str, fields: BTreeMap<&'static str, Field>) -> KindCapabilities {
+    KindCapabilities {
+        scope: Scope::Region,
+        verbs: MANAGED.into(),
+        fields,
+        id_shape: IdShape::PrefixedHex(prefix),
+        provider_configs: BTreeSet::new(),
+        limits: BTreeMap::new(),
+        horizon,
+    }
+}
+fn catalogue(id_shape: IdShape) -> KindCapabilities {
+    KindCapabilities {
+        scope: Scope::Region,
+        verbs: [VerbName::Get, VerbName::List].into(),
+        fields: BTreeMap::new(),
+        id_shape,
+        provider_configs: BTreeSet::new(),
+        limits: BTreeMap::new(),
+        horizon: Duration::ZERO,
+    }
+}
+
+fn network(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("cidrs", Field::REQUIRED.between(PREFIX.0, PREFIX.1).at_most(CIDRS_PER_NETWORK)),
+        // A VPC cannot choose its IPv6 range; `assign_ipv6_cidr` takes one of Amazon's.
+        ("cidrs=IPV6", Field::UNSUPPORTED),
+        ("assign_ipv6_cidr", Field::NATIVE),
+        // An internet gateway, its attachment and two routes.
+        ("internet_access", EMULATED),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    KindCapabilities { limits: [("per_location", 5)].into(), ..managed(horizon, "vpc-", fields.into()) }
+}
+
+fn subnet(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("network", Field::REQUIRED),
+        ("cidrs", Field::NATIVE.between(PREFIX.0, PREFIX.1).at_most(2)),
+        // Welkin picks the /64; AWS does not.
+        ("assign_ipv6_cidr", EMULATED),
+        ("zone", Field::REQUIRED),
+        ("assign_public_ip", Field::MUTABLE),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    KindCapabilities { limits: [("per_network", 200)].into(), ..managed(horizon, "subnet-", fields.into()) }
+}
+
+fn instance(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("zone", Field::NATIVE),
+        ("machine_type", Field::REQUIRED),
+        ("image", Field::REQUIRED),
+        ("subnet", Field::REQUIRED),
+        ("private_ips", Field::NATIVE.at_most(2)),
+        ("assign_public_ip", Field::NATIVE),
+        ("assign_ipv6", Field::NATIVE),
+        ("ssh_key", Field::NATIVE),
+        ("user_data", Field::NATIVE),
+        ("identity", Field::NATIVE),
+        ("root_disk", Field::NATIVE),
+        ("root_disk.size_gib", Field::NATIVE.between(1, MAX_DISK_GIB)),
+        ("root_disk.disk_type", Field::NATIVE),
+        ("root_disk.encrypted", Field::NATIVE),
+        ("ip_forwarding", Field::MUTABLE),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::NATIVE),
+    ];
+    let base = managed(horizon, "i-", fields.into());
+    KindCapabilities { verbs: MANAGED.into_iter().chain([VerbName::Start, VerbName::Stop, VerbName::Reboot]).collect(), provider_configs: [INSTANCE_CONFIG].into(), ..base }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declares_all<K: Kind>() {
+        let caps = capabilities(Duration::ZERO);
+        let declared = &caps.of::<K>().unwrap().fields;
+        for path in K::FIELDS {
+            assert!(declared.contains_key(path), "{} {path}", K::KIND);
+        }
+        for path in declared.keys() {
+            assert!(K::FIELDS.contains(&path.split('=').next().unwrap()), "{} {path}", K::KIND);
+        }
+    }
+    #[test]
+    fn every_field_is_declared() {
+        declares_all::<Network>();
+        declares_all::<Subnet>();
+        declares_all::<Instance>();
+        assert_eq!(capabilities(Duration::ZERO).kinds.len(), welkin_core::COLLECTIONS.len());
+    }
+    #[test]
+    fn a_vpc_cannot_choose_its_ipv6_range() {
+        let spec = welkin_core::NetworkSpec { cidrs: vec!["10.0.0.0/16".parse().unwrap(), "2001:db8::/56".parse().unwrap()], ..Default::default() };
+        let e = capabilities(Duration::ZERO).check_spec::<Network>(&spec).unwrap_err();
+        assert_eq!((e.reason(), e.violations()[0].field.as_str()), (welkin_core::Reason::CapabilityUnsupported, "cidrs"));
+    }
+}

@@ -1,0 +1,250 @@
+//! How an instance is launched.
+
+use crate::{
+    capability::INSTANCE_CONFIG,
+    client::Region,
+    error,
+    mark::{self, Asked, Tags},
+    step::{answered, vendor_id},
+};
+use aws_sdk_ec2::{
+    operation::run_instances::builders::RunInstancesFluentBuilder,
+    types::{
+        BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceIpv6Address, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
+        InstanceNetworkInterfaceSpecification, InstanceType, Placement, ResourceType, VolumeType,
+    },
+};
+use aws_smithy_types::{Blob, base64};
+use serde::{Deserialize, Serialize};
+use welkin_core::{Change, Cx, Error, ErrorKind, Instance, InstanceSpec, Reason, Result, RootDisk, Uid, VendorConfig, VendorId, Violation};
+
+/// The message `welkin.provider.aws.v1.InstanceConfig`: what only EC2 has.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct InstanceConfig {
+    /// Answer metadata requests without a session token too (IMDSv1). Without it they are refused.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub metadata_tokens_optional: bool,
+    /// How many network hops a metadata answer may take, 1 to 64; 0 leaves it to the account and the image. Containers need 2.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub metadata_hop_limit: u32,
+    /// The name of a key pair that is there already; not together with `ssh_key`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub key_name: String,
+}
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+impl InstanceConfig {
+    /// Reads the extension of a specification.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming `provider_config`.
+    pub fn of(spec: &InstanceSpec) -> Result<Self> {
+        let Some(given) = &spec.provider_config else { return Ok(Self::default()) };
+        if given.type_name != INSTANCE_CONFIG {
+            return Err(Error::invalid("provider_config", format!("AWS takes {INSTANCE_CONFIG} here, not {}", given.type_name)));
+        }
+        let config: Self = serde_json::from_value(given.body.clone()).map_err(|e| Error::invalid("provider_config", e.to_string()))?;
+        if config.metadata_hop_limit > 64 {
+            return Err(Error::invalid("provider_config.metadata_hop_limit", format!("must be between 1 and 64, got {}", config.metadata_hop_limit)));
+        }
+        if !config.key_name.is_empty() && spec.ssh_key.is_some() {
+            return Err(Error::invalid("provider_config.key_name", "give key_name or ssh_key, not both"));
+        }
+        Ok(config)
+    }
+    /// The extension again, as an answer shows it.
+    pub(super) fn packed(&self) -> Option<VendorConfig> {
+        Some(VendorConfig { type_name: INSTANCE_CONFIG.into(), body: serde_json::to_value(self).ok()? })
+    }
+}
+
+/// A key pair belongs to one instance, and its name is our uid.
+pub(super) fn key_name(uid: &Uid) -> String {
+    format!("welkin-{uid}")
+}
+
+// Words in the note of what was asked for.
+pub(super) const IPV4: &str = "ip";
+pub(super) const IPV6: &str = "ip6";
+pub(super) const PUBLIC_IP: &str = "public";
+pub(super) const IDENTITY: &str = "identity";
+pub(super) const DISK_SIZE: &str = "disk";
+pub(super) const DISK_TYPE: &str = "type";
+pub(super) const DISK_ENCRYPTED: &str = "encrypted";
+pub(super) const CONFIG: &str = "config";
+
+/// What no read of an instance shows.
+fn asked(spec: &InstanceSpec) -> Asked {
+    Asked::default()
+        .note(IPV4, spec.private_ips.iter().find(|ip| ip.is_ipv4()))
+        .note(IPV6, spec.private_ips.iter().find(|ip| ip.is_ipv6()))
+        .note(PUBLIC_IP, spec.assign_public_ip)
+        .note(IDENTITY, spec.identity.as_ref().filter(|i| i.starts_with("arn:")).map(|_| "arn"))
+        .note(DISK_SIZE, spec.root_disk.size_gib)
+        .note(DISK_TYPE, spec.root_disk.disk_type.as_ref())
+        .note(DISK_ENCRYPTED, spec.root_disk.encrypted)
+        .note(CONFIG, spec.provider_config.as_ref().map(|_| true))
+}
+
+/// EC2's own dry run, without the key pair that it would need.
+pub(super) async fn check(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<()> {
+    let config = InstanceConfig::of(spec)?;
+    let disk = root_disk(region, cx, spec).await?;
+    let call = run_instances(region, cx, change, spec, &config, disk)?;
+    let call = if spec.ssh_key.is_some() { call.set_key_name(None) } else { call };
+    region.dry_run(cx, "RunInstances", call.dry_run(true).send()).await
+}
+
+/// Imports the key, under a name of ours, and launches the instance, under a token of ours: both can be repeated.
+pub(super) async fn launch(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<VendorId> {
+    let config = InstanceConfig::of(spec)?;
+    let disk = root_disk(region, cx, spec).await?;
+    let call = run_instances(region, cx, change, spec, &config, disk)?;
+    if let Some(key) = &spec.ssh_key {
+        let tags = Tags::ours(&fragment_mark(cx, change), &change.target.name()?.id);
+        let import = region.ec2.import_key_pair().key_name(key_name(&change.uid)).public_key_material(Blob::new(key.trim())).tag_specifications(tags.on(ResourceType::KeyPair));
+        // The name holds the uid, so what is there already is ours.
+        match region.write(cx, "ImportKeyPair", import.send()).await {
+            Err(e) if !error::is(&e, &["InvalidKeyPair.Duplicate"]) => return Err(e),
+            _ => {}
+        }
+    }
+    let answer = Box::pin(region.write(cx, "RunInstances", call.send())).await?;
+    vendor_id(answered(answer.instances().first(), "instance")?.instance_id(), "InstanceId")
+}
+
+/// Parts carry no digest: that is on the main object.
+fn fragment_mark(cx: &Cx, change: &Change<Instance>) -> welkin_core::Mark {
+    welkin_core::Mark { digest: None, ..mark::of_change(cx, change) }
+}
+
+fn required(field: &str) -> Error {
+    Error::violated(Reason::FieldRequired, vec![Violation::new(field, "an instance needs it")])
+}
+
+fn run_instances(
+    region: &Region,
+    cx: &Cx,
+    change: &Change<Instance>,
+    spec: &InstanceSpec,
+    config: &InstanceConfig,
+    disk: Option<BlockDeviceMapping>,
+) -> Result<RunInstancesFluentBuilder> {
+    let id = &change.target.name()?.id;
+    let subnet = spec.subnet.as_ref().ok_or_else(|| required("subnet"))?;
+    let image = spec.image.as_ref().ok_or_else(|| required("image"))?.vendor_id()?;
+    let main = Tags::ours(&mark::of_change(cx, change), id).with_labels(&spec.labels, id);
+    let main = main.with(mark::ASKED, &asked(spec).text()).with(mark::SUBNET, &subnet.name.to_string());
+    let parts = Tags::ours(&fragment_mark(cx, change), id);
+    let key = if spec.ssh_key.is_some() { Some(key_name(&change.uid)) } else { Some(config.key_name.clone()).filter(|k| !k.is_empty()) };
+    Ok(region
+        .ec2
+        .run_instances()
+        .client_token(&change.token)
+        .min_count(1)
+        .max_count(1)
+        .image_id(image.as_str())
+        .instance_type(InstanceType::from(spec.machine_type.as_str()))
+        .network_interfaces(interface(spec, subnet.vendor_id()?))
+        .metadata_options(metadata(config))
+        .set_placement(spec.zone.as_ref().map(|zone| Placement::builder().availability_zone(zone).build()))
+        .set_block_device_mappings(disk.map(|d| vec![d]))
+        .set_iam_instance_profile(spec.identity.as_deref().map(profile))
+        .set_user_data(spec.user_data.as_ref().map(|d| base64::encode(d.expose())))
+        .set_key_name(key)
+        .tag_specifications(main.on(ResourceType::Instance))
+        .tag_specifications(parts.on(ResourceType::Volume))
+        .tag_specifications(parts.on(ResourceType::NetworkInterface)))
+}
+
+fn interface(spec: &InstanceSpec, subnet: &VendorId) -> InstanceNetworkInterfaceSpecification {
+    let v4 = spec.private_ips.iter().find(|ip| ip.is_ipv4()).map(ToString::to_string);
+    let v6 = spec.private_ips.iter().find(|ip| ip.is_ipv6()).map(|ip| vec![InstanceIpv6Address::builder().ipv6_address(ip.to_string()).build()]);
+    // A count and an address exclude each other.
+    let count = (spec.assign_ipv6 && v6.is_none()).then_some(1);
+    InstanceNetworkInterfaceSpecification::builder()
+        .device_index(0)
+        .subnet_id(subnet.as_str())
+        .set_associate_public_ip_address(spec.assign_public_ip)
+        .set_private_ip_address(v4)
+        .set_ipv6_addresses(v6)
+        .set_ipv6_address_count(count)
+        .delete_on_termination(true)
+        .build()
+}
+
+fn metadata(config: &InstanceConfig) -> InstanceMetadataOptionsRequest {
+    let tokens = if config.metadata_tokens_optional { HttpTokensState::Optional } else { HttpTokensState::Required };
+    let hops = i32::try_from(config.metadata_hop_limit).ok().filter(|n| *n > 0);
+    InstanceMetadataOptionsRequest::builder().http_endpoint(InstanceMetadataEndpointState::Enabled).http_tokens(tokens).set_http_put_response_hop_limit(hops).build()
+}
+
+fn profile(identity: &str) -> IamInstanceProfileSpecification {
+    let builder = IamInstanceProfileSpecification::builder();
+    if identity.starts_with("arn:") { builder.arn(identity).build() } else { builder.name(identity).build() }
+}
+
+/// What differs from the image's own root disk; the image says what that device is called.
+async fn root_disk(region: &Region, cx: &Cx, spec: &InstanceSpec) -> Result<Option<BlockDeviceMapping>> {
+    if spec.root_disk == RootDisk::default() {
+        return Ok(None);
+    }
+    let image = spec.image.as_ref().ok_or_else(|| required("image"))?.vendor_id()?;
+    let answer = region.read(cx, "DescribeImages", region.ec2.describe_images().image_ids(image.as_str()).send()).await?;
+    let device = answer.images().first().and_then(|i| i.root_device_name());
+    let device = device.ok_or_else(|| Error::new(ErrorKind::FailedPrecondition, Reason::ImageNotFound, format!("{image} has no root device")).with_field("image"))?;
+    let size = spec.root_disk.size_gib.map(i32::try_from).transpose().map_err(|_| Error::invalid("root_disk.size_gib", "too large"))?;
+    let disk = EbsBlockDevice::builder()
+        .delete_on_termination(true)
+        .set_volume_size(size)
+        .set_volume_type(spec.root_disk.disk_type.as_deref().map(VolumeType::from))
+        .set_encrypted(spec.root_disk.encrypted);
+    Ok(Some(BlockDeviceMapping::builder().device_name(device).ebs(disk.build()).build()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn spec(body: serde_json::Value) -> InstanceSpec {
+        InstanceSpec { provider_config: Some(VendorConfig { type_name: INSTANCE_CONFIG.into(), body }), ..Default::default() }
+    }
+    #[test]
+    fn the_extension_is_typed() {
+        assert_eq!(InstanceConfig::of(&InstanceSpec::default()).unwrap(), InstanceConfig::default());
+        let given = InstanceConfig { metadata_tokens_optional: true, metadata_hop_limit: 2, key_name: "k".into() };
+        assert_eq!(InstanceConfig::of(&spec(json!({"metadata_tokens_optional": true, "metadata_hop_limit": 2, "key_name": "k"}))).unwrap(), given);
+        assert_eq!(InstanceConfig::of(&InstanceSpec { provider_config: given.packed(), ..Default::default() }).unwrap(), given);
+        for bad in [json!({"unknown": 1}), json!({"metadata_hop_limit": 65}), json!([])] {
+            assert!(InstanceConfig::of(&spec(bad)).unwrap_err().violations()[0].field.starts_with("provider_config"));
+        }
+        let both = InstanceSpec { ssh_key: Some("ssh-ed25519 A".into()), ..spec(json!({"key_name": "k"})) };
+        assert_eq!(InstanceConfig::of(&both).unwrap_err().violations()[0].field, "provider_config.key_name");
+    }
+    #[test]
+    fn tokens_are_required_by_default() {
+        assert_eq!(metadata(&InstanceConfig::default()).http_tokens(), Some(&HttpTokensState::Required));
+        assert_eq!(metadata(&InstanceConfig::default()).http_put_response_hop_limit(), None);
+    }
+    #[test]
+    fn an_address_and_a_count_exclude_each_other() {
+        let subnet: VendorId = "subnet-1".parse().unwrap();
+        let open = InstanceSpec { assign_ipv6: true, assign_public_ip: Some(false), ..Default::default() };
+        let made = interface(&open, &subnet);
+        assert_eq!((made.ipv6_address_count(), made.associate_public_ip_address(), made.delete_on_termination()), (Some(1), Some(false), Some(true)));
+        let fixed = InstanceSpec { private_ips: vec!["10.0.0.4".parse().unwrap(), "2001:db8::4".parse().unwrap()], ..open };
+        let made = interface(&fixed, &subnet);
+        assert_eq!((made.ipv6_address_count(), made.private_ip_address()), (None, Some("10.0.0.4")));
+        assert_eq!(made.ipv6_addresses()[0].ipv6_address(), Some("2001:db8::4"));
+    }
+    #[test]
+    fn an_identity_is_a_name_or_an_arn() {
+        assert_eq!(profile("web").name(), Some("web"));
+        assert_eq!(profile("arn:aws:iam::1:instance-profile/web").arn(), Some("arn:aws:iam::1:instance-profile/web"));
+    }
+}

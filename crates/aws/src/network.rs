@@ -1,0 +1,430 @@
+//! Networks are VPCs; `internet_access` adds an internet gateway, its attachment and the default routes of the main route table.
+//!
+//! Calls: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateVpc.html>, `CreateInternetGateway`, `AttachInternetGateway`,
+//! `CreateRoute`, `AssociateVpcCidrBlock`. None of the first two takes a client token, so a lost reply is resolved by the tags.
+
+use crate::{
+    Aws,
+    client::Region,
+    error,
+    mark::{self, Asked, Tags, filter, of_id, of_owner, of_uid},
+    only, owned,
+    page::{At, MAX_RESULTS},
+    step::{Look, age, answered, judge, look_again, now_ms, pace, vendor_id},
+};
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{InternetGateway, ResourceType, Vpc};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use welkin_core::{
+    Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Name, Network, NetworkSpec, NetworkState, NetworkStatus, NoAction, Object, Owner, Page, ProviderId, Query, Reader,
+    Reason, ResourceId, Result, Resume, Shard, Step, Target, Uid, VendorId, Verb,
+};
+
+const GONE: &[&str] = &["InvalidVpcID.NotFound"];
+const GATEWAY_GONE: &[&str] = &["InvalidInternetGatewayID.NotFound"];
+/// What a part of a network answers while another part, made a moment ago, is not known everywhere.
+const NOT_YET: &[&str] = &["InvalidVpcID.NotFound", "InvalidInternetGatewayID.NotFound", "InvalidGatewayID.NotFound", "Gateway.NotAttached", "InvalidRouteTableID.NotFound"];
+/// Everything, for the default routes.
+const ANY_V4: &str = "0.0.0.0/0";
+const ANY_V6: &str = "::/0";
+/// In the note of what was asked for.
+const ASKED_INTERNET: &str = "internet";
+
+/// What a create has made so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Made {
+    vpc: Option<String>,
+    gateway: Option<String>,
+    /// Gateway attached and routes there.
+    wired: bool,
+    /// Further ranges that were asked for.
+    ranges: BTreeSet<IpNet>,
+    since_ms: u64,
+}
+
+#[async_trait]
+impl Reader<Network> for Aws {
+    fn shards(&self, query: &Query<Network>) -> Vec<Shard> {
+        self.regional_shards(query.parent.as_ref())
+    }
+
+    /// One call; a second one for the gateway where the network was made with `internet_access`, or where it is not there at all.
+    async fn get(&self, cx: &Cx, target: &Target<Network>) -> Result<Object<Network>> {
+        let region = self.region(target.parent())?;
+        let vpc = match (target.vendor_id(), target) {
+            (Some(id), _) => match vpc_by_id(region, cx, id.as_str()).await.map_err(|e| error::absent(e, target, GONE)) {
+                Err(e) if e.is_not_found() => None,
+                found => found?,
+            },
+            (None, Target::Named { name, uid, .. }) => {
+                only(target, vpcs(region, cx, of_id(&cx.owner, &name.id, uid.as_ref())).await?, |v| v.vpc_id().unwrap_or_default().to_owned())?
+            }
+            (None, Target::Vendor { .. }) => None,
+        };
+        match (vpc, target) {
+            (Some(vpc), _) => {
+                let gateways = if wants_internet(&vpc) { attached_to(region, cx, &[vpc.vpc_id().unwrap_or_default()]).await? } else { BTreeSet::new() };
+                object(region, &cx.owner, &vpc, Some(&gateways))
+            }
+            (None, Target::Named { name, uid, .. }) => {
+                let left = gateways(region, cx, of_id(&cx.owner, &name.id, uid.as_ref())).await?;
+                left.first().map_or_else(|| Err(Error::not_found(target)), |g| fragment(region, &cx.owner, name, g))
+            }
+            (None, Target::Vendor { .. }) => Err(Error::not_found(target)),
+        }
+    }
+
+    async fn list(&self, cx: &Cx, query: &Query<Network>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<Network>> {
+        let region = self.shard(shard)?;
+        let at = At::read(from)?;
+        let mut filters = Vec::new();
+        if query.owned_only {
+            filters.push(of_owner(&cx.owner));
+        }
+        if !query.vendor_ids.is_empty() {
+            filters.push(filter("vpc-id", query.vendor_ids.iter().map(VendorId::as_str)));
+        }
+        let size = i32::try_from(query.page_size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
+        let call = region.ec2.describe_vpcs().set_filters(Some(filters)).max_results(size).set_next_token(at.token.clone());
+        let answer = region.read(cx, "DescribeVpcs", call.send()).await?;
+        let (vpcs, next) = at.cut(answer.vpcs.unwrap_or_default(), answer.next_token, query.page_size, |v| v.vpc_id().unwrap_or_default().to_owned())?;
+        let wired: Vec<&str> = vpcs.iter().filter(|v| wants_internet(v)).filter_map(Vpc::vpc_id).collect();
+        let gateways = if wired.is_empty() { BTreeSet::new() } else { attached_to(region, cx, &wired).await? };
+        let items = vpcs.iter().map(|v| object(region, &cx.owner, v, Some(&gateways))).collect::<Result<_>>()?;
+        Ok(Page { items, next, unreachable: Vec::new() })
+    }
+}
+
+#[async_trait]
+impl Driver<Network> for Aws {
+    async fn check(&self, cx: &Cx, change: &Change<Network>) -> Result<()> {
+        let region = self.region(change.target.parent())?;
+        match &change.verb {
+            Verb::Create { spec, .. } => {
+                let call = create_vpc(region, spec)?.tag_specifications(tags(cx, change, spec)?.on(ResourceType::Vpc)).dry_run(true);
+                region.dry_run(cx, "CreateVpc", call.send()).await
+            }
+            Verb::Update { .. } => self.get(cx, &change.target).await.and_then(|o| owned(&change.target, &change.uid, &o)),
+            Verb::Delete => {
+                let object = self.get(cx, &change.target).await?;
+                owned(&change.target, &change.uid, &object)?;
+                if object.status.state == NetworkState::Incomplete && !object.vendor_id.as_str().starts_with("vpc-") {
+                    return Ok(());
+                }
+                refuse_if_used(region, cx, object.vendor_id.as_str()).await?;
+                region.dry_run(cx, "DeleteVpc", region.ec2.delete_vpc().vpc_id(object.vendor_id.as_str()).dry_run(true).send()).await
+            }
+            Verb::Act(action) => match *action {},
+        }
+    }
+
+    async fn create(&self, cx: &Cx, change: &Change<Network>, spec: &NetworkSpec, resume: &Resume) -> Result<Step<Object<Network>>> {
+        let region = self.region(change.target.parent())?;
+        let mut made: Made = resume.data().unwrap_or_default();
+        let marks = tags(cx, change, spec)?;
+        if made.vpc.is_none() {
+            let found = if resume.is_unresolved() { first(&vpcs(region, cx, of_uid(&cx.owner, &change.uid)).await?, Vpc::vpc_id) } else { None };
+            match judge(found, resume, self.horizon) {
+                Look::Found(id) => made = Made { vpc: Some(id), since_ms: now_ms(), ..made },
+                Look::Wait(after) => return Ok(look_again(after, "VPC")),
+                Look::Write => {
+                    let call = create_vpc(region, spec)?.tag_specifications(marks.on(ResourceType::Vpc));
+                    let vpc = answered(region.write(cx, "CreateVpc", call.send()).await?.vpc, "VPC")?;
+                    let id = vendor_id(vpc.vpc_id(), "VpcId")?.to_string();
+                    return Step::wait(&Made { vpc: Some(id), since_ms: now_ms(), ..made }, Duration::ZERO, "the VPC is made");
+                }
+            }
+        }
+        if spec.internet_access && made.gateway.is_none() {
+            let found = if resume.is_unresolved() { first(&gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?, InternetGateway::internet_gateway_id) } else { None };
+            match judge(found, resume, self.horizon) {
+                Look::Found(id) => made.gateway = Some(id),
+                Look::Wait(after) => return Ok(look_again(after, "internet gateway")),
+                Look::Write => {
+                    let call = region.ec2.create_internet_gateway().tag_specifications(marks.on(ResourceType::InternetGateway));
+                    let gateway = answered(region.write(cx, "CreateInternetGateway", call.send()).await?.internet_gateway, "internet gateway")?;
+                    made.gateway = Some(vendor_id(gateway.internet_gateway_id(), "InternetGatewayId")?.to_string());
+                    return Step::wait(&made, Duration::ZERO, "the internet gateway is made");
+                }
+            }
+        }
+        self.finish(cx, region, change, spec, made).await
+    }
+
+    async fn update(&self, cx: &Cx, change: &Change<Network>, desired: &NetworkSpec, paths: &BTreeSet<FieldPath>, _: &Resume) -> Result<Step<Object<Network>>> {
+        let region = self.region(change.target.parent())?;
+        let mut object = self.get(cx, &change.target).await?;
+        owned(&change.target, &change.uid, &object)?;
+        if paths.contains(&FieldPath::from("labels")) {
+            let vpc = answered(vpc_by_id(region, cx, object.vendor_id.as_str()).await?, "VPC")?;
+            mark::relabel(region, cx, object.vendor_id.as_str(), &Tags::of(vpc.tags()), &desired.labels, &change.target.name()?.id).await?;
+            object.spec.labels = desired.labels.clone();
+        }
+        Ok(Step::Done(object))
+    }
+
+    /// Subnets first: nothing of a network that is in use is touched. The gateway goes last, so that it can be put back where AWS still
+    /// refuses to delete the VPC.
+    async fn delete(&self, cx: &Cx, change: &Change<Network>, resume: &Resume) -> Result<Step<()>> {
+        let region = self.region(change.target.parent())?;
+        let mine = of_uid(&cx.owner, &change.uid);
+        let mut all = vpcs(region, cx, mine.clone()).await?;
+        if let Some(id) = change.target.vendor_id()
+            && id.as_str().starts_with("vpc-")
+            && !all.iter().any(|v| v.vpc_id() == Some(id.as_str()))
+        {
+            // Tags can lag behind the object itself.
+            all.extend(known(region, cx, &change.target, id, &change.uid).await?);
+        }
+        let mut gates = gateways(region, cx, mine).await?;
+        for vpc in &all {
+            let id = answered(vpc.vpc_id(), "VpcId")?;
+            refuse_if_used(region, cx, id).await?;
+            if wants_internet(vpc) && gates.is_empty() {
+                gates = gateways(region, cx, vec![filter("attachment.vpc-id", [id])]).await?;
+                gates.retain(|g| Tags::of(g.tags()).mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid));
+            }
+        }
+        for vpc in &all {
+            delete_vpc(region, cx, answered(vpc.vpc_id(), "VpcId")?, &gates).await?;
+        }
+        for gate in &gates {
+            delete_gateway(region, cx, gate).await?;
+        }
+        match judge(None::<()>, resume, self.horizon) {
+            Look::Wait(after) => Ok(Step::look_again(after, "looking for what is left of the network")),
+            _ => Ok(Step::Done(())),
+        }
+    }
+
+    async fn act(&self, _: &Cx, _: &Change<Network>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
+        match *action {}
+    }
+}
+
+impl Aws {
+    /// Wires the gateway, adds further ranges, and waits until all is available. Every write here can be repeated.
+    async fn finish(&self, cx: &Cx, region: &Region, change: &Change<Network>, spec: &NetworkSpec, mut made: Made) -> Result<Step<Object<Network>>> {
+        let id = answered(made.vpc.clone(), "VPC")?;
+        if let (Some(gateway), false) = (made.gateway.clone(), made.wired) {
+            match wire(region, cx, &id, &gateway, spec.assign_ipv6_cidr).await {
+                Ok(true) => made.wired = true,
+                Ok(false) => return Step::wait(&made, pace(made.since_ms), "waiting for the main route table"),
+                Err(e) if error::is(&e, NOT_YET) && age(made.since_ms) < self.horizon => {
+                    return Step::wait(&made, pace(made.since_ms), "waiting for the gateway to be known everywhere");
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        let vpc = match vpc_by_id(region, cx, &id).await {
+            Ok(Some(vpc)) => vpc,
+            Err(e) if !error::is(&e, GONE) => return Err(e),
+            _ if age(made.since_ms) < self.horizon => return Step::wait(&made, pace(made.since_ms), "waiting for the VPC to be known everywhere"),
+            _ => return Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, format!("{id} was deleted while it was being made")).with_resource(change.target.to_string())),
+        };
+        let there: Vec<IpNet> = ranges(&vpc).map(|(net, _)| net).collect();
+        if let Some(net) = spec.cidrs.iter().find(|c| !there.contains(c) && !made.ranges.contains(c)) {
+            // The same range cannot be there twice, so its name is the range itself.
+            region.write(cx, "AssociateVpcCidrBlock", region.ec2.associate_vpc_cidr_block().vpc_id(&id).cidr_block(net.to_string()).send()).await?;
+            made.ranges.insert(*net);
+            return Step::wait(&made, Duration::ZERO, format!("the range {net} is added"));
+        }
+        let pending = ranges(&vpc).any(|(_, state)| state == "associating") || made.ranges.iter().any(|r| !there.contains(r));
+        if let Some((net, _)) = ranges(&vpc).find(|(_, state)| matches!(*state, "failed" | "failing")) {
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::CreationFailed, format!("EC2 could not add the range {net}")).with_field("cidrs"));
+        }
+        let gateways = made.gateway.iter().map(|_| id.clone()).collect();
+        let object = object(region, &cx.owner, &vpc, Some(&gateways))?;
+        if pending || object.status.state != NetworkState::Available || (spec.assign_ipv6_cidr && !object.status.cidrs.iter().any(|c| c.addr().is_ipv6())) {
+            return Step::wait(&made, pace(made.since_ms), "the VPC is becoming available");
+        }
+        Ok(Step::Done(object))
+    }
+}
+
+fn tags(cx: &Cx, change: &Change<Network>, spec: &NetworkSpec) -> Result<Tags> {
+    let id = &change.target.name()?.id;
+    let asked = Asked::default().note(ASKED_INTERNET, spec.internet_access.then_some(true));
+    Ok(Tags::ours(&mark::of_change(cx, change), id).with_labels(&spec.labels, id).with(mark::ASKED, &asked.text()))
+}
+
+fn create_vpc(region: &Region, spec: &NetworkSpec) -> Result<aws_sdk_ec2::operation::create_vpc::builders::CreateVpcFluentBuilder> {
+    let first = spec.cidrs.first().ok_or_else(|| Error::violated(Reason::FieldRequired, vec![welkin_core::Violation::new("cidrs", "a VPC needs at least one IPv4 range")]))?;
+    let call = region.ec2.create_vpc().cidr_block(first.to_string());
+    Ok(if spec.assign_ipv6_cidr { call.amazon_provided_ipv6_cidr_block(true) } else { call })
+}
+
+async fn vpcs(region: &Region, cx: &Cx, filters: Vec<aws_sdk_ec2::types::Filter>) -> Result<Vec<Vpc>> {
+    Ok(region.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().set_filters(Some(filters)).send()).await?.vpcs.unwrap_or_default())
+}
+async fn vpc_by_id(region: &Region, cx: &Cx, id: &str) -> Result<Option<Vpc>> {
+    Ok(region.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().vpc_ids(id).send()).await?.vpcs.unwrap_or_default().pop())
+}
+async fn gateways(region: &Region, cx: &Cx, filters: Vec<aws_sdk_ec2::types::Filter>) -> Result<Vec<InternetGateway>> {
+    let call = region.ec2.describe_internet_gateways().set_filters(Some(filters));
+    Ok(region.read(cx, "DescribeInternetGateways", call.send()).await?.internet_gateways.unwrap_or_default())
+}
+/// Which of these VPCs have an internet gateway.
+async fn attached_to(region: &Region, cx: &Cx, vpcs: &[&str]) -> Result<BTreeSet<String>> {
+    let mut out = BTreeSet::new();
+    // A filter takes at most 200 values (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html).
+    for some in vpcs.chunks(200) {
+        let found = gateways(region, cx, vec![filter("attachment.vpc-id", some.iter().copied())]).await?;
+        out.extend(found.iter().flat_map(|g| g.attachments()).filter_map(|a| a.vpc_id().map(ToOwned::to_owned)));
+    }
+    Ok(out)
+}
+/// The lowest id, so that every step takes the same one.
+fn first<T>(found: &[T], id: impl Fn(&T) -> Option<&str>) -> Option<String> {
+    found.iter().filter_map(|t| id(t).map(ToOwned::to_owned)).min()
+}
+
+/// The VPC of this id, where it carries this uid.
+async fn known(region: &Region, cx: &Cx, target: &Target<Network>, id: &VendorId, uid: &Uid) -> Result<Option<Vpc>> {
+    match vpc_by_id(region, cx, id.as_str()).await {
+        Ok(found) => {
+            // What has no name was adopted, and its mark is nobody's business.
+            let adopted = matches!(target, Target::Vendor { .. });
+            Ok(found.filter(|v| adopted || Tags::of(v.tags()).mark(&cx.owner).is_some_and(|(_, m)| m.uid == *uid)))
+        }
+        Err(e) if error::is(&e, GONE) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Attaches the gateway and makes the default routes; false where the main route table is not visible yet.
+async fn wire(region: &Region, cx: &Cx, vpc: &str, gateway: &str, ipv6: bool) -> Result<bool> {
+    attach(region, cx, vpc, gateway).await?;
+    let main = vec![filter("vpc-id", [vpc]), filter("association.main", ["true"])];
+    let tables = region.read(cx, "DescribeRouteTables", region.ec2.describe_route_tables().set_filters(Some(main)).send()).await?;
+    let Some(table) = tables.route_tables().iter().find_map(|t| t.route_table_id()) else { return Ok(false) };
+    let v4 = region.ec2.create_route().route_table_id(table).gateway_id(gateway).destination_cidr_block(ANY_V4);
+    unless(region.write(cx, "CreateRoute", v4.send()).await, &["RouteAlreadyExists"])?;
+    if ipv6 {
+        let v6 = region.ec2.create_route().route_table_id(table).gateway_id(gateway).destination_ipv6_cidr_block(ANY_V6);
+        unless(region.write(cx, "CreateRoute", v6.send()).await, &["RouteAlreadyExists"])?;
+    }
+    Ok(true)
+}
+/// The gateway is ours and made for this VPC, so that it is attached already can only mean: to this one.
+async fn attach(region: &Region, cx: &Cx, vpc: &str, gateway: &str) -> Result<()> {
+    let call = region.ec2.attach_internet_gateway().internet_gateway_id(gateway).vpc_id(vpc);
+    unless(region.write(cx, "AttachInternetGateway", call.send()).await, &["Resource.AlreadyAssociated"])
+}
+/// Fine, also where AWS answers with one of `codes`.
+fn unless<T>(answer: Result<T>, codes: &[&str]) -> Result<()> {
+    match answer {
+        Err(e) if !error::is(&e, codes) => Err(e),
+        _ => Ok(()),
+    }
+}
+
+async fn refuse_if_used(region: &Region, cx: &Cx, vpc: &str) -> Result<()> {
+    let call = region.ec2.describe_subnets().filters(filter("vpc-id", [vpc]));
+    let subnets = region.read(cx, "DescribeSubnets", call.send()).await?.subnets.unwrap_or_default();
+    if subnets.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = subnets.iter().filter_map(|s| s.subnet_id()).take(5).collect();
+    let more = if subnets.len() > ids.len() { ", ..." } else { "" };
+    let why = format!("the network {vpc} still has {} subnets: {}{more}; delete them first", subnets.len(), ids.join(", "));
+    Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_resource(vpc))
+}
+
+async fn delete_vpc(region: &Region, cx: &Cx, id: &str, gates: &[InternetGateway]) -> Result<()> {
+    let attached: Vec<&str> = gates.iter().filter(|g| g.attachments().iter().any(|a| a.vpc_id() == Some(id))).filter_map(|g| g.internet_gateway_id()).collect();
+    for gate in &attached {
+        let call = region.ec2.detach_internet_gateway().internet_gateway_id(*gate).vpc_id(id);
+        unless(region.write(cx, "DetachInternetGateway", call.send()).await, &["Gateway.NotAttached", "InvalidInternetGatewayID.NotFound"])?;
+    }
+    let answer = region.write(cx, "DeleteVpc", region.ec2.delete_vpc().vpc_id(id).send()).await;
+    if let Err(refusal) = &answer
+        && error::is(refusal, &["DependencyViolation"])
+    {
+        // Something that is not ours is still in it. Its way to the internet comes back: the routes are still there.
+        let free = gates.iter().filter(|g| g.attachments().is_empty()).filter_map(|g| g.internet_gateway_id());
+        if let Some(gate) = attached.first().copied().or_else(|| free.into_iter().next()) {
+            attach(region, cx, id, gate).await?;
+        }
+    }
+    unless(answer, GONE)
+}
+async fn delete_gateway(region: &Region, cx: &Cx, gate: &InternetGateway) -> Result<()> {
+    let id = answered(gate.internet_gateway_id(), "InternetGatewayId")?;
+    let call = region.ec2.delete_internet_gateway().internet_gateway_id(id);
+    unless(region.write(cx, "DeleteInternetGateway", call.send()).await, GATEWAY_GONE)
+}
+
+fn wants_internet(vpc: &Vpc) -> bool {
+    Asked::of(&Tags::of(vpc.tags())).has(ASKED_INTERNET)
+}
+/// Every range that is or will be there, IPv4 first and the primary one before all others, with its state.
+fn ranges(vpc: &Vpc) -> impl Iterator<Item = (IpNet, &str)> {
+    let v4 = vpc.cidr_block_association_set().iter().map(|a| (a.cidr_block(), a.cidr_block_state().and_then(|s| s.state()).map_or("associated", |s| s.as_str())));
+    let v6 = vpc.ipv6_cidr_block_association_set().iter().map(|a| (a.ipv6_cidr_block(), a.ipv6_cidr_block_state().and_then(|s| s.state()).map_or("associated", |s| s.as_str())));
+    let primary = std::iter::once((vpc.cidr_block(), "associated"));
+    let mut seen = BTreeMap::new();
+    primary
+        .chain(v4)
+        .chain(v6)
+        .filter(|(_, state)| !matches!(*state, "disassociated" | "disassociating"))
+        .filter_map(|(text, state)| Some((text?.parse().ok()?, state)))
+        .filter(move |(net, _): &(IpNet, &str)| seen.insert(*net, ()).is_none())
+}
+
+/// `gateways`: the VPCs that have one, where it was looked for.
+fn object(region: &Region, owner: &Owner, vpc: &Vpc, gateways: Option<&BTreeSet<String>>) -> Result<Object<Network>> {
+    let id = vendor_id(vpc.vpc_id(), "VpcId")?;
+    let tags = Tags::of(vpc.tags());
+    let (name, mark) = match tags.mark(owner) {
+        Some((name, mark)) => (name, Some(mark)),
+        None => (ResourceId::of_vendor(id.as_str())?, None),
+    };
+    let internet_access = wants_internet(vpc);
+    let missing = internet_access && gateways.is_some_and(|g| !g.contains(id.as_str()));
+    let state = match vpc.state().map(|s| s.as_str()) {
+        _ if missing => NetworkState::Incomplete,
+        Some("available") => NetworkState::Available,
+        Some("pending") => NetworkState::Pending,
+        Some("deleting") => NetworkState::Deleting,
+        _ => NetworkState::Unspecified,
+    };
+    let cidrs: Vec<IpNet> = ranges(vpc).filter(|(_, state)| *state == "associated").map(|(net, _)| net).collect();
+    let spec = NetworkSpec {
+        cidrs: ranges(vpc).map(|(net, _)| net).filter(|c| c.addr().is_ipv4()).collect(),
+        assign_ipv6_cidr: vpc.ipv6_cidr_block_association_set().iter().any(|a| a.ipv6_cidr_block_state().and_then(|s| s.state()).is_none_or(|s| s.as_str() != "disassociated")),
+        internet_access,
+        labels: tags.labels(),
+        provider_config: None,
+    };
+    Ok(Object {
+        name: Name::new(region.name.clone(), name),
+        provider_id: ProviderId::new("aws", "", &[region.id(), id.as_str()])?,
+        vendor_id: id,
+        mark,
+        revision: None,
+        created_ms: None,
+        spec,
+        status: NetworkStatus { state, cidrs },
+    })
+}
+
+/// What is left of a network whose VPC is gone.
+fn fragment(region: &Region, owner: &Owner, name: &Name<Network>, gate: &InternetGateway) -> Result<Object<Network>> {
+    let id = vendor_id(gate.internet_gateway_id(), "InternetGatewayId")?;
+    Ok(Object {
+        name: name.clone(),
+        provider_id: ProviderId::new("aws", "", &[region.id(), id.as_str()])?,
+        vendor_id: id,
+        mark: Tags::of(gate.tags()).mark(owner).map(|(_, m)| m),
+        revision: None,
+        created_ms: None,
+        spec: NetworkSpec { internet_access: true, ..NetworkSpec::default() },
+        status: NetworkStatus { state: NetworkState::Incomplete, cidrs: Vec::new() },
+    })
+}

@@ -1,0 +1,71 @@
+//! What the steps of all kinds share: how long to wait, and what a look-up after an unresolved write may conclude.
+
+use std::time::{Duration, SystemTime};
+use welkin_core::{Error, ErrorKind, Reason, Result, Resume, Step, VendorId, unix_millis};
+
+/// The first and the longest wait between two looks at something that takes its time.
+const PACE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+
+/// Wall-clock milliseconds: steps survive a restart, so they cannot use a monotonic clock.
+pub(crate) fn now_ms() -> u64 {
+    unix_millis(SystemTime::now())
+}
+pub(crate) fn age(since_ms: u64) -> Duration {
+    Duration::from_millis(now_ms().saturating_sub(since_ms))
+}
+/// Looks often at first and then, as AWS asks, at longer and longer intervals.
+pub(crate) fn pace(since_ms: u64) -> Duration {
+    (age(since_ms) / 4).clamp(PACE.0, PACE.1)
+}
+
+/// May something be written that a look-up did not find?
+pub(crate) enum Look<T> {
+    /// It is there.
+    Found(T),
+    /// Nothing was written before, or it would be visible by now.
+    Write,
+    /// It may still show up.
+    Wait(Duration),
+}
+/// Judges what a look-up after an unresolved write found.
+pub(crate) fn judge<T>(found: Option<T>, resume: &Resume, horizon: Duration) -> Look<T> {
+    match (found, resume.unresolved) {
+        (Some(found), _) => Look::Found(found),
+        (None, Some(since)) if !resume.is_past(horizon) => Look::Wait((since.elapsed() / 4).clamp(PACE.0, PACE.1).min(horizon.saturating_sub(since.elapsed()))),
+        (None, _) => Look::Write,
+    }
+}
+/// A write of unknown fate may still show up.
+pub(crate) fn look_again<T>(after: Duration, what: &str) -> Step<T> {
+    Step::look_again(after, format!("looking whether the {what} was made"))
+}
+
+/// A required part of an answer.
+pub(crate) fn answered<T>(part: Option<T>, what: &str) -> Result<T> {
+    part.ok_or_else(|| Error::new(ErrorKind::Unavailable, Reason::CloudAnswer, format!("AWS's answer has no {what}")))
+}
+pub(crate) fn vendor_id(id: Option<&str>, what: &str) -> Result<VendorId> {
+    answered(id, what)?.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow() {
+        assert_eq!((pace(now_ms()), pace(0)), (PACE.0, PACE.1));
+    }
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_written_again_before_the_horizon() {
+        let horizon = Duration::from_secs(60);
+        let resume = Resume { handle: None, unresolved: Some(tokio::time::Instant::now()) };
+        assert!(matches!(judge(Some(1), &resume, horizon), Look::Found(1)));
+        assert!(matches!(judge(None::<u8>, &resume, horizon), Look::Wait(_)));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(matches!(judge(None::<u8>, &resume, horizon), Look::Wait(d) if d <= Duration::from_secs(1)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(matches!(judge(None::<u8>, &resume, horizon), Look::Write));
+        assert!(matches!(judge(None::<u8>, &Resume::default(), horizon), Look::Write));
+    }
+}

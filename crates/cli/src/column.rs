@@ -1,0 +1,91 @@
+//! The columns of each kind's table: the only thing about a kind that is written down here.
+
+/// One column.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    pub(crate) title: &'static str,
+    /// The path of the field in the message.
+    pub(crate) path: &'static str,
+    /// Only with `-o wide`.
+    pub(crate) wide: bool,
+}
+
+const fn always(title: &'static str, path: &'static str) -> Column {
+    Column { title, path, wide: false }
+}
+const fn wide(title: &'static str, path: &'static str) -> Column {
+    Column { title, path, wide: true }
+}
+
+/// What every table ends with, where the kind has it.
+pub(crate) const LAST: &[Column] = &[wide("VENDOR ID", "vendor_id"), wide("PROVIDER ID", "provider_id"), wide("OWNED", "owned"), wide("UID", "uid"), always("AGE", "create_time")];
+
+/// By collection, after name, cloud and location. A kind that is not here shows its state.
+const COLUMNS: &[(&str, &[Column])] = &[
+    ("networks", &[always("RANGES", "effective_cidrs"), always("STATE", "state"), wide("INTERNET", "internet_access"), wide("LABELS", "labels")]),
+    (
+        "subnets",
+        &[
+            always("NETWORK", "network"),
+            always("ZONE", "zone"),
+            always("RANGES", "effective_cidrs"),
+            always("STATE", "state"),
+            wide("FREE IPV4", "available_ipv4_addresses"),
+            wide("LABELS", "labels"),
+        ],
+    ),
+    (
+        "instances",
+        &[
+            always("STATE", "state"),
+            always("ZONE", "zone"),
+            always("TYPE", "machine_type"),
+            always("PRIVATE IPS", "effective_private_ips"),
+            always("PUBLIC IPS", "public_ips"),
+            wide("SUBNET", "subnet"),
+            wide("IMAGE", "image"),
+            wide("LABELS", "labels"),
+            wide("REASON", "state_reason"),
+        ],
+    ),
+    ("locations", &[always("ZONES", "zones"), wide("DISPLAY NAME", "display_name")]),
+    ("machineTypes", &[always("VCPUS", "vcpus"), always("MEMORY MIB", "memory_mib"), always("ARCHITECTURES", "architectures"), always("GPUS", "gpus")]),
+    (
+        "images",
+        &[
+            always("FAMILY", "family"),
+            always("ARCHITECTURE", "architecture"),
+            wide("PUBLISHER", "publisher"),
+            wide("MIN DISK GIB", "min_disk_gib"),
+            always("DISPLAY NAME", "display_name"),
+        ],
+    ),
+];
+
+/// For kinds without a line above.
+const OTHER: &[Column] = &[always("STATE", "state")];
+
+/// The columns of a collection.
+pub(crate) fn of(collection: &str) -> &'static [Column] {
+    COLUMNS.iter().find(|(c, _)| *c == collection).map_or(OTHER, |(_, columns)| columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Kinds;
+
+    #[test]
+    fn every_column_shows_a_field_that_exists() {
+        let kinds = Kinds::new();
+        for (collection, columns) in COLUMNS {
+            let kind = kinds.all.iter().find(|k| k.collection == *collection).unwrap();
+            for column in *columns {
+                assert!(kind.message.get_field_by_name(column.path).is_some(), "{collection} has no {}", column.path);
+            }
+        }
+        for kind in &kinds.all {
+            assert!(COLUMNS.iter().any(|(c, _)| *c == kind.collection), "{} has no columns", kind.collection);
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The command line: fixed commands, and for each kind of the API a place under each verb that it has.
+
+use crate::{
+    flag,
+    kind::{Kind, Kinds},
+    output::Format,
+    word::kebab,
+};
+use clap::{Arg, ArgAction, Command, ValueHint, builder::EnumValueParser, value_parser};
+
+/// Where a server is looked for.
+pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:7750";
+/// How long a command waits for its operation; machines of some clouds take many minutes.
+const DEFAULT_WAIT: &str = "30m";
+
+/// The whole command line. The kinds' part of it comes from the API's descriptors.
+pub(crate) fn command(kinds: &Kinds) -> Command {
+    let mut command = Command::new("welkin")
+        .about("One API over every cloud: the server, and its client")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(serve())
+        .subcommand(get(kinds))
+        .subcommand(per_kind(kinds, "create", "Create a resource", create_args))
+        .subcommand(per_kind(kinds, "update", "Change the fields that are given", update_args))
+        .subcommand(on_one("delete", "Delete a resource and everything that was made for it", kinds).arg(allow_missing()));
+    for verb in own_verbs(kinds) {
+        let about = format!("{} a resource", crate::word::capitalised(&verb));
+        command = command.subcommand(on_one(&verb, &about, kinds));
+    }
+    command.subcommand(operations()).subcommand(clouds()).subcommand(capabilities()).subcommand(completion())
+}
+
+/// The verbs that some kind has beyond the standard ones.
+pub(crate) fn own_verbs(kinds: &Kinds) -> Vec<String> {
+    let mut verbs = Vec::new();
+    for verb in kinds.all.iter().flat_map(Kind::own_verbs) {
+        if !verbs.contains(&verb) {
+            verbs.push(verb);
+        }
+    }
+    verbs
+}
+
+fn serve() -> Command {
+    Command::new("serve")
+        .about("Serve the API on this machine")
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .env("WELKIN_CONFIG")
+                .value_hint(ValueHint::FilePath)
+                .help("The clouds; welkin.toml where there is one, else a simulated cloud"),
+        )
+        .arg(
+            Arg::new("data-dir")
+                .long("data-dir")
+                .value_name("DIR")
+                .env("WELKIN_DATA_DIR")
+                .value_hint(ValueHint::DirPath)
+                .help("Where operations are kept; welkin in the user's data folder by default"),
+        )
+        .arg(Arg::new("listen").long("listen").value_name("ADDRESS").default_value("127.0.0.1:7750").help("A loopback address; port 0 takes a free one"))
+}
+
+fn get(kinds: &Kinds) -> Command {
+    let command = Command::new("get")
+        .about("Show one resource, or all of a kind")
+        .arg(kind_arg(kinds, |_| true))
+        .arg(Arg::new("id").value_name("ID").help("An id or a name; all of them without one"));
+    reading(command.arg(filter()))
+}
+
+/// A verb whose flags differ from kind to kind.
+fn per_kind(kinds: &Kinds, verb: &'static str, about: &'static str, args: fn(&Kind) -> Vec<Arg>) -> Command {
+    let mut command = Command::new(verb)
+        .about(about)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand_value_name("KIND")
+        .subcommand_help_heading("Kinds")
+        .infer_subcommands(true);
+    for kind in kinds.all.iter().filter(|k| k.method(verb).is_some()) {
+        let below = Command::new(kind.singular()).about(format!("{about}: {}", kind.plural())).aliases(kind.other_words());
+        command = command.subcommand(mutating(below.args(args(kind))));
+    }
+    command
+}
+fn create_args(kind: &Kind) -> Vec<Arg> {
+    let id = Arg::new("id").value_name("ID").help("Its id: 1 to 63 of a-z, 0-9 and '-', a letter first").required_unless_present("file");
+    [id, file()].into_iter().chain(flag::flags(kind).iter().flat_map(flag::Flag::args)).collect()
+}
+fn update_args(kind: &Kind) -> Vec<Arg> {
+    let id = Arg::new("id").value_name("ID").help("Its id or name").required(true);
+    let clear = Arg::new("clear").long("clear").value_name("FIELD").action(ArgAction::Append).help("Take this field's value away");
+    [id, file(), clear].into_iter().chain(flag::flags(kind).iter().flat_map(flag::Flag::args)).collect()
+}
+fn file() -> Arg {
+    Arg::new("file").short('f').long("file").value_name("FILE").value_hint(ValueHint::FilePath).help("The API's message as JSON or YAML (- for standard input); flags come on top")
+}
+
+/// A verb that takes a kind and one of its resources.
+fn on_one(verb: &str, about: &str, kinds: &Kinds) -> Command {
+    let has = |k: &Kind| k.method(verb).is_some();
+    mutating(Command::new(verb.to_owned()).about(about.to_owned()).arg(kind_arg(kinds, has)).arg(Arg::new("id").value_name("ID").required(true).help("Its id or name")))
+}
+
+fn kind_arg(kinds: &Kinds, has: impl Fn(&Kind) -> bool) -> Arg {
+    let words: Vec<String> = kinds.all.iter().filter(|k| has(k)).map(Kind::plural).collect();
+    Arg::new("kind").value_name("KIND").required(true).help(format!("The kind, singular, plural or short: {}", words.join(", ")))
+}
+
+/// What every command that asks the server takes.
+fn asking(command: Command) -> Command {
+    command
+        .arg(Arg::new("endpoint").long("endpoint").value_name("URL").env("WELKIN_ENDPOINT").default_value(DEFAULT_ENDPOINT).help("The server").help_heading("Server"))
+        .arg(
+            Arg::new("output")
+                .short('o')
+                .long("output")
+                .value_name("FORMAT")
+                .value_parser(EnumValueParser::<Format>::new())
+                .default_value("table")
+                .help("How results are shown")
+                .hide_possible_values(false),
+        )
+        .arg(Arg::new("cloud").long("cloud").value_name("CLOUD").env("WELKIN_CLOUD").help("The cloud, as configured; the only one by default").help_heading("Server"))
+}
+fn reading(command: Command) -> Command {
+    asking(command).arg(location())
+}
+fn mutating(command: Command) -> Command {
+    asking(command)
+        .arg(location())
+        .arg(Arg::new("async").long("async").action(ArgAction::SetTrue).help("Answer the operation at once instead of waiting for its end").help_heading("Operation"))
+        .arg(wait_timeout())
+        .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help("Run every check and change nothing").help_heading("Operation"))
+        .arg(Arg::new("request-id").long("request-id").value_name("TEXT").help("Makes a repetition of this very command safe").help_heading("Operation"))
+        .arg(Arg::new("etag").long("etag").value_name("ETAG").help("Fail unless this is still the resource's etag").help_heading("Operation"))
+}
+fn location() -> Arg {
+    Arg::new("location").long("location").value_name("LOCATION").env("WELKIN_LOCATION").help("The region, or global; the only one by default").help_heading("Server")
+}
+fn wait_timeout() -> Arg {
+    Arg::new("wait-timeout")
+        .long("wait-timeout")
+        .value_name("TIME")
+        .default_value(DEFAULT_WAIT)
+        .value_parser(duration)
+        .help("How long to wait: 90s, 10m, 2h")
+        .help_heading("Operation")
+}
+fn allow_missing() -> Arg {
+    Arg::new("allow-missing").long("allow-missing").action(ArgAction::SetTrue).help("Succeed where it does not exist").help_heading("Operation")
+}
+fn filter() -> Arg {
+    Arg::new("filter").long("filter").value_name("FILTER").default_value("").hide_default_value(true).help("Only these: state=RUNNING, labels.env=prod")
+}
+
+fn operations() -> Command {
+    let id = || Arg::new("id").value_name("ID").required(true).help("Its id or name");
+    let on = |name: &'static str, about: &'static str| asking(Command::new(name).about(about).arg(id()));
+    asking(Command::new("operations").about("Show mutations, wait for them, cancel them").visible_alias("operation").args_conflicts_with_subcommands(true).arg(filter()))
+        .subcommand(on("get", "Show one"))
+        .subcommand(on("wait", "Wait for its end and answer how it ended").arg(wait_timeout()))
+        .subcommand(on("cancel", "Ask for it to be stopped; what a create has made is removed"))
+        .subcommand(on("delete", "Forget one that has ended"))
+}
+fn clouds() -> Command {
+    asking(Command::new("clouds").about("List the clouds that the server is configured with"))
+}
+fn capabilities() -> Command {
+    asking(Command::new("capabilities").about("Tell what a cloud can do").arg(Arg::new("name").value_name("CLOUD").help("The cloud; the only one by default")))
+}
+fn completion() -> Command {
+    Command::new("completion")
+        .about("Write a shell's completion script")
+        .arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(clap_complete::Shell)))
+}
+
+/// `90s`, `10m`, `2h`, or seconds.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let factor = match kebab(unit).as_str() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("write it 90s, 10m or 2h".into()),
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor));
+    seconds.map(std::time::Duration::from_secs).ok_or_else(|| "write it 90s, 10m or 2h".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<clap::ArgMatches, clap::Error> {
+        command(&Kinds::new()).try_get_matches_from(line.split_ascii_whitespace())
+    }
+    #[test]
+    fn the_command_line_is_sound() {
+        command(&Kinds::new()).debug_assert();
+    }
+    #[test]
+    fn commands_of_the_readme_are_understood() {
+        for line in [
+            "welkin serve",
+            "welkin serve --config welkin.toml --data-dir d --listen 127.0.0.1:0",
+            "welkin get networks",
+            "welkin get machine-types --cloud c --location l -o wide",
+            "welkin get instance web -o json",
+            "welkin create network n1 --cidr 10.0.0.0/16",
+            "welkin create net n1 --cidr 10.0.0.0/16 --cidr 2001:db8::/48 --internet-access --async",
+            "welkin create subnet s1 --network n1 --cidr 10.0.1.0/24 --zone eu-west-1a",
+            "welkin create instances web --subnet s1 --image debian-12 --machine-type t3.small --user-data-file boot.sh",
+            "welkin create instance -f web.yaml",
+            "welkin update instance web --label a=b --clear identity --etag x --wait-timeout 90s",
+            "welkin stop instance web --dry-run",
+            "welkin reboot inst web --request-id r1",
+            "welkin delete instance web --allow-missing",
+            "welkin operations",
+            "welkin operations wait abc --wait-timeout 5m",
+            "welkin operations cancel abc",
+            "welkin operations delete clouds/c/operations/abc",
+            "welkin clouds -o name",
+            "welkin capabilities sim",
+            "welkin completion bash",
+        ] {
+            parse(line).unwrap_or_else(|e| panic!("{line}: {e}"));
+        }
+    }
+    #[test]
+    fn wrong_usage_is_refused() {
+        for (line, word) in [
+            ("welkin", "Usage"),
+            ("welkin create image x", "image"),
+            ("welkin create network", "ID"),
+            ("welkin create network n --colour red", "--colour"),
+            ("welkin update network", "ID"),
+            ("welkin stop instance web --wait-timeout soon", "90s"),
+            ("welkin get networks -o xml", "xml"),
+        ] {
+            let why = parse(line).unwrap_err();
+            assert!(why.to_string().contains(word), "{line}: {why}");
+            assert_eq!(why.exit_code(), 2, "{line}");
+        }
+    }
+    #[test]
+    fn durations() {
+        assert_eq!([duration("90s"), duration("10m"), duration("2h"), duration("7")].map(|d| d.unwrap().as_secs()), [90, 600, 7200, 7]);
+        assert!(duration("").is_err() && duration("5d").is_err() && duration("-1s").is_err());
+    }
+    #[test]
+    fn completion_knows_the_kinds_flags() {
+        let mut script = Vec::new();
+        clap_complete::generate(clap_complete::Shell::Bash, &mut command(&Kinds::new()), "welkin", &mut script);
+        assert!(String::from_utf8(script).unwrap().contains("--root-disk-size-gib"));
+    }
+}

@@ -1,0 +1,199 @@
+//! `create`, `update`, `delete` and the kinds' own verbs: a call that answers an operation, and what becomes of it.
+
+use crate::{
+    call::Api,
+    failure::{Exit, Failure},
+    flag, input,
+    kind::{Kind, inputs},
+    message::{last_part, nested, set, text, with},
+    operation,
+    output::{self, Format, note},
+    place::{self, Place},
+};
+use clap::ArgMatches;
+use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
+use std::time::Duration;
+
+/// What every mutation takes.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) format: Format,
+    pub(crate) place: Place,
+    /// Do not wait for the end.
+    pub(crate) detached: bool,
+    pub(crate) wait_timeout: Duration,
+    pub(crate) dry_run: bool,
+    pub(crate) request_id: String,
+    pub(crate) etag: String,
+    pub(crate) allow_missing: bool,
+}
+
+impl Options {
+    fn fields(&self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("request_id", Value::String(self.request_id.clone())),
+            ("validate_only", Value::Bool(self.dry_run)),
+            ("etag", Value::String(self.etag.clone())),
+            ("allow_missing", Value::Bool(self.allow_missing)),
+        ]
+    }
+}
+
+/// What is in the file and in the flags; a flag overrides the file, and adds to its lists.
+fn body(kind: &Kind, file: Option<&str>, flags: &ArgMatches) -> Result<(DynamicMessage, Vec<String>), Failure> {
+    use prost::Message as _;
+    let (given, mut paths) = flag::message(kind, flags)?;
+    let Some(file) = file else { return Ok((given, paths)) };
+    let mut message = input::message(&kind.message, file)?;
+    paths.extend(set_inputs(&message, "", &inputs(&kind.message)));
+    paths.sort();
+    paths.dedup();
+    message.merge(given.encode_to_vec().as_slice()).map_err(|e| Failure::failed(format!("the flags do not go with the file: {e}")))?;
+    Ok((message, paths))
+}
+/// The paths of the fields that are set.
+fn set_inputs(message: &DynamicMessage, prefix: &str, fields: &[prost_reflect::FieldDescriptor]) -> Vec<String> {
+    let mut paths = Vec::new();
+    for field in fields.iter().filter(|f| message.has_field(f) && f.name() != "etag") {
+        let path = format!("{prefix}{}", field.name());
+        match field.kind() {
+            prost_reflect::Kind::Message(below) if !field.is_list() && !field.is_map() && !below.full_name().starts_with("google.protobuf.") => {
+                if let Some(nested) = nested(message, field.name()) {
+                    paths.extend(set_inputs(&nested, &format!("{path}."), &inputs(&below)));
+                }
+            }
+            _ => paths.push(path),
+        }
+    }
+    paths
+}
+
+/// `welkin create KIND ID`.
+pub(crate) async fn create(api: &Api, kind: &Kind, id: Option<&str>, file: Option<&str>, flags: &ArgMatches, options: &Options) -> Result<(), Failure> {
+    let method = method(kind, "create")?;
+    let (mut resource, _) = body(kind, file, flags)?;
+    let in_file = text(&resource, "name");
+    let id = id.unwrap_or(&in_file);
+    if id.is_empty() {
+        return Err(Failure::usage(format!("which id shall the {} have? Give it after the kind, or as the file's name", kind.singular())));
+    }
+    let name = options.place.name(api, kind, id).await?;
+    let parent = name.rsplitn(3, '/').nth(2).unwrap_or_default().to_owned();
+    set(&mut resource, "name", Value::String(String::new()));
+    place::resolve(api, &parent, &mut resource).await.map_err(|e| explained(api, kind, e))?;
+    let mut request = with(&method.input(), options.fields());
+    set(&mut request, "parent", Value::String(parent));
+    set(&mut request, &format!("{}_id", kind.field()), Value::String(last_part(&name).to_owned()));
+    set(&mut request, &kind.field(), Value::Message(resource));
+    finish(api, kind, &method, request, &name, options).await
+}
+
+/// `welkin update KIND ID`: the mask is what was given, and what is to be cleared.
+pub(crate) async fn update(api: &Api, kind: &Kind, id: &str, file: Option<&str>, clear: &[String], flags: &ArgMatches, options: &Options) -> Result<(), Failure> {
+    let method = method(kind, "update")?;
+    let (mut resource, mut paths) = body(kind, file, flags)?;
+    for word in clear {
+        let known = flag::flags(kind).into_iter().find(|f| f.name == *word || f.path == *word);
+        let known = known.ok_or_else(|| Failure::usage(format!("--clear {word}: a {} has no such field", kind.singular())))?;
+        if paths.contains(&known.path) {
+            return Err(Failure::usage(format!("--clear {word}: the field cannot be set and cleared at once")));
+        }
+        paths.push(known.path);
+    }
+    if paths.is_empty() {
+        return Err(Failure::usage("nothing to change: give the fields' flags, a file with -f, or --clear FIELD"));
+    }
+    let name = options.place.name(api, kind, id).await?;
+    place::resolve(api, name.rsplitn(3, '/').nth(2).unwrap_or_default(), &mut resource).await.map_err(|e| explained(api, kind, e))?;
+    set(&mut resource, "name", Value::String(name.clone()));
+    if !options.etag.is_empty() {
+        set(&mut resource, "etag", Value::String(options.etag.clone()));
+    }
+    let mut request = with(&method.input(), options.fields());
+    set(&mut request, &kind.field(), Value::Message(resource));
+    if let Some(mask) = method.input().get_field_by_name("update_mask").and_then(|f| f.kind().as_message().cloned()) {
+        let paths = Value::List(paths.into_iter().map(Value::String).collect());
+        set(&mut request, "update_mask", Value::Message(with(&mask, [("paths", paths)])));
+    }
+    finish(api, kind, &method, request, &name, options).await
+}
+
+/// `welkin delete KIND ID`, and the kind's own verbs.
+pub(crate) async fn act(api: &Api, kind: &Kind, verb: &str, id: &str, options: &Options) -> Result<(), Failure> {
+    let method = method(kind, verb)?;
+    let name = options.place.name(api, kind, id).await?;
+    let mut request = with(&method.input(), options.fields());
+    set(&mut request, "name", Value::String(name.clone()));
+    finish(api, kind, &method, request, &name, options).await
+}
+
+fn method(kind: &Kind, verb: &str) -> Result<MethodDescriptor, Failure> {
+    kind.method(verb).ok_or_else(|| Failure::usage(format!("{} have no {verb}", kind.plural())))
+}
+fn explained(api: &Api, kind: &Kind, failure: Failure) -> Failure {
+    failure.with_flags(|field| flag::of_field(&api.kinds, &kind.name, field))
+}
+
+/// Sends the request, waits for its operation, and shows what came of it.
+async fn finish(api: &Api, kind: &Kind, method: &MethodDescriptor, request: DynamicMessage, name: &str, options: &Options) -> Result<(), Failure> {
+    let accepted = api.call(method, request).await.map_err(|e| explained(api, kind, e))?;
+    if options.dry_run {
+        operation::outcome(api, &accepted).map_err(|e| explained(api, kind, e))?;
+        note("every check passed; nothing was changed");
+        return Ok(());
+    }
+    if options.detached {
+        return operation::show_all(api, options.format, std::slice::from_ref(&accepted), &accepted);
+    }
+    let ended = operation::wait(api, accepted, options.wait_timeout).await?;
+    let resource = operation::outcome(api, &ended).map_err(|e| explained(api, kind, e))?;
+    show(api, kind, name, resource, &ended, options, method).await
+}
+
+async fn show(api: &Api, kind: &Kind, name: &str, resource: Option<DynamicMessage>, ended: &DynamicMessage, options: &Options, method: &MethodDescriptor) -> Result<(), Failure> {
+    if method.name().starts_with("Delete") {
+        return match options.format {
+            Format::Json | Format::Yaml => output::print(&output::document(options.format, ended)?),
+            Format::Name => output::print(&format!("{name}\n")),
+            Format::Table | Format::Wide => output::print(&format!("{name} deleted\n")),
+        };
+    }
+    let resource = match (resource, kind.method("get")) {
+        (Some(resource), _) => Some(resource),
+        // A verb answers nothing of its own, and what it did shows in the resource.
+        (None, Some(get)) => match api.call(&get, with(&get.input(), [("name", Value::String(name.to_owned()))])).await {
+            Ok(resource) => Some(resource),
+            Err(e) if e.exit == Exit::NotFound => None,
+            Err(e) => return Err(e.with_note("the operation itself succeeded")),
+        },
+        (None, None) => None,
+    };
+    match resource {
+        Some(resource) => output::print(&output::resources(options.format, kind, std::slice::from_ref(&resource), &resource)?),
+        None => operation::show_all(api, options.format, std::slice::from_ref(ended), ended),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Kinds;
+    use clap::Command;
+
+    #[test]
+    fn flags_override_the_file_and_the_mask_has_both() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("web.yaml");
+        std::fs::write(&file, "machine_type: small\nroot_disk:\n  size_gib: 8\n  disk_type: gp3\nlabels: {a: '1'}\nstate: STATE_RUNNING\n").unwrap();
+        let kinds = Kinds::new();
+        let kind = kinds.find("instance").unwrap();
+        let command = Command::new("update").args(flag::flags(kind).iter().flat_map(flag::Flag::args)).no_binary_name(true);
+        let flags = command.get_matches_from(["--machine-type", "large", "--label", "b=2"]);
+        let (message, paths) = body(kind, file.to_str(), &flags).unwrap();
+        let json = serde_json::to_value(&message).unwrap();
+        assert_eq!((json["machineType"].as_str(), json["rootDisk"]["sizeGib"].as_u64()), (Some("large"), Some(8)));
+        assert_eq!(json["labels"], serde_json::json!({"a": "1", "b": "2"}));
+        // What only the server says is not part of what is asked for.
+        assert_eq!(paths, ["labels", "machine_type", "root_disk.disk_type", "root_disk.size_gib"]);
+    }
+}

@@ -1,0 +1,134 @@
+//! Where a resource is: cloud and location from flags or by default, names in full, and short references.
+
+use crate::{
+    call::Api,
+    failure::{Exit, Failure},
+    kind::Kind,
+    message::{last_part, text, with},
+};
+use prost_reflect::{DynamicMessage, Kind as Type, ReflectMessage as _, Value};
+
+/// The location of what belongs to no region.
+const GLOBAL: &str = "global";
+
+/// What the flags say.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Place {
+    pub(crate) cloud: Option<String>,
+    pub(crate) location: Option<String>,
+}
+
+impl Place {
+    /// The cloud; the only one where none is named.
+    pub(crate) async fn cloud(&self, api: &Api) -> Result<String, Failure> {
+        if let Some(cloud) = &self.cloud {
+            return Ok(cloud.clone());
+        }
+        let names = api.list(&api.method("welkin.v1.Clouds", "ListClouds")?, ("parent", ""), "").await?.items;
+        let ids: Vec<String> = names.iter().map(|c| last_part(&text(c, "name")).to_owned()).collect();
+        only("cloud", "--cloud or WELKIN_CLOUD", &ids)
+    }
+    /// The location in a cloud; the only region where none is named.
+    pub(crate) async fn location(&self, api: &Api, cloud: &str) -> Result<String, Failure> {
+        if let Some(location) = &self.location {
+            return Ok(location.clone());
+        }
+        let list = api.kinds.find("location").ok().and_then(|k| k.method("list")).ok_or_else(|| Failure::failed("the API has no locations"))?;
+        let locations = api.list(&list, ("parent", &format!("clouds/{cloud}")), "").await?.items;
+        let ids: Vec<String> = locations.iter().map(|l| last_part(&text(l, "name")).to_owned()).filter(|id| id != GLOBAL).collect();
+        only("location", "--location or WELKIN_LOCATION", &ids)
+    }
+    /// What a resource of this kind lives in.
+    pub(crate) async fn parent(&self, api: &Api, kind: &Kind) -> Result<String, Failure> {
+        let cloud = self.cloud(api).await?;
+        Ok(if kind.in_location { format!("clouds/{cloud}/locations/{}", self.location(api, &cloud).await?) } else { format!("clouds/{cloud}") })
+    }
+    /// Where to list: everywhere that is not ruled out.
+    pub(crate) async fn list_parent(&self, api: &Api, kind: &Kind) -> Result<String, Failure> {
+        // One cloud that is down fails its list, and of many it is reported, so that one alone has to be named.
+        let cloud = match self.cloud(api).await {
+            Ok(cloud) => cloud,
+            Err(e) if e.exit == Exit::Usage => "-".into(),
+            Err(e) => return Err(e),
+        };
+        Ok(if kind.in_location { format!("clouds/{cloud}/locations/{}", self.location.as_deref().unwrap_or("-")) } else { format!("clouds/{cloud}") })
+    }
+    /// The full name of a resource, from its id, its name below the cloud, or its full name.
+    pub(crate) async fn name(&self, api: &Api, kind: &Kind, id: &str) -> Result<String, Failure> {
+        let below_a_parent = id.contains('/');
+        if below_a_parent && !id.contains("://") && api.kinds.of_name(id).is_none_or(|k| k.name != kind.name) {
+            return Err(Failure::usage(format!("{id} is not the name of one of {}", kind.plural())));
+        }
+        if id.starts_with("clouds/") {
+            Ok(id.to_owned())
+        } else if id.starts_with("locations/") {
+            Ok(format!("clouds/{}/{id}", self.cloud(api).await?))
+        } else if below_a_parent {
+            Err(Failure::usage(format!("{id} is not a name: it looks like clouds/CLOUD/locations/LOCATION/{}/ID", kind.collection)))
+        } else {
+            Ok(format!("{}/{}/{id}", self.parent(api, kind).await?, kind.collection))
+        }
+    }
+}
+
+fn only(what: &str, flag: &str, ids: &[String]) -> Result<String, Failure> {
+    match ids {
+        [id] => Ok(id.clone()),
+        [] => Err(Failure::usage(format!("there is no {what}; check the server's configuration"))),
+        several => Err(Failure::usage(format!("which {what}? Name one with {flag}: {}", several.join(", ")))),
+    }
+}
+
+/// Replaces short references in a resource by full names: each is looked for beside the resource, then in `global`.
+pub(crate) async fn resolve(api: &Api, parent: &str, message: &mut DynamicMessage) -> Result<(), Failure> {
+    let Some((cloud, location)) = parent.split_once("/locations/") else { return Ok(()) };
+    for field in message.descriptor().fields().collect::<Vec<_>>() {
+        let Some(kind) = api.kinds.referred(&field).filter(|k| k.is_managed()) else { continue };
+        if !matches!(field.kind(), Type::String) || field.is_list() || field.is_map() || !message.has_field(&field) {
+            continue;
+        }
+        let short = message.get_field(&field).as_str().unwrap_or_default().to_owned();
+        let name = if short.starts_with("locations/") {
+            format!("{cloud}/{short}")
+        } else if short.contains('/') {
+            continue;
+        } else {
+            look_up(api, cloud, location, kind, &short)
+                .await
+                .map_err(|e| e.with_note(format!("--{} needs the name of a {} that exists", crate::kind::flag_name(&field), kind.singular())))?
+        };
+        message.set_field(&field, Value::String(name));
+    }
+    Ok(())
+}
+
+async fn look_up(api: &Api, cloud: &str, location: &str, kind: &Kind, id: &str) -> Result<String, Failure> {
+    let get = kind.method("get").ok_or_else(|| Failure::failed(format!("{} cannot be read", kind.plural())))?;
+    let mut first = None;
+    for place in [location, GLOBAL] {
+        let name = format!("{cloud}/locations/{place}/{}/{id}", kind.collection);
+        match api.call(&get, with(&get.input(), [("name", Value::String(name.clone()))])).await {
+            Ok(_) => return Ok(name),
+            Err(e) if first.is_none() => first = Some(e),
+            // Not every cloud has `global`; what the first place said is what counts.
+            Err(_) => {}
+        }
+        if first.as_ref().is_some_and(|e| e.exit != Exit::NotFound) || location == GLOBAL {
+            break;
+        }
+    }
+    Err(first.unwrap_or_else(|| Failure::failed(format!("{id} cannot be looked up"))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_one_is_the_default_and_of_several_one_has_to_be_named() {
+        assert_eq!(only("cloud", "--cloud", &["sim".into()]).unwrap(), "sim");
+        let e = only("cloud", "--cloud", &["lab".into(), "prod".into()]).unwrap_err();
+        assert!(e.exit == Exit::Usage && e.to_string().contains("--cloud: lab, prod"), "{e}");
+        assert_eq!(only("cloud", "--cloud", &[]).unwrap_err().exit, Exit::Usage);
+    }
+}

@@ -1,0 +1,224 @@
+//! The client's commands.
+
+use crate::program::{Ran, Server, welkin};
+use serde_json::Value;
+use std::fs;
+
+const INSTANCE: &str = "create instance web --subnet s1 --image debian-12 --machine-type small";
+
+fn with_subnet(server: &Server) {
+    server.run("create network n1 --cidr 10.0.0.0/16").ok();
+    server.run("create subnet s1 --network n1 --cidr 10.0.1.0/24").ok();
+}
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn the_readmes_commands_work_as_typed() {
+    let server = Server::start();
+    assert!(server.run("create network n1 --cidr 10.0.0.0/16").ok().contains("10.0.0.0/16"));
+    assert!(server.run("create subnet s1 --network n1 --cidr 10.0.1.0/24").ok().contains("sim-1a"));
+    let created = server.run(INSTANCE).ok();
+    assert!(created.contains("web") && created.contains("RUNNING"), "{created}");
+    let listed = server.run("get instances").ok();
+    assert!(listed.starts_with("NAME") && listed.contains("web") && listed.contains("small"), "{listed}");
+    assert!(server.run("stop instance web").ok().contains("STOPPED"));
+    assert!(server.run("start instance web").ok().contains("RUNNING"));
+    assert!(server.run("reboot instance web").ok().contains("RUNNING"));
+    let shown = json(&server.run("get instance web -o json").ok());
+    assert_eq!((shown["name"].as_str(), shown["state"].as_str()), (Some("clouds/sim/locations/sim-1/instances/web"), Some("STATE_RUNNING")));
+    for what in ["instance web", "subnet s1", "network n1"] {
+        assert!(server.run(&format!("delete {what}")).ok().contains("deleted"));
+    }
+    assert_eq!(server.run("get instances -o name").ok(), "");
+    assert_eq!(server.run("get networks").ok().lines().count(), 1);
+}
+
+#[test]
+fn the_catalogue_is_listed_by_any_word_for_it() {
+    let server = Server::start();
+    for word in ["machine-types", "machinetype", "machineTypes", "mach"] {
+        let listed = server.run(&format!("get {word}")).ok();
+        assert!(["small", "medium", "large"].iter().all(|t| listed.contains(t)), "{listed}");
+    }
+    assert!(server.run("get locations").ok().contains("sim-1a,sim-1b,sim-1c"));
+    assert!(server.run("get image debian-12 -o json").ok().contains("debian-12"));
+    assert!(server.run("clouds").ok().contains("sim"));
+    assert_eq!(server.run("clouds -o name").ok(), "clouds/sim\n");
+    let capabilities = server.run("capabilities sim").ok();
+    assert!(capabilities.contains("instances") && capabilities.contains("reboot") && capabilities.contains("root_disk.size_gib"), "{capabilities}");
+    assert!(server.run("completion bash").ok().contains("--root-disk-size-gib"));
+}
+
+#[test]
+fn every_form_of_output_says_the_same() {
+    let server = Server::start();
+    with_subnet(&server);
+    let one = json(&server.run("get network n1 -o json").ok());
+    let list = json(&server.run("get networks -o json").ok());
+    assert_eq!(list["networks"][0], one);
+    let yaml: Value = serde_saphyr::from_str(&server.run("get network n1 -o yaml").ok()).unwrap();
+    assert_eq!(yaml, one);
+    assert_eq!(server.run("get networks -o name").ok(), "clouds/sim/locations/sim-1/networks/n1\n");
+    assert!(server.run("get networks -o wide").ok().contains(one["uid"].as_str().unwrap()));
+    // A name that was answered can be asked for, whatever the defaults are.
+    server.run("get network clouds/sim/locations/sim-1/networks/n1").ok();
+    server.run("get network locations/sim-1/networks/n1").ok();
+}
+
+#[test]
+fn a_resource_is_made_from_a_file_with_flags_on_top() {
+    let server = Server::start();
+    let file = server.folder.path().join("n.yaml");
+    fs::write(&file, "cidrs:\n  - 10.1.0.0/16\nlabels: {from: file}\n").unwrap();
+    server.run("create network n1 -f n.yaml --label also=flag").ok();
+    let made = json(&server.run("get network n1 -o json").ok());
+    assert_eq!(made["labels"], serde_json::json!({"from": "file", "also": "flag"}));
+    // What was answered can be sent back under another name.
+    fs::write(&file, r#"{"cidrs": ["10.2.0.0/16"], "name": "clouds/sim/locations/sim-1/networks/n2"}"#).unwrap();
+    assert_eq!(server.run("create network -f n.yaml -o name").ok(), "clouds/sim/locations/sim-1/networks/n2\n");
+    fs::write(&file, "cidr: [10.3.0.0/16]\n").unwrap();
+    server.run("create network n3 -f n.yaml").fails(2, &["n.yaml", "cidr"]);
+    server.run("create network n3 -f nowhere.yaml").fails(2, &["nowhere.yaml"]);
+}
+
+#[test]
+fn an_update_changes_what_is_given_and_nothing_else() {
+    let server = Server::start();
+    server.run("create network n1 --cidr 10.0.0.0/16 --label a=1 --label b=2").ok();
+    let before = json(&server.run("get network n1 -o json").ok());
+    server.run("update network n1 --label c=3").ok();
+    let after = json(&server.run("get network n1 -o json").ok());
+    assert_eq!((&after["labels"], &after["cidrs"]), (&serde_json::json!({"c": "3"}), &before["cidrs"]));
+    server.run("update network n1 --clear labels").ok();
+    assert_eq!(json(&server.run("get network n1 -o json").ok())["labels"], Value::Null);
+    server.run_words(&["update", "network", "n1", "--label", "d=4", "--etag", before["etag"].as_str().unwrap()]).fails(1, &["ETAG_MISMATCH", "get it again"]);
+    server.run("update network n1").fails(2, &["nothing to change"]);
+    server.run("update network n1 --clear colour").fails(2, &["colour"]);
+    server.run("update network n1 --cidr 10.9.0.0/16").fails(1, &["--cidr", "FIELD_IMMUTABLE"]);
+}
+
+#[test]
+fn what_is_wrong_is_named_and_the_status_says_which_sort_it_is() {
+    let server = Server::start();
+    with_subnet(&server);
+    server.run("get network none").fails(3, &["RESOURCE_NOT_FOUND"]);
+    server.run("delete network none").fails(3, &[]);
+    server.run("delete network none --allow-missing").ok();
+    server.run("get networks --cloud none --location x").fails(3, &["CLOUD_UNKNOWN", "`welkin clouds`"]);
+    server.run("create network n2 --cidr 10.0.0.1/16").fails(1, &["--cidr", "10.0.0.0/16", "INVALID_FIELD"]);
+    server.run("create network n2 --cidr ten").fails(1, &["--cidr"]);
+    server.run("create network N_2 --cidr 10.2.0.0/16").fails(1, &["network_id"]);
+    server.run("create subnet s2 --network n9 --cidr 10.0.2.0/24").fails(3, &["--network", "n9"]);
+    server.run("create subnet s2 --network n1 --cidr 10.0.1.0/25").fails(1, &["RANGE_CONFLICT"]);
+    server.run("create network n1 --cidr 10.5.0.0/16").fails(1, &["NAME_TAKEN"]);
+    server.run("delete network n1").fails(1, &["IN_USE", "delete what uses it first"]);
+    server.run("create instance w --subnet s1 --image nonesuch --machine-type small").fails(1, &["--image"]);
+    server.run("create instance w --subnet s1 --image debian-12 --machine-type huge").fails(1, &["--machine-type", "welkin get machine-types"]);
+    let several = server.run("create instance w --image debian-12").fails(1, &["--subnet", "--machine-type"]);
+    assert!(several.contains("several fields"), "{several}");
+    server.run("get volumes").fails(2, &["machine-types"]);
+    server.run("stop network n1").fails(2, &["networks have no stop"]);
+    server.run("create network n2 --colour red").fails(2, &["--colour"]);
+    // Nothing of all this left anything behind.
+    assert_eq!(server.run("get networks -o name").ok().lines().count(), 1);
+    assert_eq!(server.run("get instances -o name").ok(), "");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |endpoint: &str| Ran::of(welkin(folder.path()).args(["get", "networks", "--endpoint", endpoint]));
+    run("http://127.0.0.1:1").fails(4, &["cannot be reached", "welkin serve"]);
+    run("http://no such host").fails(2, &["endpoint"]);
+}
+
+#[test]
+fn creating_the_same_again_is_fine() {
+    let server = Server::start();
+    let create = "create network n1 --cidr 10.0.0.0/16 -o json";
+    assert_eq!(json(&server.run(create).ok())["uid"], json(&server.run(create).ok())["uid"]);
+    server.run("create network n2 --cidr 10.2.0.0/16 --request-id r1").ok();
+    server.run("create network n3 --cidr 10.3.0.0/16 --request-id r1").fails(1, &["REQUEST_ID_REUSED"]);
+}
+
+#[test]
+fn a_dry_run_checks_and_changes_nothing() {
+    let server = Server::start();
+    let ran = server.run("create network n1 --cidr 10.0.0.0/16 --dry-run");
+    assert!(ran.err.contains("nothing was changed"), "{ran:?}");
+    assert_eq!(ran.ok(), "");
+    server.run("create network n1 --cidr 10.0.0.1/16 --dry-run").fails(1, &["--cidr"]);
+    assert_eq!(server.run("get networks -o name").ok(), "");
+}
+
+const SLOW: &str = "[clouds.lab]\nprovider = \"sim\"\ncreation_time_ms = 1500\n";
+
+#[test]
+fn an_operation_can_be_left_alone_and_waited_for_later() {
+    let server = Server::configured(SLOW);
+    with_subnet(&server);
+    let name = server.run(&format!("{INSTANCE} --async -o name")).ok();
+    let name = name.trim();
+    assert!(name.starts_with("clouds/lab/operations/"), "{name}");
+    let id = name.rsplit('/').next().unwrap();
+    let open = server.run("operations").ok();
+    assert!(open.contains(id) && open.contains("RUNNING") && open.contains("instances/web"), "{open}");
+    server.run(&format!("operations delete {id}")).fails(1, &["OPERATION_OPEN"]);
+    let waited = server.run(&format!("operations wait {id}"));
+    assert!(waited.err.contains("create locations/sim-1/instances/web"), "{waited:?}");
+    assert!(waited.ok().contains("OK"));
+    assert_eq!(json(&server.run(&format!("operations get {name} -o json")).ok())["done"], true);
+    server.run(&format!("operations delete {id}")).ok();
+    server.run(&format!("operations get {id}")).fails(3, &["OPERATION_NOT_FOUND"]);
+}
+
+#[test]
+fn waiting_has_an_end_and_the_operation_goes_on() {
+    let server = Server::configured(SLOW);
+    with_subnet(&server);
+    let why = server.run(&format!("{INSTANCE} --wait-timeout 0s")).fails(1, &["goes on in the server", "welkin operations wait clouds/lab/operations/"]);
+    let name = why.split('`').nth(1).unwrap().rsplit(' ').next().unwrap();
+    server.run(&format!("operations wait {name}")).ok();
+    assert!(server.run("get instance web").ok().contains("RUNNING"));
+}
+
+#[test]
+fn a_cancelled_create_leaves_nothing() {
+    let server = Server::configured("[clouds.lab]\nprovider = \"sim\"\ncreation_time_ms = 600000\n");
+    with_subnet(&server);
+    let name = server.run(&format!("{INSTANCE} --async -o name")).ok();
+    let name = name.trim();
+    server.run(&format!("operations cancel {name}")).ok();
+    let ran = server.run(&format!("operations wait {name}"));
+    assert!(ran.out.contains("FAILED"), "{ran:?}");
+    ran.fails(1, &["OPERATION_CANCELLED"]);
+    assert_eq!(server.run("get instances -o name").ok(), "");
+}
+
+#[test]
+fn of_several_clouds_and_regions_one_is_named_and_lists_show_all() {
+    let server = Server::configured("[clouds.a]\nprovider = \"sim\"\n[clouds.b]\nprovider = \"sim\"\nregions = [\"r-1\", \"r-2\"]\n");
+    server.run("create network n1 --cidr 10.0.0.0/16").fails(2, &["which cloud?", "a, b", "WELKIN_CLOUD"]);
+    server.run("create network n1 --cloud b --cidr 10.0.0.0/16").fails(2, &["which location?", "r-1, r-2", "WELKIN_LOCATION"]);
+    server.run("create network n1 --cloud a --cidr 10.0.0.0/16").ok();
+    server.run("create network n1 --cloud b --location r-2 --cidr 10.0.0.0/16").ok();
+    // A short reference stays in its own location.
+    server.run("create subnet s1 --cloud b --location r-1 --network n1 --cidr 10.0.1.0/24").fails(3, &["--network"]);
+    server.run("create subnet s1 --cloud b --location r-2 --network n1 --cidr 10.0.1.0/24").ok();
+    assert_eq!(server.run("get networks -o name").ok().lines().count(), 2);
+    assert_eq!(server.run("get networks --cloud b -o name").ok(), "clouds/b/locations/r-2/networks/n1\n");
+    assert_eq!(server.run("get networks --location sim-1 --cloud a -o name").ok(), "clouds/a/locations/sim-1/networks/n1\n");
+    assert_eq!(server.run("operations").ok().lines().count(), 4);
+}
+
+#[test]
+fn long_lists_come_to_their_end() {
+    let server = Server::configured("[clouds.lab]\nprovider = \"sim\"\npage_size = 3\n");
+    for i in 0..10 {
+        server.run(&format!("create network n{i} --cidr 10.{i}.0.0/16")).ok();
+    }
+    assert_eq!(server.run("get networks -o name").ok().lines().count(), 10);
+    assert_eq!(server.run("get networks --filter name=n3 -o name").status, 0);
+}

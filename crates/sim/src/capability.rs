@@ -1,0 +1,95 @@
+//! What this cloud can do.
+
+use crate::Config;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use welkin_core::{Capabilities, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope, Subnet, VerbName};
+
+const MUTABLE_REQUIRED: Field = Field { mutability: Mutability::Mutable, ..Field::REQUIRED };
+
+const NETWORK: &[(&str, Field)] = &[
+    ("cidrs", Field::REQUIRED.between(8, 29).at_most(5)),
+    ("assign_ipv6_cidr", Field::NATIVE),
+    ("internet_access", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
+];
+const SUBNET: &[(&str, Field)] = &[
+    ("network", Field::REQUIRED),
+    ("cidrs", Field::NATIVE.between(8, 29).at_most(2)),
+    ("assign_ipv6_cidr", Field::NATIVE),
+    ("zone", Field::REQUIRED),
+    ("assign_public_ip", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
+];
+const INSTANCE: &[(&str, Field)] = &[
+    ("zone", Field::NATIVE),
+    ("machine_type", MUTABLE_REQUIRED),
+    ("image", Field::REQUIRED),
+    ("subnet", Field::REQUIRED),
+    ("private_ips", Field::NATIVE.at_most(2)),
+    ("assign_public_ip", Field::NATIVE),
+    ("assign_ipv6", Field::NATIVE),
+    ("ssh_key", Field::NATIVE),
+    ("user_data", Field::NATIVE),
+    ("identity", Field::NATIVE),
+    ("root_disk", Field::NATIVE),
+    ("root_disk.size_gib", Field::NATIVE.between(8, 16 * 1024)),
+    ("root_disk.disk_type", Field::NATIVE),
+    ("root_disk.encrypted", Field::NATIVE),
+    ("ip_forwarding", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
+];
+
+const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
+const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
+const OPERATE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::Start, VerbName::Stop, VerbName::Reboot];
+
+fn kind(scope: Scope, verbs: &[VerbName], fields: &[(&'static str, Field)], id_shape: IdShape, horizon: Duration) -> KindCapabilities {
+    KindCapabilities {
+        scope,
+        verbs: verbs.iter().copied().collect(),
+        fields: fields.iter().cloned().collect(),
+        id_shape,
+        provider_configs: BTreeSet::new(),
+        limits: BTreeMap::new(),
+        horizon,
+    }
+}
+fn limited(mut kind: KindCapabilities, quota: Option<usize>) -> KindCapabilities {
+    if let Some(n) = quota.and_then(|n| u64::try_from(n).ok()) {
+        kind.limits.insert("per_region", n);
+    }
+    kind
+}
+
+pub(crate) fn capabilities(config: &Config) -> Capabilities {
+    let (horizon, quotas) = (config.horizon(), config.quotas);
+    let region = |verbs, fields, prefix, quota| limited(kind(Scope::Region, verbs, fields, IdShape::PrefixedHex(prefix), horizon), quota);
+    let kinds = [
+        (Network::COLLECTION, region(MANAGE, NETWORK, "net-", quotas.networks)),
+        (Subnet::COLLECTION, region(MANAGE, SUBNET, "subnet-", quotas.subnets)),
+        (Instance::COLLECTION, region(OPERATE, INSTANCE, "i-", quotas.instances)),
+        (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
+        (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
+        (Image::COLLECTION, kind(Scope::Region, READ, &[], IdShape::PrefixedHex("img-"), Duration::ZERO)),
+    ];
+    Capabilities { vendor: "sim", kinds: kinds.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_field_is_declared_and_no_other() {
+        let caps = capabilities(&Config::default());
+        for (collection, fields) in [(Network::COLLECTION, Network::FIELDS), (Subnet::COLLECTION, Subnet::FIELDS), (Instance::COLLECTION, Instance::FIELDS)] {
+            assert_eq!(caps.kinds[collection].fields.keys().copied().collect::<BTreeSet<_>>(), fields.iter().copied().collect(), "{collection}");
+        }
+    }
+}

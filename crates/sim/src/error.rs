@@ -1,0 +1,118 @@
+//! The vendor's codes and what they mean, row by row.
+
+use crate::vendor::{Code, Refusal};
+use std::time::Duration;
+use welkin_core::{Effect, Error, ErrorKind, Reason, Retry, VendorError};
+
+/// Is it worth repeating, and when?
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Never,
+    Soon,
+}
+/// What the code says of the effect of a write; a read never has one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Did {
+    Nothing,
+    Perhaps,
+}
+struct Row {
+    code: Code,
+    kind: ErrorKind,
+    reason: Reason,
+    again: Again,
+    did: Did,
+    field: Option<&'static str>,
+}
+const fn row(code: Code, kind: ErrorKind, reason: Reason, again: Again, did: Did, field: Option<&'static str>) -> Row {
+    Row { code, kind, reason, again, did, field }
+}
+/// The request is wrong in this field.
+const fn wrong(code: Code, reason: Reason, field: &'static str) -> Row {
+    row(code, ErrorKind::InvalidArgument, reason, Again::Never, Did::Nothing, Some(field))
+}
+/// The state of the cloud forbids it.
+const fn state(code: Code, reason: Reason, field: Option<&'static str>) -> Row {
+    row(code, ErrorKind::FailedPrecondition, reason, Again::Never, Did::Nothing, field)
+}
+
+const SOON: Duration = Duration::from_millis(100);
+
+const TABLE: &[Row] = &[
+    state(Code::AddressInUse, Reason::RangeConflict, Some("private_ips")),
+    wrong(Code::AddressOutOfRange, Reason::InvalidField, "private_ips"),
+    row(Code::ConnectionLost, ErrorKind::Unavailable, Reason::CloudUnavailable, Again::Soon, Did::Perhaps, None),
+    state(Code::DependencyViolation, Reason::InUse, None),
+    wrong(Code::DiskTooSmall, Reason::InvalidField, "root_disk.size_gib"),
+    state(Code::GatewayAlreadyAttached, Reason::WrongState, Some("internet_access")),
+    state(Code::GatewayNotFound, Reason::WrongState, Some("internet_access")),
+    row(Code::IdempotentParameterMismatch, ErrorKind::Internal, Reason::Internal, Again::Never, Did::Nothing, None),
+    wrong(Code::ImageArchitecture, Reason::InvalidField, "image"),
+    wrong(Code::ImageNotFound, Reason::ImageNotFound, "image"),
+    state(Code::IncorrectState, Reason::WrongState, None),
+    state(Code::InstanceNotFound, Reason::ReferenceNotFound, None),
+    row(Code::InsufficientCapacity, ErrorKind::Unavailable, Reason::Capacity, Again::Never, Did::Nothing, Some("machine_type")),
+    wrong(Code::InvalidAddressRange, Reason::InvalidField, "cidrs"),
+    row(Code::InvalidNextToken, ErrorKind::InvalidArgument, Reason::InvalidPageToken, Again::Never, Did::Nothing, None),
+    wrong(Code::InvalidZone, Reason::InvalidField, "zone"),
+    wrong(Code::MachineTypeNotFound, Reason::MachineTypeNotFound, "machine_type"),
+    state(Code::NetworkNotFound, Reason::ReferenceNotFound, Some("network")),
+    row(Code::QuotaExceeded, ErrorKind::ResourceExhausted, Reason::QuotaExceeded, Again::Never, Did::Nothing, None),
+    state(Code::RangeConflict, Reason::RangeConflict, Some("cidrs")),
+    state(Code::RangeExhausted, Reason::RangeConflict, None),
+    wrong(Code::RangeOutsideNetwork, Reason::InvalidField, "cidrs"),
+    row(Code::ServiceUnavailable, ErrorKind::Unavailable, Reason::CloudUnavailable, Again::Soon, Did::Nothing, None),
+    row(Code::StorageFailure, ErrorKind::Unavailable, Reason::CloudUnavailable, Again::Soon, Did::Perhaps, None),
+    state(Code::SubnetNotFound, Reason::ReferenceNotFound, Some("subnet")),
+    row(Code::Throttling, ErrorKind::ResourceExhausted, Reason::Throttled, Again::Soon, Did::Nothing, None),
+    row(Code::UnknownRegion, ErrorKind::InvalidArgument, Reason::LocationUnknown, Again::Never, Did::Nothing, None),
+    row(Code::VersionMismatch, ErrorKind::Aborted, Reason::EtagMismatch, Again::Never, Did::Nothing, None),
+    wrong(Code::ZoneMismatch, Reason::InvalidField, "zone"),
+];
+
+/// What a refusal means to Welkin.
+pub(crate) fn translated(refusal: Refusal, is_write: bool) -> Error {
+    let vendor = VendorError { code: refusal.code.as_str().to_owned(), message: refusal.message.clone(), request_id: refusal.request_id };
+    let Some(row) = TABLE.iter().find(|r| r.code == refusal.code) else {
+        return Error::new(ErrorKind::Unknown, Reason::CloudRefused, refusal.message).with_vendor(vendor);
+    };
+    let retry = match (row.again, refusal.retry_after) {
+        (Again::Never, _) => Retry::Never,
+        (Again::Soon, after) => Retry::After(after.unwrap_or(SOON)),
+    };
+    let effect = if is_write && row.did == Did::Perhaps { Effect::Unknown } else { Effect::None };
+    let e = Error::new(row.kind, row.reason, refusal.message).with_retry(retry).with_effect(effect).with_vendor(vendor);
+    match row.field {
+        Some(field) => e.with_field(field),
+        None => e,
+    }
+}
+/// Did the vendor refuse with this code?
+pub(crate) fn is(e: &Error, code: Code) -> bool {
+    e.vendor().is_some_and(|v| v.code == code.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_exactly_one_row() {
+        for code in Code::ALL {
+            assert_eq!(TABLE.iter().filter(|r| r.code == *code).count(), 1, "{code:?}");
+        }
+    }
+    #[test]
+    fn every_row_says_what_to_do() {
+        for row in TABLE {
+            let e = translated(Refusal::new(row.code, "why"), true);
+            assert_eq!((e.kind(), e.reason()), (row.kind, row.reason), "{:?}", row.code);
+            assert_ne!(e.kind(), ErrorKind::NotFound, "no refusal means that the resource itself is gone");
+            assert_eq!(e.retry_after().is_some(), row.again == Again::Soon);
+            assert_eq!(e.effect() == Effect::Unknown, row.did == Did::Perhaps);
+            assert_eq!(e.violations().first().map(|v| v.field.as_str()), row.field);
+            assert_eq!(e.vendor().unwrap().code, row.code.as_str());
+            assert_eq!(translated(Refusal::new(row.code, "why"), false).effect(), Effect::None, "a read has no effect");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! Instances: one object of the vendor, made under an idempotency token where the cloud knows them.
+
+use crate::{
+    Sim, mark,
+    resource::{Found, Kept, Rows, expected, or_gone},
+    vendor::{self, Action, Answer, Cloud, Code, Condition, Filter, LaunchRequest, NewInstance, Shown, Tags},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
+use welkin_core::{
+    Change, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Image, Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, Kind, LocationName, Name, Object,
+    Reason, Ref, ResourceId, Result, Resume, RootDisk, Step, Subnet, Verb,
+};
+
+/// The instance that a create has made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Launched {
+    launched: String,
+    at_ms: u64,
+}
+/// The one reboot that there may be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Rebooted {
+    rebooted: bool,
+}
+
+/// How long until it is worth asking again whether an instance has settled.
+const POLL: Duration = Duration::from_millis(100);
+
+#[async_trait]
+impl Kept for Instance {
+    type Row = Shown<vendor::Instance>;
+    const READ: Action = Action::DescribeInstances;
+    const REMOVE: Action = Action::DeleteInstance;
+    const UNKNOWN: Code = Code::InstanceNotFound;
+
+    async fn one(cloud: &Cloud, region: &str, id: &str) -> Answer<Option<Self::Row>> {
+        cloud.instance(region, id).await
+    }
+    async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Self::Row>> {
+        cloud.instances(region, filter, after, size).await.map(|l| (l.items, l.next))
+    }
+    async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
+        cloud.delete_instance(region, id).await
+    }
+    fn is_leaving(row: &Self::Row) -> bool {
+        row.body().goal == Condition::Gone
+    }
+    async fn fragments(_: &Sim, _: &Cx, _: &str, _: &[(&str, &str)]) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+    async fn remove_fragment(_: &Sim, _: &Cx, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+    fn incomplete() -> InstanceStatus {
+        InstanceStatus { state: InstanceState::Incomplete, ..InstanceStatus::default() }
+    }
+    fn told(location: &LocationName, row: &Self::Row, tags: &Tags) -> Result<(InstanceSpec, InstanceStatus)> {
+        let body = row.body();
+        let subnet = match tags.get(mark::SUBNET).and_then(|id| id.parse::<ResourceId>().ok()) {
+            Some(id) => id,
+            None => Subnet::foreign_id(&body.subnet)?,
+        };
+        let image = Name::<Image>::new(location.clone(), Image::foreign_id(&body.image)?);
+        let spec = InstanceSpec {
+            zone: Some(body.zone.clone()),
+            machine_type: body.machine_type.clone(),
+            image: Some(Ref::resolved(image, body.image.parse()?)),
+            subnet: Some(Ref::resolved(Name::new(location.clone(), subnet), body.subnet.parse()?)),
+            private_ips: body.addresses.clone(),
+            assign_public_ip: Some(body.public_ip.is_some()),
+            assign_ipv6: body.wants_ipv6,
+            ssh_key: None,
+            user_data: None,
+            identity: body.identity.clone(),
+            root_disk: RootDisk { size_gib: Some(body.disk_gib), disk_type: Some(body.disk_type.clone()), encrypted: Some(body.disk_encrypted) },
+            ip_forwarding: body.forwards,
+            labels: mark::labels(tags),
+            provider_config: None,
+        };
+        let state = state(row);
+        let public_ips = body.public_ip.filter(|_| state == InstanceState::Running).map(IpAddr::V4).into_iter().collect();
+        Ok((spec, InstanceStatus { state, state_reason: String::new(), private_ips: body.addresses.clone(), public_ips }))
+    }
+    fn place(_: &LocationName, row: &Self::Row) -> String {
+        row.body().zone.clone()
+    }
+}
+
+/// Where it is: at its goal, or on the way to it.
+fn state(row: &Shown<vendor::Instance>) -> InstanceState {
+    match (row.body().goal, row.body().has_settled(row.at_ms)) {
+        (Condition::Running, true) => InstanceState::Running,
+        (Condition::Running, false) => InstanceState::Pending,
+        (Condition::Stopped, true) => InstanceState::Stopped,
+        (Condition::Stopped, false) => InstanceState::Stopping,
+        (Condition::Gone, _) => InstanceState::Deleting,
+    }
+}
+
+fn wanted(cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<NewInstance> {
+    let subnet = spec.subnet.as_ref().ok_or_else(|| Error::invalid("subnet", "an instance needs a subnet"))?;
+    let image = spec.image.as_ref().ok_or_else(|| Error::invalid("image", "an instance needs an image"))?;
+    Ok(NewInstance {
+        subnet: subnet.vendor_id()?.to_string(),
+        zone: spec.zone.clone(),
+        machine_type: spec.machine_type.clone(),
+        image: image.vendor_id()?.to_string(),
+        addresses: spec.private_ips.clone(),
+        public_ip: spec.assign_public_ip,
+        ipv6: spec.assign_ipv6,
+        identity: spec.identity.clone(),
+        disk_gib: spec.root_disk.size_gib,
+        disk_type: spec.root_disk.disk_type.clone(),
+        disk_encrypted: spec.root_disk.encrypted,
+        forwards: spec.ip_forwarding,
+        tags: mark::main_tags(cx, change, &spec.labels, &[(mark::SUBNET, subnet.name.id.to_string())])?,
+    })
+}
+
+impl Sim {
+    /// The instance once it runs.
+    fn running(&self, cx: &Cx, location: &LocationName, row: &Shown<vendor::Instance>, tags: &Tags) -> Result<Step<Object<Instance>>> {
+        match state(row) {
+            InstanceState::Running => Ok(Step::Done(Self::object::<Instance>(cx, location, row, Some(tags))?)),
+            InstanceState::Pending => Step::wait(&Launched { launched: row.id().to_owned(), at_ms: self.now_ms() }, POLL, "waiting for the instance to run"),
+            other => Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, format!("the instance is {other} instead of running: somebody else changed it"))
+                .with_effect(Effect::Applied)),
+        }
+    }
+    async fn brought_to(&self, cx: &Cx, change: &Change<Instance>, goal: Condition, resume: &Resume) -> Result<Step<()>> {
+        let region = change.target.parent().id.as_str();
+        let row = match self.located(cx, change, resume).await? {
+            Found::Here(row) => row,
+            Found::NotYet(looking) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show the instance"),
+            Found::Gone => return Err(Error::not_found(&change.target)),
+        };
+        if row.body().goal == goal {
+            let arrived = row.body().has_settled(row.at_ms);
+            return if arrived { Ok(Step::Done(())) } else { Ok(Step::look_again(POLL, format!("waiting: {}", state(&row)))) };
+        }
+        let id = row.id();
+        let call = match goal {
+            Condition::Running => self.call(cx, Action::StartInstance, region, self.cloud.start_instance(region, id)).await,
+            Condition::Stopped | Condition::Gone => self.call(cx, Action::StopInstance, region, self.cloud.stop_instance(region, id)).await,
+        };
+        or_gone(&change.target, call)?;
+        Ok(Step::look_again(Duration::ZERO, "asked the cloud"))
+    }
+    /// Without a fixed point and without a token: sent once, and never again when nobody knows whether it arrived.
+    async fn rebooted(&self, cx: &Cx, change: &Change<Instance>, resume: &Resume) -> Result<Step<()>> {
+        if resume.data::<Rebooted>().is_some_and(|r| r.rebooted) {
+            return Ok(Step::Done(()));
+        }
+        if self.must_look(resume) {
+            let text = "whether the instance was rebooted cannot be known: the reply was lost. It is not sent again; look at the machine's uptime";
+            return Err(Error::new(ErrorKind::Unknown, Reason::EffectUnknown, text).with_effect(Effect::Unknown));
+        }
+        let region = change.target.parent().id.as_str();
+        let row = match self.located(cx, change, resume).await? {
+            Found::Here(row) => row,
+            Found::NotYet(looking) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show the instance"),
+            Found::Gone => return Err(Error::not_found(&change.target)),
+        };
+        or_gone(&change.target, self.call(cx, Action::RebootInstance, region, self.cloud.reboot_instance(region, row.id())).await)?;
+        Ok(Step::Done(()))
+    }
+}
+
+#[async_trait]
+impl Driver<Instance> for Sim {
+    async fn check(&self, cx: &Cx, change: &Change<Instance>) -> Result<()> {
+        let region = change.target.parent().id.as_str();
+        match &change.verb {
+            Verb::Create { spec, .. } => self.call(cx, Action::DryRun, region, self.cloud.dry_launch_instance(region, wanted(cx, change, spec)?)).await,
+            Verb::Update { .. } | Verb::Act(_) => self.present(cx, change).await?.map(drop).ok_or_else(|| Error::not_found(&change.target)),
+            Verb::Delete => self.present(cx, change).await.map(drop),
+        }
+    }
+
+    async fn create(&self, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec, resume: &Resume) -> Result<Step<Object<Instance>>> {
+        let location = change.target.parent();
+        let region = location.id.as_str();
+        let new = wanted(cx, change, spec)?;
+        let tags = new.tags.clone();
+        if let Some(made) = resume.data::<Launched>() {
+            let seen = self.call(cx, Action::DescribeInstances, region, self.cloud.instance(region, &made.launched)).await?;
+            return match seen {
+                Some(row) => self.running(cx, location, &row, &tags),
+                None if made.at_ms + self.horizon_ms() > self.now_ms() => Step::wait(&made, self.pause(), "waiting for the cloud to show the instance"),
+                None => Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, format!("{} was deleted while it was being made", made.launched)).with_effect(Effect::Applied)),
+            };
+        }
+        let token = self.config().client_tokens.then(|| change.token.clone());
+        // With a token, asking again is looking.
+        if token.is_none() && self.must_look(resume) {
+            if let Some(row) = self.made(cx, change).await? {
+                return self.running(cx, location, &row, &tags);
+            }
+            if !resume.is_past(self.horizon()) {
+                return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
+            }
+        }
+        let row = self.call(cx, Action::LaunchInstance, region, self.cloud.launch_instance(region, LaunchRequest { new, token })).await?;
+        self.running(cx, location, &row, &tags)
+    }
+
+    async fn update(&self, cx: &Cx, change: &Change<Instance>, desired: &InstanceSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<Instance>>> {
+        let location = change.target.parent();
+        let region = location.id.as_str();
+        let row = match self.located(cx, change, resume).await? {
+            Found::Here(row) => row,
+            Found::NotYet(looking) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show the instance"),
+            Found::Gone => return Err(Error::not_found(&change.target)),
+        };
+        let (id, body, none) = (row.id(), row.body(), Tags::new());
+        let has = |path: &str| paths.contains(&FieldPath::from(path));
+        let mut expect = expected(change, resume);
+        let machine_type = (has("machine_type") && body.machine_type != desired.machine_type).then(|| desired.machine_type.clone());
+        let forwards = (has("ip_forwarding") && body.forwards != desired.ip_forwarding).then_some(desired.ip_forwarding);
+        if machine_type.is_some() || forwards.is_some() {
+            let field = if machine_type.is_some() { "machine_type" } else { "ip_forwarding" };
+            let call = self.cloud.modify_instance(region, id, machine_type, forwards, expect.take());
+            let answer = or_gone(&change.target, self.call(cx, Action::ModifyInstance, region, call).await);
+            answer.map_err(|e| if crate::error::is(&e, Code::IncorrectState) { e.with_field(field) } else { e })?;
+        }
+        let tags = mark::relabelled(row.tags().unwrap_or(&none), &desired.labels);
+        if has("labels") && row.tags() != Some(&tags) {
+            or_gone(&change.target, self.call(cx, Action::TagInstance, region, self.cloud.tag_instance(region, id, tags, expect)).await)?;
+        }
+        let now = self.call(cx, Action::DescribeInstances, region, self.cloud.instance(region, id)).await?;
+        let row = now.ok_or_else(|| Error::not_found(&change.target))?;
+        Ok(Step::Done(Self::object::<Instance>(cx, location, &row, None)?))
+    }
+
+    async fn delete(&self, cx: &Cx, change: &Change<Instance>, resume: &Resume) -> Result<Step<()>> {
+        self.erased(cx, change, resume).await
+    }
+
+    async fn act(&self, cx: &Cx, change: &Change<Instance>, action: &InstanceAction, resume: &Resume) -> Result<Step<()>> {
+        match action {
+            InstanceAction::Start => self.brought_to(cx, change, Condition::Running, resume).await,
+            InstanceAction::Stop => self.brought_to(cx, change, Condition::Stopped, resume).await,
+            InstanceAction::Reboot => self.rebooted(cx, change, resume).await,
+        }
+    }
+}

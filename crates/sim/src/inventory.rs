@@ -1,0 +1,88 @@
+//! What tests may see and do behind Welkin's back.
+
+use crate::{
+    Config,
+    vendor::{Body, Cloud, Item, NewInstance, NewNetwork, NewSubnet, Refusal},
+};
+use ipnet::IpNet;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// An object of the vendor, with what no read shows yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VendorObject {
+    /// The vendor's id.
+    pub id: String,
+    /// `network`, `gateway`, `subnet` or `instance`.
+    pub object_type: &'static str,
+    /// Where it is.
+    pub region: String,
+    /// Its tags, also those that reads do not show yet.
+    pub tags: BTreeMap<String, String>,
+    /// How often it was rebooted; 0 for everything but instances.
+    pub reboots: u64,
+}
+
+/// What can be made behind Welkin's back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Planted {
+    /// A network.
+    Network {
+        /// Its range.
+        cidr: IpNet,
+    },
+    /// A subnet in the region's first zone.
+    Subnet {
+        /// The network's vendor id.
+        network: String,
+        /// Its range.
+        cidr: IpNet,
+    },
+    /// A running instance of the smallest type.
+    Instance {
+        /// The subnet's vendor id.
+        subnet: String,
+        /// The image's vendor id.
+        image: String,
+    },
+}
+
+pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
+    fn row<T: Body>(object_type: &'static str, region: &str, item: &Arc<Item<T>>, reboots: u64) -> VendorObject {
+        VendorObject { id: item.id.clone(), object_type, region: region.to_owned(), tags: item.tags.clone(), reboots }
+    }
+    cloud.everything(|name, region, now_ms| {
+        let networks = region.networks.iter().map(|i| row("network", name, i, 0));
+        let gateways = region.gateways.iter().map(|i| row("gateway", name, i, 0));
+        let subnets = region.subnets.iter().map(|i| row("subnet", name, i, 0));
+        let instances = region.instances.iter().filter(|i| !i.body.is_gone(now_ms)).map(|i| row("instance", name, i, i.body.reboots));
+        networks.chain(gateways).chain(subnets).chain(instances).collect()
+    })
+}
+
+pub(crate) fn plant(cloud: &Cloud, region: &str, planted: Planted, tags: BTreeMap<String, String>) -> Result<String, Refusal> {
+    match planted {
+        Planted::Network { cidr } => cloud.plant_network(region, NewNetwork { cidrs: vec![cidr], assign_ipv6: false, tags }),
+        Planted::Subnet { network, cidr } => {
+            let [zone, ..] = Config::zones(region);
+            cloud.plant_subnet(region, NewSubnet { network, zone, cidrs: vec![cidr], assign_ipv6: false, public_ips: false, tags })
+        }
+        Planted::Instance { subnet, image } => {
+            let new = NewInstance {
+                subnet,
+                zone: None,
+                machine_type: "small".into(),
+                image,
+                addresses: Vec::new(),
+                public_ip: None,
+                ipv6: false,
+                identity: None,
+                disk_gib: None,
+                disk_type: None,
+                disk_encrypted: None,
+                forwards: false,
+                tags,
+            };
+            cloud.plant_instance(region, new)
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Welkin's marks as tags of the vendor.
+
+use crate::vendor::Tags;
+use welkin_core::{Change, Cx, Labels, Managed, Mark, Result, Verb};
+
+pub(crate) const OWNER: &str = "welkin.dev/owner";
+pub(crate) const ID: &str = "welkin.dev/id";
+pub(crate) const UID: &str = "welkin.dev/uid";
+const DIGEST: &str = "welkin.dev/digest";
+const PREFIX: &str = "welkin.dev/";
+/// How the specification named what the object lies in: the vendor keeps only ids.
+pub(crate) const NETWORK: &str = "welkin.dev/network";
+pub(crate) const SUBNET: &str = "welkin.dev/subnet";
+/// The network should have a gateway.
+pub(crate) const INTERNET: &str = "welkin.dev/internet-access";
+
+/// The tags of a fragment: everything that names whose it is.
+pub(crate) fn fragment_tags<K: Managed>(cx: &Cx, change: &Change<K>) -> Result<Tags> {
+    let id = change.target.name()?.id.to_string();
+    Ok([(OWNER, cx.owner.to_string()), (ID, id), (UID, change.uid.to_string())].map(|(k, v)| (k.to_owned(), v)).into())
+}
+/// The tags of the main object of a create.
+pub(crate) fn main_tags<K: Managed>(cx: &Cx, change: &Change<K>, labels: &Labels, more: &[(&str, String)]) -> Result<Tags> {
+    let mut tags = fragment_tags(cx, change)?;
+    if let Verb::Create { digest, .. } = &change.verb {
+        tags.insert(DIGEST.to_owned(), digest.to_string());
+    }
+    tags.extend(more.iter().map(|(k, v)| ((*k).to_owned(), v.clone())));
+    tags.extend(labels.clone());
+    Ok(tags)
+}
+/// The same marks with other labels.
+pub(crate) fn relabelled(tags: &Tags, labels: &Labels) -> Tags {
+    let marks = tags.iter().filter(|(k, _)| k.starts_with(PREFIX)).map(|(k, v)| (k.clone(), v.clone()));
+    marks.chain(labels.clone()).collect()
+}
+/// What is not a mark.
+pub(crate) fn labels(tags: &Tags) -> Labels {
+    tags.iter().filter(|(k, _)| !k.starts_with(PREFIX)).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+/// Our mark; another owner's is foreign.
+pub(crate) fn mark(cx: &Cx, tags: &Tags) -> Option<Mark> {
+    let owner = tags.get(OWNER).filter(|o| *o == cx.owner.as_str()).map(|_| cx.owner.clone())?;
+    let uid = tags.get(UID)?.parse().ok()?;
+    Some(Mark { owner, uid, digest: tags.get(DIGEST).and_then(|d| d.parse().ok()) })
+}

@@ -1,0 +1,305 @@
+//! What the drivers of all three managed kinds have in common: finding, reading, listing and deleting.
+
+use crate::{
+    Sim, error,
+    mark::{ID, OWNER, UID, mark},
+    vendor::{Action, Answer, Cloud, Code, Filter, Shown, Tags},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use welkin_core::{
+    Change, Cursor, Cx, Error, ErrorKind, LocationName, Managed, Mark, Name, Object, Page, ProviderId, Query, Reason, ResourceId, Result, Resume, Retry, Revision, Shard, Step,
+    Target, VendorId,
+};
+
+/// The vendor's row of one main object.
+pub(crate) trait Row: Send + Sync {
+    type Body;
+    fn shown(&self) -> &Shown<Self::Body>;
+}
+impl<T: Send + Sync> Row for Shown<T> {
+    type Body = T;
+    fn shown(&self) -> &Shown<T> {
+        self
+    }
+}
+/// A subnet, with the number of its addresses in use.
+impl<T: Send + Sync> Row for (Shown<T>, usize) {
+    type Body = T;
+    fn shown(&self) -> &Shown<T> {
+        &self.0
+    }
+}
+/// A page, and where it goes on.
+pub(crate) type Rows<R> = (Vec<R>, Option<String>);
+
+/// How a kind is kept at the vendor.
+#[async_trait]
+pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
+    type Row: Row;
+    /// The read that shows it, and the write that removes it.
+    const READ: Action;
+    const REMOVE: Action;
+    /// What the vendor answers where it does not know the id.
+    const UNKNOWN: Code;
+
+    async fn one(cloud: &Cloud, region: &str, id: &str) -> Answer<Option<Self::Row>>;
+    async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Self::Row>>;
+    async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()>;
+    /// Is it on its way out already?
+    fn is_leaving(row: &Self::Row) -> bool;
+    /// The ids of other objects with these marks.
+    async fn fragments(sim: &Sim, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<String>>;
+    /// Removes one of them.
+    async fn remove_fragment(sim: &Sim, cx: &Cx, region: &str, id: &str) -> Result<()>;
+    /// What is shown where only fragments are left.
+    fn incomplete() -> Self::Status;
+    /// The row in Welkin's terms.
+    fn told(location: &LocationName, row: &Self::Row, tags: &Tags) -> Result<(Self::Spec, Self::Status)>;
+    /// Where it lies, for its provider id.
+    fn place(location: &LocationName, row: &Self::Row) -> String;
+}
+
+/// What was looked for is there, or not yet, or not at all.
+pub(crate) enum Found<R> {
+    Here(R),
+    /// Look again: the data keeps since when.
+    NotYet(Looking),
+    Gone,
+}
+
+/// Since when something is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Looking {
+    looking_since_ms: u64,
+}
+/// Until when something of a deleted resource may still appear.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+struct Leaving {
+    leaving_until_ms: u64,
+}
+
+impl Sim {
+    /// The row in Welkin's terms: `tags` where the vendor does not show them yet and we know them.
+    pub(crate) fn object<K: Kept>(cx: &Cx, location: &LocationName, row: &K::Row, tags: Option<&Tags>) -> Result<Object<K>> {
+        let (none, shown) = (Tags::new(), row.shown());
+        let tags = shown.tags().or(tags).unwrap_or(&none);
+        let mark = mark(cx, tags);
+        let ours = mark.as_ref().and_then(|_| tags.get(ID)).and_then(|id| id.parse::<ResourceId>().ok()).filter(ResourceId::is_label);
+        let id = match ours {
+            Some(id) => id,
+            None => K::foreign_id(shown.id())?,
+        };
+        let (spec, status) = K::told(location, row, tags)?;
+        Ok(Object {
+            name: Name::new(location.clone(), id),
+            vendor_id: shown.id().parse()?,
+            provider_id: ProviderId::new("sim", "", &[K::place(location, row).as_str(), shown.id()])?,
+            mark,
+            revision: Some(Revision(shown.version().to_string())),
+            created_ms: Some(shown.created_ms()),
+            spec,
+            status,
+        })
+    }
+    /// May its tags still be on their way?
+    fn is_young<R: Row>(&self, row: &R) -> bool {
+        let shown = row.shown();
+        shown.tags().is_none() && shown.created_ms() + self.horizon_ms() > shown.at_ms
+    }
+    fn not_yet_visible(&self, what: impl std::fmt::Display) -> Error {
+        Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("the cloud does not show the tags of {what} yet")).with_retry(Retry::After(self.pause()))
+    }
+
+    pub(crate) async fn read<K: Kept>(&self, cx: &Cx, target: &Target<K>) -> Result<Object<K>> {
+        let location = target.parent();
+        let region = location.id.as_str();
+        let row = match target {
+            Target::Vendor { vendor_id, .. } | Target::Named { vendor_id: Some(vendor_id), .. } => {
+                self.call(cx, K::READ, region, K::one(&self.cloud, region, vendor_id.as_str())).await?
+            }
+            Target::Named { name, uid, vendor_id: None } => {
+                let (owner, id) = (cx.owner.as_str(), name.id.as_str());
+                let mut marks = vec![(OWNER, owner), (ID, id)];
+                marks.extend(uid.iter().map(|u| (UID, u.as_str())));
+                let mut rows = self.marked::<K>(cx, region, &marks).await?;
+                // A predecessor of the same name may still be on its way out.
+                rows.sort_by_key(|r| (K::is_leaving(r), r.shown().created_ms()));
+                rows.into_iter().next()
+            }
+        };
+        match row {
+            Some(row) if self.is_young(&row) => Err(self.not_yet_visible(target)),
+            Some(row) => Self::object::<K>(cx, location, &row, None),
+            None => self.rest::<K>(cx, target).await,
+        }
+    }
+    /// The main object is not there: is anything else of it?
+    async fn rest<K: Kept>(&self, cx: &Cx, target: &Target<K>) -> Result<Object<K>> {
+        let Target::Named { name, uid, .. } = target else { return Err(Error::not_found(target)) };
+        let (owner, id, region) = (cx.owner.as_str(), name.id.as_str(), name.parent.id.as_str());
+        let mut marks = vec![(OWNER, owner), (ID, id)];
+        marks.extend(uid.iter().map(|u| (UID, u.as_str())));
+        let fragments = K::fragments(self, cx, region, &marks).await?;
+        let Some(first) = fragments.first() else { return Err(Error::not_found(target)) };
+        Ok(Object {
+            name: name.clone(),
+            vendor_id: first.parse()?,
+            provider_id: ProviderId::new("sim", "", &[region, first.as_str()])?,
+            mark: uid.clone().map(|uid| Mark { owner: cx.owner.clone(), uid, digest: None }),
+            revision: None,
+            created_ms: None,
+            spec: K::Spec::default(),
+            status: K::incomplete(),
+        })
+    }
+    pub(crate) async fn page<K: Kept>(&self, cx: &Cx, query: &Query<K>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<K>> {
+        let location = LocationName::of(&shard.0)?;
+        let region = location.id.as_str();
+        let ids: Vec<&str> = query.vendor_ids.iter().map(VendorId::as_str).collect();
+        let owned = [(OWNER, cx.owner.as_str())];
+        let filter = Filter { tags: if query.owned_only { &owned } else { &[] }, ids: &ids };
+        let call = K::many(&self.cloud, region, filter, from.map(|c| c.0.as_str()), query.page_size.max(1));
+        let (rows, next) = self.call(cx, K::READ, region, call).await?;
+        let items = rows.iter().map(|row| Self::object::<K>(cx, &location, row, None)).collect::<Result<_>>()?;
+        Ok(Page { items, next: next.map(Cursor), unreachable: Vec::new() })
+    }
+
+    /// Every main object with these marks.
+    async fn marked<K: Kept>(&self, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<K::Row>> {
+        let (mut all, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let call = K::many(&self.cloud, region, Filter { tags: marks, ids: &[] }, after.as_deref(), usize::MAX);
+            let (rows, next) = self.call(cx, K::READ, region, call).await?;
+            all.extend(rows);
+            after = next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+    /// The main object of a create of unknown fate.
+    pub(crate) async fn made<K: Kept>(&self, cx: &Cx, change: &Change<K>) -> Result<Option<K::Row>> {
+        let region = change.target.parent().id.as_str();
+        let marks = [(OWNER, cx.owner.as_str()), (UID, change.uid.as_str())];
+        Ok(self.marked::<K>(cx, region, &marks).await?.into_iter().next())
+    }
+    /// The main object of a change of what is there, which must be ours.
+    pub(crate) async fn located<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Found<K::Row>> {
+        let region = change.target.parent().id.as_str();
+        let row = match change.target.vendor_id() {
+            Some(id) => self.call(cx, K::READ, region, K::one(&self.cloud, region, id.as_str())).await?,
+            None => self.made(cx, change).await?,
+        };
+        match row {
+            Some(row) if self.is_young(&row) => Ok(self.later(resume)),
+            Some(row) => {
+                let is_ours = row.shown().tags().and_then(|t| mark(cx, t)).is_some_and(|m| m.uid == change.uid);
+                if !is_ours {
+                    return Err(not_ours(&change.target));
+                }
+                match expected(change, resume) {
+                    Some(version) if version != row.shown().version() => {
+                        Err(Error::new(ErrorKind::Aborted, Reason::EtagMismatch, format!("{} has changed meanwhile", change.target)))
+                    }
+                    _ => Ok(Found::Here(row)),
+                }
+            }
+            None => Ok(self.later(resume)),
+        }
+    }
+    /// The same for a check: None where it does not exist.
+    pub(crate) async fn present<K: Kept>(&self, cx: &Cx, change: &Change<K>) -> Result<Option<K::Row>> {
+        match self.located(cx, change, &Resume::default()).await? {
+            Found::Here(row) => Ok(Some(row)),
+            Found::NotYet(_) => Err(self.not_yet_visible(&change.target)),
+            Found::Gone => Ok(None),
+        }
+    }
+    /// Not seen is not absent before the horizon.
+    fn later<R>(&self, resume: &Resume) -> Found<R> {
+        let now = self.now_ms();
+        let looking = resume.data::<Looking>().unwrap_or(Looking { looking_since_ms: now });
+        if looking.looking_since_ms + self.horizon_ms() > now { Found::NotYet(looking) } else { Found::Gone }
+    }
+
+    pub(crate) async fn erased<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Step<()>> {
+        let region = change.target.parent().id.as_str();
+        let (now, horizon) = (self.now_ms(), self.horizon_ms());
+        let mut until = resume.data::<Leaving>().map(|l| l.leaving_until_ms);
+        if let Some(since) = resume.unresolved {
+            let left = self.horizon().saturating_sub(since.elapsed());
+            until = until.max(Some(now + u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
+        }
+        let marks = [(OWNER, cx.owner.as_str()), (UID, change.uid.as_str())];
+        let rows = self.marked::<K>(cx, region, &marks).await?;
+        let mut is_quiet = rows.is_empty();
+        // What has been made lately may have fragments that are seen later than itself.
+        until = rows.iter().map(|r| r.shown().created_ms() + horizon).max().max(until);
+        if rows.is_empty()
+            && let Some(id) = change.target.vendor_id()
+        {
+            match self.call(cx, K::READ, region, K::one(&self.cloud, region, id.as_str())).await? {
+                Some(row) if self.is_young(&row) => until = until.max(Some(row.shown().created_ms() + horizon)),
+                // It is not ours, or no longer: nothing is done to it.
+                Some(_) => {}
+                // The engine knows that it was there. Either it is gone or it is too new to be seen.
+                None => until = until.or(Some(now + horizon)),
+            }
+        }
+        for row in rows.iter().filter(|r| !K::is_leaving(r)) {
+            let removed = self.call(cx, K::REMOVE, region, K::remove(&self.cloud, region, row.shown().id())).await;
+            removed.or_else(|e| if error::is(&e, K::UNKNOWN) { Ok(()) } else { Err(e) })?;
+        }
+        for id in K::fragments(self, cx, region, &marks).await? {
+            is_quiet = false;
+            K::remove_fragment(self, cx, region, &id).await?;
+        }
+        let until = until.unwrap_or(now);
+        if is_quiet && until <= now {
+            return Ok(Step::Done(()));
+        }
+        let (after, progress) = if is_quiet {
+            (Duration::from_millis(until - now), "waiting until nothing of it can appear any more")
+        } else if horizon == 0 && rows.iter().all(|r| !K::is_leaving(r)) {
+            (Duration::ZERO, "looking whether everything is gone")
+        } else {
+            (self.pause(), "waiting for the cloud to remove it")
+        };
+        Step::wait(&Leaving { leaving_until_ms: until }, after, progress)
+    }
+}
+
+fn not_ours<K: Managed>(target: &Target<K>) -> Error {
+    Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{target} is not Welkin's, or no longer")).with_resource(target.to_string())
+}
+/// The vendor's version that must still be current, where nothing of this change was written yet.
+pub(crate) fn expected<K: Managed>(change: &Change<K>, resume: &Resume) -> Option<u64> {
+    let is_first = resume.handle.is_none() && resume.unresolved.is_none();
+    change.expect.as_ref().filter(|_| is_first).and_then(|r| r.0.parse().ok())
+}
+/// A write to an id that the vendor no longer knows means that the resource itself is gone.
+pub(crate) fn or_gone<K: Kept, T>(target: &Target<K>, answer: Result<T>) -> Result<T> {
+    answer.map_err(|e| if error::is(&e, K::UNKNOWN) { Error::not_found(target) } else { e })
+}
+
+macro_rules! reader {
+    ($k:ty) => {
+        #[async_trait]
+        impl welkin_core::Reader<$k> for crate::Sim {
+            fn shards(&self, query: &Query<$k>) -> Vec<Shard> {
+                self.regions(query.parent.as_ref())
+            }
+            async fn get(&self, cx: &Cx, target: &Target<$k>) -> Result<Object<$k>> {
+                self.read(cx, target).await
+            }
+            async fn list(&self, cx: &Cx, query: &Query<$k>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<$k>> {
+                self.page(cx, query, shard, from).await
+            }
+        }
+    };
+}
+reader!(welkin_core::Network);
+reader!(welkin_core::Subnet);
+reader!(welkin_core::Instance);

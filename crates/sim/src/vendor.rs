@@ -1,0 +1,33 @@
+//! The vendor's side: a cloud with an API of its own, which knows nothing of Welkin. The drivers reach it only by the calls here, each through
+//! the gate, so that they are bound by the same laws as those of a real cloud.
+//!
+//! Modelled on EC2: ids are random, tags are visible late, only instances have an idempotency token, a deletion is refused while something
+//! depends on the object, lists have pages.
+
+mod catalogue;
+mod clock;
+mod cloud;
+mod disk;
+mod fault;
+mod gateways;
+mod instances;
+mod item;
+mod networks;
+mod refusal;
+mod state;
+mod subnets;
+mod table;
+
+pub(crate) use catalogue::{CpuType, ImageItem, Machine};
+pub(crate) use cloud::{Action, Cloud};
+pub use fault::{Fault, FaultKind};
+pub(crate) use instances::{LaunchRequest, NewInstance};
+pub(crate) use item::{Body, Condition, Gateway, Instance, Item, Network, Shown, Subnet, Tags};
+pub(crate) use networks::NewNetwork;
+pub(crate) use refusal::{Code, Refusal};
+
+pub(crate) use subnets::{NewSubnet, RESERVED};
+pub(crate) use table::Filter;
+
+/// What the vendor answers.
+pub(crate) type Answer<T> = Result<T, Refusal>;

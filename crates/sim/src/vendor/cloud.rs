@@ -1,0 +1,316 @@
+//! How every call of the vendor's API runs: time, throttling, faults, the effect, the disk, time again.
+
+use super::{
+    catalogue::{CpuType, ImageItem, MACHINES, Machine, images},
+    clock::Clock,
+    disk::Disk,
+    fault::{FaultKind, Faults},
+    gateways, instances,
+    item::{Body, Condition, Item, Tags},
+    networks,
+    refusal::{Code, Refusal},
+    state::{Edit, Record, Region, State},
+    subnets,
+};
+use crate::Config;
+use parking_lot::{Mutex, RwLock};
+use std::{
+    collections::BTreeMap,
+    future::pending,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use tokio::time::Instant;
+use welkin_core::Result as Outcome;
+
+macro_rules! actions {
+    (reads { $($r:ident,)* } writes { $($w:ident,)* }) => {
+        /// The vendor's calls.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Action { $($r,)* $($w,)* }
+        impl Action {
+            const ALL: &'static [Self] = &[$(Self::$r,)* $(Self::$w,)*];
+            pub(crate) const fn as_str(self) -> &'static str { match self { $(Self::$r => stringify!($r),)* $(Self::$w => stringify!($w),)* } }
+            pub(crate) const fn is_write(self) -> bool { match self { $(Self::$r => false,)* $(Self::$w => true,)* } }
+        }
+    };
+}
+actions! {
+    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeInstances, DryRun, }
+    writes {
+        CreateNetwork, DeleteNetwork, TagNetwork, CreateGateway, AttachGateway, DeleteGateway, CreateSubnet, ModifySubnet, DeleteSubnet, TagSubnet,
+        LaunchInstance, ModifyInstance, StartInstance, StopInstance, RebootInstance, DeleteInstance, TagInstance,
+    }
+}
+
+/// What a call may draw on beside its region.
+#[derive(Debug)]
+pub(crate) struct Draw<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) region: &'a str,
+    pub(crate) now_ms: u64,
+    drawn: u64,
+}
+impl Draw<'_> {
+    /// A random number that follows from the seed.
+    pub(crate) fn random(&mut self) -> u64 {
+        self.drawn += 1;
+        let mut h = blake3::Hasher::new();
+        h.update(&self.config.seed.to_le_bytes()).update(&self.drawn.to_le_bytes()).update(self.region.as_bytes());
+        let hash = h.finalize();
+        hash.as_bytes().iter().take(8).fold(0, |n, b| (n << 8) | u64::from(*b))
+    }
+    fn id(&mut self, prefix: &str) -> String {
+        let (high, low) = (self.random() & 0xf, self.random());
+        format!("{prefix}{high:x}{low:016x}")
+    }
+    /// A new item, late for reads as the configuration wants it.
+    pub(crate) fn item<T: Body>(&mut self, tags: Tags, body: T) -> Item<T> {
+        let visible_ms = self.now_ms + self.config.read_lag_ms;
+        Item { id: self.id(T::PREFIX), tags, created_ms: self.now_ms, visible_ms, tagged_ms: visible_ms.max(self.now_ms + self.config.tag_lag_ms), version: 1, body }
+    }
+    pub(crate) fn check_quota(&self, quota: Option<usize>, have: usize, what: &str) -> Result<(), Refusal> {
+        match quota {
+            Some(max) if have >= max => Err(Refusal::new(Code::QuotaExceeded, format!("this region may hold {max} {what}"))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A new version of an item.
+pub(crate) fn changed<T: Clone>(item: &Item<T>, body: T) -> Item<T> {
+    Item { version: item.version + 1, body, ..item.clone() }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+/// The vendor.
+#[derive(Debug)]
+pub(crate) struct Cloud {
+    config: Config,
+    clock: Clock,
+    faults: Faults,
+    state: RwLock<State>,
+    disk: Option<Mutex<Disk>>,
+    images: BTreeMap<String, Vec<ImageItem>>,
+    buckets: Mutex<BTreeMap<String, Bucket>>,
+    calls: Vec<AtomicU64>,
+    requests: AtomicU64,
+}
+
+impl Cloud {
+    pub(crate) fn open(config: Config, dir: Option<&Path>) -> Outcome<Self> {
+        config.check()?;
+        let (disk, mut state) = match dir {
+            Some(dir) => Disk::open(dir, config.seed).map(|(disk, state)| (Some(Mutex::new(disk)), state))?,
+            None => (None, State::default()),
+        };
+        for region in &config.regions {
+            state.regions.entry(region.clone()).or_default();
+        }
+        let clock = Clock::start();
+        // In memory every run begins the same way; on disk the wall clock tells one start from the next.
+        let run = if disk.is_some() { clock.now_ms() } else { 0 };
+        Ok(Self {
+            faults: Faults::new(config.seed, run, config.faults),
+            images: config.regions.iter().map(|r| (r.clone(), images(r))).collect(),
+            calls: Action::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            buckets: Mutex::default(),
+            requests: AtomicU64::new(0),
+            state: RwLock::new(state),
+            clock,
+            disk,
+            config,
+        })
+    }
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock
+    }
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+    pub(crate) fn faults(&self) -> &Faults {
+        &self.faults
+    }
+    /// How often each call was made, those that failed too.
+    pub(crate) fn calls(&self) -> BTreeMap<&'static str, u64> {
+        Action::ALL.iter().zip(&self.calls).map(|(a, n)| (a.as_str(), n.load(Ordering::Relaxed))).filter(|(_, n)| *n > 0).collect()
+    }
+
+    /// A call that changes nothing.
+    pub(crate) async fn read<T>(&self, action: Action, region: &str, work: impl FnOnce(&Region, u64) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let fault = self.arrive(action, region).await?;
+        let answer = {
+            let state = self.state.read();
+            state.regions.get(region).ok_or_else(|| unknown(region)).and_then(|r| work(r, self.clock.now_ms()))
+        };
+        self.leave(fault, answer).await
+    }
+    /// A call that may change something: `work` decides, and what it decides is on disk before the answer leaves.
+    pub(crate) async fn write<T>(&self, action: Action, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<T, Refusal> {
+        let fault = self.arrive(action, region).await?;
+        let answer = match self.commit(region, work) {
+            Ok((answer, file)) => match file {
+                Some(file) => synced(file).await.map(|()| answer),
+                None => Ok(answer),
+            },
+            Err(e) => Err(e),
+        };
+        self.leave(fault, answer).await
+    }
+    /// Decides a write without doing it.
+    pub(crate) async fn dry_run<T>(&self, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<(), Refusal> {
+        let config = &self.config;
+        self.read(Action::DryRun, region, |r, now_ms| work(r, &mut Draw { config, region, now_ms, drawn: 0 }).map(drop)).await
+    }
+    /// A test's own doing: no time, no faults, no lag, not counted.
+    pub(crate) fn plant<T>(&self, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<T, Refusal> {
+        let (answer, file) = self.commit(region, work)?;
+        match file.map(|f| f.sync_data()) {
+            Some(Err(e)) => Err(storage(&e)),
+            _ => Ok(answer),
+        }
+    }
+    /// A test's own deletion, under the same conditions as any other.
+    pub(crate) fn uproot(&self, region: &str, id: &str) -> Result<(), Refusal> {
+        self.plant(region, |r, draw| match id.split_once('-').map_or("", |(prefix, _)| prefix) {
+            "net" => networks::deleted(r, id),
+            "gw" => gateways::deleted(r, id),
+            "subnet" => subnets::deleted(r, id, draw.now_ms),
+            _ => instances::moved(r, draw, id, Condition::Gone, 0),
+        })
+    }
+    /// Everything, also what no read shows yet.
+    pub(crate) fn everything<T>(&self, look: impl Fn(&str, &Region, u64) -> Vec<T>) -> Vec<T> {
+        let (state, now_ms) = (self.state.read(), self.clock.now_ms());
+        state.regions.iter().flat_map(|(name, region)| look(name, region, now_ms)).collect()
+    }
+
+    fn commit<T>(&self, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<(T, Option<std::sync::Arc<std::fs::File>>), Refusal> {
+        if !self.config.regions.iter().any(|r| r == region) {
+            return Err(unknown(region));
+        }
+        let mut state = self.state.write();
+        let mut draw = Draw { config: &self.config, region, now_ms: self.clock.now_ms(), drawn: state.drawn };
+        let here = state.regions.entry(region.to_owned()).or_default();
+        let mut edits = here.swept(draw.now_ms);
+        let (answer, more) = work(here, &mut draw)?;
+        edits.extend(more);
+        if edits.is_empty() {
+            return Ok((answer, None));
+        }
+        let record = Record { region: region.to_owned(), drawn: draw.drawn, edits };
+        let file = match &self.disk {
+            Some(disk) => Some(disk.lock().append(&record).map_err(|e| storage(&e))?),
+            None => None,
+        };
+        state.apply(record);
+        Ok((answer, file))
+    }
+
+    /// Everything that happens to a call before its effect.
+    async fn arrive(&self, action: Action, region: &str) -> Result<Option<FaultKind>, Refusal> {
+        if let Some(n) = Action::ALL.iter().position(|a| *a == action).and_then(|i| self.calls.get(i)) {
+            n.fetch_add(1, Ordering::Relaxed);
+        }
+        self.take_time(self.config.latency_ms / 2).await;
+        let fault = self.faults.next(action);
+        match fault {
+            Some(FaultKind::Refused) => return Err(self.numbered(Refusal::new(Code::ServiceUnavailable, "the service is not available at the moment"))),
+            Some(FaultKind::RequestLost) => return Err(self.numbered(lost())),
+            Some(FaultKind::HangsBefore) => pending().await,
+            Some(FaultKind::ReplyLost | FaultKind::HangsAfter) | None => {}
+        }
+        self.charge(region).map_err(|e| self.numbered(e))?;
+        Ok(fault)
+    }
+    /// Everything that happens to it afterwards.
+    async fn leave<T>(&self, fault: Option<FaultKind>, answer: Result<T, Refusal>) -> Result<T, Refusal> {
+        self.take_time(self.config.latency_ms.div_ceil(2)).await;
+        match fault {
+            Some(FaultKind::ReplyLost) => Err(self.numbered(lost())),
+            Some(FaultKind::HangsAfter) => pending().await,
+            _ => answer.map_err(|e| self.numbered(e)),
+        }
+    }
+    async fn take_time(&self, ms: u64) {
+        if ms > 0 {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
+    }
+    fn numbered(&self, refusal: Refusal) -> Refusal {
+        let n = self.requests.fetch_add(1, Ordering::Relaxed);
+        Refusal { request_id: Some(format!("req-{n:012x}")), ..refusal }
+    }
+    fn charge(&self, region: &str) -> Result<(), Refusal> {
+        let Some(limit) = self.config.throttle else { return Ok(()) };
+        let now = Instant::now();
+        let mut buckets = self.buckets.lock();
+        let bucket = buckets.entry(region.to_owned()).or_insert(Bucket { tokens: f64::from(limit.burst), at: now });
+        bucket.tokens = (bucket.tokens + (now - bucket.at).as_secs_f64() * limit.rate_per_s).min(f64::from(limit.burst));
+        bucket.at = now;
+        if bucket.tokens >= 1.0 {
+            bucket.tokens -= 1.0;
+            return Ok(());
+        }
+        let wait = Duration::from_secs_f64(((1.0 - bucket.tokens) / limit.rate_per_s).min(3600.0)).max(Duration::from_millis(1));
+        Err(Refusal { retry_after: Some(wait), ..Refusal::new(Code::Throttling, "too many calls") })
+    }
+
+    /// The regions and their zones.
+    pub(crate) async fn describe_regions(&self) -> Result<Vec<(String, Vec<String>)>, Refusal> {
+        let fault = self.arrive(Action::DescribeRegions, "global").await?;
+        let mut all: Vec<_> = self.config.regions.iter().map(|r| (r.clone(), Config::zones(r).to_vec())).collect();
+        all.sort();
+        self.leave(fault, Ok(all)).await
+    }
+    /// What machines there are.
+    pub(crate) async fn describe_machine_types(&self, region: &str) -> Result<&'static [Machine], Refusal> {
+        self.read(Action::DescribeMachineTypes, region, |_, _| Ok(MACHINES)).await
+    }
+    /// What images there are.
+    pub(crate) async fn describe_images(&self, region: &str) -> Result<&[ImageItem], Refusal> {
+        self.read(Action::DescribeImages, region, |_, _| Ok(())).await?;
+        Ok(self.images.get(region).map_or(&[], Vec::as_slice))
+    }
+    pub(crate) fn publisher() -> &'static str {
+        super::catalogue::PUBLISHER
+    }
+    /// The machine type and the image of a launch, where they fit together.
+    pub(crate) fn fitting(&self, region: &str, machine: &str, image: &str) -> Result<(&'static Machine, &ImageItem), Refusal> {
+        let machine = MACHINES.iter().find(|m| m.name == machine).ok_or_else(|| {
+            let known: Vec<_> = MACHINES.iter().map(|m| m.name).collect();
+            Refusal::new(Code::MachineTypeNotFound, format!("there is no machine type {machine:?}; there are {}", known.join(", ")))
+        })?;
+        let found = self.images.get(region).and_then(|all| all.iter().find(|i| i.id == image));
+        let image = found.ok_or_else(|| Refusal::new(Code::ImageNotFound, format!("there is no image {image:?} in {region}")))?;
+        if image.cpu != machine.cpu {
+            let need = if image.cpu == CpuType::Arm { "ARM" } else { "x86" };
+            return Err(Refusal::new(Code::ImageArchitecture, format!("{} needs a machine with an {need} processor, and {} has another", image.name, machine.name)));
+        }
+        Ok((machine, image))
+    }
+}
+
+fn unknown(region: &str) -> Refusal {
+    Refusal::new(Code::UnknownRegion, format!("there is no region {region:?}"))
+}
+fn lost() -> Refusal {
+    Refusal::new(Code::ConnectionLost, "the connection broke before a reply came")
+}
+fn storage(e: &impl std::fmt::Display) -> Refusal {
+    Refusal::new(Code::StorageFailure, e.to_string())
+}
+/// In the pool for blocking work, so that a slow disk holds up only the callers that wait for it.
+async fn synced(file: std::sync::Arc<std::fs::File>) -> Result<(), Refusal> {
+    match tokio::task::spawn_blocking(move || file.sync_data()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(e)) => Err(storage(&e)),
+        Err(e) => Err(storage(&e)),
+    }
+}

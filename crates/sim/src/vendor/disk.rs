@@ -1,0 +1,210 @@
+//! The cloud's memory: a log of records, one line each, on disk before the vendor answers.
+//!
+//! A line is a checksum, a space and JSON. The last line may be torn, because a crash can interrupt its writing: it is cut off, and its call
+//! was never answered. Any other damage is refused, because a cloud that forgets objects would hide exactly what this simulation is for.
+
+use super::state::{Record, State};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{ErrorKind as IoKind, Write},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use welkin_core::{Error, ErrorKind, Reason, Result};
+
+const LOG: &str = "cloud.log";
+const NEW: &str = "cloud.log.new";
+const LOCK: &str = "cloud.lock";
+/// The first line says what follows.
+#[derive(Debug, Serialize, Deserialize)]
+struct Header {
+    welkin_sim: u32,
+    seed: u64,
+}
+const VERSION: u32 = 1;
+
+/// The open log. Only one process has it.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    file: Arc<File>,
+    path: PathBuf,
+    /// After a failed write nothing may follow: it would be appended to half a line.
+    is_broken: bool,
+    _lock: File,
+}
+impl Disk {
+    /// Opens the log in `dir`, reads it and writes it anew without what is obsolete.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` where another process has it, `DataLoss` where it is damaged or of a newer version.
+    pub(crate) fn open(dir: &Path, seed: u64) -> Result<(Self, State)> {
+        std::fs::create_dir_all(dir).map_err(|e| io(dir, "cannot be made", e))?;
+        let lock_path = dir.join(LOCK);
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path).map_err(|e| io(&lock_path, "cannot be opened", e))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::new(ErrorKind::FailedPrecondition, Reason::Store, format!("another process runs the simulated cloud in {}", dir.display())));
+            }
+            Err(TryLockError::Error(e)) => return Err(io(&lock_path, "cannot be locked", e)),
+        }
+        let path = dir.join(LOG);
+        let state = match std::fs::read(&path) {
+            Ok(bytes) => read(&bytes, seed, &path)?,
+            Err(e) if e.kind() == IoKind::NotFound => State::default(),
+            Err(e) => return Err(io(&path, "cannot be read", e)),
+        };
+        let file = rewrite(dir, seed, &state)?;
+        Ok((Self { file: Arc::new(file), path, is_broken: false, _lock: lock }, state))
+    }
+    /// Appends one record. It is durable only once the returned file is synced, which can be done without holding up others.
+    pub(crate) fn append(&mut self, record: &Record) -> Result<Arc<File>> {
+        if self.is_broken {
+            return Err(Error::new(ErrorKind::Unavailable, Reason::Store, format!("{} could not be written before; restart the server", self.path.display())));
+        }
+        let text = line(record)?;
+        (&*self.file).write_all(text.as_bytes()).map_err(|e| {
+            self.is_broken = true;
+            io(&self.path, "cannot be written", e)
+        })?;
+        Ok(Arc::clone(&self.file))
+    }
+}
+
+fn io(path: &Path, what: &str, e: std::io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, Reason::Store, format!("{} {what}: {e}", path.display())).with_source(e)
+}
+fn checksum(json: &str) -> String {
+    blake3::hash(json.as_bytes()).to_hex()[..8].to_owned()
+}
+fn line(data: &impl Serialize) -> Result<String> {
+    let json = serde_json::to_string(data).map_err(|e| Error::internal("a record does not serialise").with_source(e))?;
+    Ok(format!("{} {json}\n", checksum(&json)))
+}
+
+fn read(bytes: &[u8], seed: u64, path: &Path) -> Result<State> {
+    let damaged = |n: usize, why: &str| {
+        let text = format!(
+            "line {} of {} {why}; the simulated cloud is not started, so that nothing is overwritten: restore the file, or remove it to begin with an empty cloud",
+            n + 1,
+            path.display()
+        );
+        Error::new(ErrorKind::DataLoss, Reason::Store, text)
+    };
+    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |last| last + 1);
+    let mut state = State::default();
+    for (n, raw) in bytes.get(..whole).unwrap_or_default().split_inclusive(|b| *b == b'\n').enumerate() {
+        let text = std::str::from_utf8(raw).map_err(|_| damaged(n, "is not text"))?.trim_end_matches('\n');
+        let json = text.split_once(' ').filter(|(sum, json)| *sum == checksum(json)).map(|(_, json)| json).ok_or_else(|| damaged(n, "is damaged"))?;
+        if n == 0 {
+            let header: Header = serde_json::from_str(json).map_err(|_| damaged(n, "is not the beginning of a simulated cloud"))?;
+            if header.welkin_sim != VERSION {
+                return Err(damaged(n, &format!("is of version {}, and this program knows only version {VERSION}", header.welkin_sim)));
+            }
+            if header.seed != seed {
+                let text = format!("{} was made with seed {}, and the configuration says {seed}", path.display(), header.seed);
+                return Err(Error::new(ErrorKind::FailedPrecondition, Reason::Configuration, text).with_field("seed"));
+            }
+            continue;
+        }
+        state.apply(serde_json::from_str::<Record>(json).map_err(|e| damaged(n, &format!("cannot be understood ({e})")))?);
+    }
+    Ok(state)
+}
+
+/// Writes beside the old log and then takes its place, so that a crash leaves one or the other.
+fn rewrite(dir: &Path, seed: u64, state: &State) -> Result<File> {
+    let (new, path) = (dir.join(NEW), dir.join(LOG));
+    let mut text = line(&Header { welkin_sim: VERSION, seed })?;
+    for record in state.records() {
+        text.push_str(&line(&record)?);
+    }
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&new).map_err(|e| io(&new, "cannot be made", e))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| io(&new, "cannot be written", e))?;
+    std::fs::rename(&new, &path).map_err(|e| io(&path, "cannot be replaced", e))?;
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| io(dir, "cannot be synced", e))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{
+        item::{Item, Network},
+        state::Edit,
+    };
+    use super::*;
+
+    fn record(n: u64) -> Record {
+        let item = Item {
+            id: format!("net-{n:017x}"),
+            tags: [("k".to_owned(), "v\n".to_owned())].into(),
+            created_ms: n,
+            visible_ms: n,
+            tagged_ms: n + 5,
+            version: 1,
+            body: Network { cidrs: vec!["10.0.0.0/16".parse().unwrap()], assigned: None, gateway: None },
+        };
+        Record { region: "r".into(), drawn: n, edits: vec![Edit::PutNetwork(Box::new(item))] }
+    }
+    fn filled(dir: &Path) -> Vec<u8> {
+        let (mut disk, state) = Disk::open(dir, 1).unwrap();
+        assert!(state.regions.is_empty());
+        for n in 1..=3 {
+            disk.append(&record(n)).unwrap().sync_data().unwrap();
+        }
+        disk.append(&Record { region: "r".into(), drawn: 9, edits: vec![Edit::RemoveNetwork(format!("net-{:017x}", 2))] }).unwrap();
+        std::fs::read(dir.join(LOG)).unwrap()
+    }
+    fn left(dir: &Path) -> (usize, u64) {
+        let (_, state) = Disk::open(dir, 1).unwrap();
+        (state.regions["r"].networks.len(), state.drawn)
+    }
+
+    #[test]
+    fn what_was_written_is_there_again_and_compact() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = filled(dir.path());
+        assert_eq!(left(dir.path()), (2, 9));
+        assert!(std::fs::read(dir.path().join(LOG)).unwrap().len() < before.len());
+        assert_eq!(left(dir.path()), (2, 9), "reading it again changes nothing");
+    }
+    #[test]
+    fn a_torn_last_line_is_cut_off_at_every_byte() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = filled(dir.path());
+        let last = bytes[..bytes.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
+        for cut in last..bytes.len() {
+            std::fs::write(dir.path().join(LOG), &bytes[..cut]).unwrap();
+            assert_eq!(left(dir.path()), (3, 3), "cut at {cut}");
+        }
+    }
+    #[test]
+    fn any_other_damage_is_refused_and_nothing_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = filled(dir.path());
+        let log = dir.path().join(LOG);
+        for at in (0..bytes.len() - 1).step_by(7) {
+            let mut bad = bytes.clone();
+            bad[at] ^= 1;
+            std::fs::write(&log, &bad).unwrap();
+            let e = Disk::open(dir.path(), 1).unwrap_err();
+            assert_eq!((e.kind(), e.reason()), (ErrorKind::DataLoss, Reason::Store), "byte {at}");
+            assert_eq!(std::fs::read(&log).unwrap(), bad);
+        }
+    }
+    #[test]
+    fn newer_versions_and_other_seeds_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(LOG), line(&Header { welkin_sim: 2, seed: 1 }).unwrap()).unwrap();
+        assert!(Disk::open(dir.path(), 1).unwrap_err().message().contains("version 2"));
+        std::fs::write(dir.path().join(LOG), line(&Header { welkin_sim: 1, seed: 4 }).unwrap()).unwrap();
+        assert_eq!(Disk::open(dir.path(), 1).unwrap_err().violations()[0].field, "seed");
+    }
+    #[test]
+    fn a_second_process_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let _first = Disk::open(dir.path(), 1).unwrap();
+        assert_eq!(Disk::open(dir.path(), 1).unwrap_err().kind(), ErrorKind::FailedPrecondition);
+    }
+}

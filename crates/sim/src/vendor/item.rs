@@ -1,0 +1,164 @@
+//! What the vendor keeps: an item is one of its objects with id, tags and times.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+pub(crate) type Tags = BTreeMap<String, String>;
+
+/// What makes one type of object different from another.
+pub(crate) trait Body: Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Ids begin with it.
+    const PREFIX: &'static str;
+    /// The object that it lies in or hangs on.
+    fn parent(&self) -> Option<&str>;
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Item<T> {
+    pub(crate) id: String,
+    pub(crate) tags: Tags,
+    pub(crate) created_ms: u64,
+    /// Reads do not show it before.
+    pub(crate) visible_ms: u64,
+    /// Reads do not show its tags before.
+    pub(crate) tagged_ms: u64,
+    /// Counts its changes.
+    pub(crate) version: u64,
+    pub(crate) body: T,
+}
+
+/// An item as a read shows it, without tags while those lag.
+#[derive(Debug, Clone)]
+pub(crate) struct Shown<T> {
+    item: Arc<Item<T>>,
+    tagged: bool,
+    /// When it was read.
+    pub(crate) at_ms: u64,
+}
+impl<T> Shown<T> {
+    pub(crate) fn new(item: Arc<Item<T>>, at_ms: u64) -> Self {
+        let tagged = item.tagged_ms <= at_ms;
+        Self { item, tagged, at_ms }
+    }
+    /// The answer to a write shows what was written.
+    pub(crate) fn written(item: Arc<Item<T>>, at_ms: u64) -> Self {
+        Self { item, tagged: true, at_ms }
+    }
+    pub(crate) fn id(&self) -> &str {
+        &self.item.id
+    }
+    pub(crate) fn tags(&self) -> Option<&Tags> {
+        self.tagged.then_some(&self.item.tags)
+    }
+    pub(crate) fn body(&self) -> &T {
+        &self.item.body
+    }
+    pub(crate) fn created_ms(&self) -> u64 {
+        self.item.created_ms
+    }
+    pub(crate) fn version(&self) -> u64 {
+        self.item.version
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Network {
+    pub(crate) cidrs: Vec<IpNet>,
+    /// Assigned by the vendor.
+    pub(crate) assigned: Option<IpNet>,
+    /// Attached to it.
+    pub(crate) gateway: Option<String>,
+}
+impl Body for Network {
+    const PREFIX: &'static str = "net-";
+    fn parent(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// A way to the internet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Gateway {
+    /// What it is attached to.
+    pub(crate) network: Option<String>,
+}
+impl Body for Gateway {
+    const PREFIX: &'static str = "gw-";
+    fn parent(&self) -> Option<&str> {
+        self.network.as_deref()
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Subnet {
+    pub(crate) network: String,
+    pub(crate) zone: String,
+    pub(crate) cidrs: Vec<IpNet>,
+    pub(crate) assigned: Option<IpNet>,
+    pub(crate) public_ips: bool,
+}
+impl Body for Subnet {
+    const PREFIX: &'static str = "subnet-";
+    fn parent(&self) -> Option<&str> {
+        Some(&self.network)
+    }
+}
+impl Subnet {
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = &IpNet> {
+        self.cidrs.iter().chain(&self.assigned)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Instance {
+    pub(crate) subnet: String,
+    pub(crate) zone: String,
+    pub(crate) machine_type: String,
+    pub(crate) image: String,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) public_ip: Option<Ipv4Addr>,
+    pub(crate) wants_ipv6: bool,
+    pub(crate) identity: Option<String>,
+    pub(crate) disk_gib: u32,
+    pub(crate) disk_type: String,
+    pub(crate) disk_encrypted: bool,
+    pub(crate) forwards: bool,
+    /// Who asked: the idempotency token.
+    pub(crate) token: Option<String>,
+    /// What `token` asked for, as a hash, so that the same token with another request is refused.
+    pub(crate) asked: String,
+    pub(crate) reboots: u64,
+    /// Where it is going.
+    pub(crate) goal: Condition,
+    /// When it arrives there.
+    pub(crate) settles_ms: u64,
+}
+impl Body for Instance {
+    const PREFIX: &'static str = "i-";
+    fn parent(&self) -> Option<&str> {
+        Some(&self.subnet)
+    }
+}
+
+/// A state that an instance can stay in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Condition {
+    Running,
+    Stopped,
+    Gone,
+}
+impl Instance {
+    pub(crate) fn has_settled(&self, now_ms: u64) -> bool {
+        self.settles_ms <= now_ms
+    }
+    pub(crate) fn is_gone(&self, now_ms: u64) -> bool {
+        self.goal == Condition::Gone && self.has_settled(now_ms)
+    }
+}

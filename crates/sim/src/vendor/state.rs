@@ -1,0 +1,157 @@
+//! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
+
+use super::{
+    item::{Gateway, Instance, Item, Network, Subnet},
+    table::Table,
+};
+use crate::vendor::Condition;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
+
+/// One change of one item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Edit {
+    PutNetwork(Box<Item<Network>>),
+    PutGateway(Box<Item<Gateway>>),
+    PutSubnet(Box<Item<Subnet>>),
+    PutInstance(Box<Item<Instance>>),
+    RemoveNetwork(String),
+    RemoveGateway(String),
+    RemoveSubnet(String),
+    RemoveInstance(String),
+}
+
+/// What one call of the vendor did: all of it or nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) region: String,
+    /// How many random values were ever drawn, so that none comes twice.
+    pub(crate) drawn: u64,
+    pub(crate) edits: Vec<Edit>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) regions: BTreeMap<String, Region>,
+    pub(crate) drawn: u64,
+}
+impl State {
+    pub(crate) fn apply(&mut self, record: Record) {
+        self.drawn = self.drawn.max(record.drawn);
+        let region = self.regions.entry(record.region).or_default();
+        for edit in record.edits {
+            region.apply(edit);
+        }
+    }
+    /// The shortest history that leads here.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        self.regions.iter().map(|(name, region)| Record { region: name.clone(), drawn: self.drawn, edits: region.edits() }).collect()
+    }
+}
+
+/// The addresses of one subnet that are in use.
+#[derive(Debug, Default)]
+pub(crate) struct Taken {
+    ips: BTreeSet<IpAddr>,
+    v4: usize,
+}
+impl Taken {
+    fn insert(&mut self, ip: IpAddr) {
+        self.v4 += usize::from(self.ips.insert(ip) && ip.is_ipv4());
+    }
+    fn remove(&mut self, ip: &IpAddr) {
+        self.v4 -= usize::from(self.ips.remove(ip) && ip.is_ipv4());
+    }
+    pub(crate) fn contains(&self, ip: &IpAddr) -> bool {
+        self.ips.contains(ip)
+    }
+    /// How many of IPv4.
+    pub(crate) fn count_v4(&self) -> usize {
+        self.v4
+    }
+    /// The last one in `range`: what follows is free.
+    pub(crate) fn last(&self, range: &IpNet) -> Option<&IpAddr> {
+        self.ips.range(range.network()..=range.broadcast()).next_back()
+    }
+}
+
+/// One region. What is not a table follows from the tables.
+#[derive(Debug, Default)]
+pub(crate) struct Region {
+    pub(crate) networks: Table<Network>,
+    pub(crate) gateways: Table<Gateway>,
+    pub(crate) subnets: Table<Subnet>,
+    pub(crate) instances: Table<Instance>,
+    /// Addresses in use, by subnet.
+    pub(crate) taken: HashMap<String, Taken>,
+    pub(crate) public_ips: HashSet<Ipv4Addr>,
+    /// Which instance a token has made.
+    pub(crate) tokens: HashMap<String, String>,
+    /// Instances that are on their way out.
+    pub(crate) leaving: Vec<String>,
+}
+impl Region {
+    fn apply(&mut self, edit: Edit) {
+        match edit {
+            Edit::PutNetwork(i) => self.networks.put(*i),
+            Edit::PutGateway(i) => self.gateways.put(*i),
+            Edit::PutSubnet(i) => self.subnets.put(*i),
+            Edit::PutInstance(i) => self.put_instance(*i),
+            Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
+            Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
+            Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
+            Edit::RemoveInstance(id) => self.remove_instance(&id),
+        }
+    }
+    fn put_instance(&mut self, item: Item<Instance>) {
+        self.remove_instance(&item.id);
+        let taken = self.taken.entry(item.body.subnet.clone()).or_default();
+        item.body.addresses.iter().for_each(|ip| taken.insert(*ip));
+        self.public_ips.extend(item.body.public_ip);
+        if let Some(token) = &item.body.token {
+            self.tokens.insert(token.clone(), item.id.clone());
+        }
+        if item.body.goal == Condition::Gone {
+            self.leaving.push(item.id.clone());
+        }
+        self.instances.put(item);
+    }
+    fn remove_instance(&mut self, id: &str) {
+        let Some(item) = self.instances.remove(id) else { return };
+        if let Some(taken) = self.taken.get_mut(&item.body.subnet) {
+            for ip in &item.body.addresses {
+                taken.remove(ip);
+            }
+            if taken.ips.is_empty() {
+                self.taken.remove(&item.body.subnet);
+            }
+        }
+        if let Some(ip) = &item.body.public_ip {
+            self.public_ips.remove(ip);
+        }
+        if let Some(token) = &item.body.token {
+            self.tokens.remove(token);
+        }
+        self.leaving.retain(|l| l != id);
+    }
+    /// Removes what has been gone for a while: nobody calls when its time comes.
+    pub(crate) fn swept(&self, now_ms: u64) -> Vec<Edit> {
+        self.leaving.iter().filter(|id| self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms))).map(|id| Edit::RemoveInstance(id.clone())).collect()
+    }
+    fn edits(&self) -> Vec<Edit> {
+        fn boxed<T: Clone>(item: &Arc<Item<T>>) -> Box<Item<T>> {
+            Box::new(Item::clone(item))
+        }
+        let networks = self.networks.iter().map(|i| Edit::PutNetwork(boxed(i)));
+        let gateways = self.gateways.iter().map(|i| Edit::PutGateway(boxed(i)));
+        let subnets = self.subnets.iter().map(|i| Edit::PutSubnet(boxed(i)));
+        let instances = self.instances.iter().map(|i| Edit::PutInstance(boxed(i)));
+        networks.chain(gateways).chain(subnets).chain(instances).collect()
+    }
+}

@@ -1,0 +1,283 @@
+//! What the simulated cloud itself promises: durability, lag, limits, faults, and the same again for the same seed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::time::Instant;
+use welkin_core::*;
+use welkin_sim::{Config, Fault, FaultKind, FaultRates, Quotas, Sim, Throttle};
+
+/// Notes which calls were made.
+#[derive(Debug, Default)]
+struct Noting(Mutex<Vec<Api>>);
+#[async_trait::async_trait]
+impl Gate for Noting {
+    async fn admit(&self, api: &Api) -> Result<Permit> {
+        self.0.lock().unwrap().push(api.clone());
+        Ok(Permit(0))
+    }
+    fn settle(&self, _: Permit, _: &Api, _: Duration, _: Option<&Error>) {}
+}
+impl Noting {
+    fn actions(&self) -> Vec<&'static str> {
+        self.0.lock().unwrap().drain(..).map(|a| a.action).collect()
+    }
+}
+
+fn cx() -> Cx {
+    Cx { deadline: Instant::now() + Duration::from_secs(30), owner: "test".parse().unwrap(), gate: Arc::new(OpenGate) }
+}
+fn open(config: Config) -> Arc<Sim> {
+    Sim::open(config, None).unwrap()
+}
+fn on_disk(config: &Config, dir: &Path) -> Arc<Sim> {
+    Sim::open(config.clone(), Some(dir)).unwrap()
+}
+fn create<K: Managed + Kind<Parent = LocationName, Id = ResourceId>>(id: &str, spec: K::Spec) -> Change<K> {
+    let name = Name::new(LocationName::of("sim-1").unwrap(), id.parse().unwrap());
+    let digest: Digest = "v1-digest".parse().unwrap();
+    Change { target: Target::named(name), uid: format!("uid-of-{id}").parse().unwrap(), token: format!("token-{id}"), expect: None, verb: Verb::Create { spec, digest } }
+}
+async fn make<K: Managed>(sim: &Sim, change: &Change<K>) -> Result<Object<K>> {
+    let Verb::Create { spec, .. } = &change.verb else { panic!("no create") };
+    let mut resume = Resume::default();
+    loop {
+        match K::driver(sim).unwrap().create(&cx(), change, spec, &resume).await? {
+            Step::Done(object) => return Ok(object),
+            Step::Wait { handle, after, .. } => {
+                resume.handle = handle.or(resume.handle);
+                tokio::time::sleep(after.max(Duration::from_millis(1))).await;
+            }
+        }
+    }
+}
+fn network(id: &str, internet_access: bool) -> Change<Network> {
+    create(id, NetworkSpec { cidrs: vec!["10.0.0.0/16".parse().unwrap()], internet_access, labels: [("team".to_owned(), "a".to_owned())].into(), ..Default::default() })
+}
+fn subnet(id: &str, network: &Object<Network>, cidr: &str) -> Change<Subnet> {
+    let network = Some(Ref::resolved(network.name.clone(), network.vendor_id.clone()));
+    create(id, SubnetSpec { network, cidrs: vec![cidr.parse().unwrap()], zone: Some("sim-1a".into()), ..Default::default() })
+}
+async fn image(sim: &Sim) -> Ref<Image> {
+    let name: Name<Image> = "locations/sim-1/images/debian-12".parse().unwrap();
+    let found = sim.images().unwrap().get(&cx(), &Target::named(name.clone())).await.unwrap();
+    Ref::resolved(name, found.vendor_id)
+}
+async fn instance(sim: &Sim, id: &str, subnet: &Object<Subnet>) -> Change<Instance> {
+    let subnet = Some(Ref::resolved(subnet.name.clone(), subnet.vendor_id.clone()));
+    create(id, InstanceSpec { machine_type: "small".into(), image: Some(image(sim).await), subnet, ..Default::default() })
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_get_is_one_call() {
+    let sim = open(Config::default());
+    let made = make(&sim, &network("n", true)).await.unwrap();
+    let gate = Arc::new(Noting::default());
+    let cx = Cx { gate: Arc::clone(&gate) as Arc<dyn Gate>, ..cx() };
+    let by_name = sim.networks().unwrap().get(&cx, &Target::named(made.name.clone())).await.unwrap();
+    assert_eq!(gate.actions(), ["DescribeNetworks"]);
+    let by_id = sim.networks().unwrap().get(&cx, &Target::Vendor { parent: made.name.parent.clone(), vendor_id: made.vendor_id.clone() }).await.unwrap();
+    assert_eq!(gate.actions(), ["DescribeNetworks"]);
+    assert_eq!((&by_name, &by_id), (&made, &made));
+    assert_eq!(made.spec.labels, [("team".to_owned(), "a".to_owned())].into());
+    let nothing = Target::named("locations/sim-1/networks/none".parse().unwrap());
+    assert!(sim.networks().unwrap().get(&cx, &nothing).await.unwrap_err().is_not_found());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_that_was_never_interrupted_makes_no_look_up() {
+    let sim = open(Config { tag_lag_ms: 500, read_lag_ms: 300, ..Config::default() });
+    let gate = Arc::new(Noting::default());
+    let (cx, change) = (Cx { gate: Arc::clone(&gate) as Arc<dyn Gate>, ..cx() }, network("n", true));
+    let Verb::Create { spec, .. } = &change.verb else { panic!() };
+    let mut resume = Resume::default();
+    while let Step::Wait { handle, .. } = sim.networks().unwrap().create(&cx, &change, spec, &resume).await.unwrap() {
+        resume.handle = handle;
+    }
+    assert_eq!(gate.actions(), ["CreateNetwork", "CreateGateway", "AttachGateway"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_seed_gives_the_same_cloud() {
+    async fn ids(seed: u64) -> Vec<String> {
+        let sim = open(Config { seed, ..Config::default() });
+        let n = make(&sim, &network("n", true)).await.unwrap();
+        make(&sim, &subnet("s", &n, "10.0.1.0/24")).await.unwrap();
+        sim.inventory().into_iter().map(|o| o.id).collect()
+    }
+    assert_eq!(ids(1).await, ids(1).await);
+    assert_ne!(ids(1).await, ids(2).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_lag_and_then_appear() {
+    let sim = open(Config { tag_lag_ms: 500, ..Config::default() });
+    let made = make(&sim, &network("n", false)).await.unwrap();
+    let (reader, named) = (sim.networks().unwrap(), Target::named(made.name.clone()));
+    let by_id = Target::Vendor { parent: made.name.parent.clone(), vendor_id: made.vendor_id.clone() };
+    assert!(reader.get(&cx(), &named).await.unwrap_err().is_not_found(), "the vendor knows no such tag yet");
+    let e = reader.get(&cx(), &by_id).await.unwrap_err();
+    assert_eq!((e.reason(), e.retry_after().is_some()), (Reason::NotYetVisible, true), "it is seen and nobody can tell whose it is");
+    tokio::time::advance(Duration::from_millis(500)).await;
+    assert_eq!(reader.get(&cx(), &named).await.unwrap(), made);
+    assert_eq!(reader.get(&cx(), &by_id).await.unwrap(), made);
+}
+
+#[tokio::test]
+async fn the_cloud_and_its_lag_survive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config { seed: 7, tag_lag_ms: 3_600_000, consistency_horizon_ms: Some(0), ..Config::default() };
+    let (n, ids) = {
+        let sim = on_disk(&config, dir.path());
+        let n = make(&sim, &network("n", true)).await.unwrap();
+        (n, sim.inventory())
+    };
+    let sim = on_disk(&config, dir.path());
+    assert_eq!(sim.inventory(), ids);
+    let named = Target::named(n.name.clone());
+    assert!(sim.networks().unwrap().get(&cx(), &named).await.unwrap_err().is_not_found(), "its tags still lag");
+    let s = make(&sim, &subnet("s", &n, "10.0.1.0/24")).await.unwrap();
+    assert!(ids.iter().all(|o| o.id != s.vendor_id.as_str()), "no id comes twice");
+    assert_eq!(Sim::open(config.clone(), Some(dir.path())).unwrap_err().kind(), ErrorKind::FailedPrecondition, "one process at a time");
+    drop(sim);
+    let prompt = on_disk(&Config { consistency_horizon_ms: None, ..config }, dir.path());
+    assert_eq!(prompt.inventory().len(), 3);
+}
+
+#[tokio::test]
+async fn two_hundred_instances_are_each_on_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::default();
+    {
+        let sim = on_disk(&config, dir.path());
+        let n = make(&sim, &network("n", false)).await.unwrap();
+        let s = make(&sim, &subnet("s", &n, "10.0.0.0/16")).await.unwrap();
+        for i in 0..200 {
+            make(&sim, &instance(&sim, &format!("i{i}"), &s).await).await.unwrap();
+        }
+    }
+    let sim = on_disk(&config, dir.path());
+    assert_eq!(sim.inventory().iter().filter(|o| o.object_type == "instance").count(), 200);
+    let s: Name<Subnet> = "locations/sim-1/subnets/s".parse().unwrap();
+    assert_eq!(sim.subnets().unwrap().get(&cx(), &Target::named(s)).await.unwrap().status.available_ipv4_addresses, Some(65536 - 5 - 200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_say_what_to_do() {
+    let sim = open(Config { quotas: Quotas { networks: Some(1), ..Quotas::default() }, out_of_capacity: vec![("small".into(), "sim-1a".into())], ..Config::default() });
+    let n = make(&sim, &network("n", false)).await.unwrap();
+    let e = make(&sim, &network("m", false)).await.unwrap_err();
+    assert_eq!((e.kind(), e.reason(), e.effect()), (ErrorKind::ResourceExhausted, Reason::QuotaExceeded, Effect::None));
+    let s = make(&sim, &subnet("s", &n, "10.0.1.0/24")).await.unwrap();
+    let e = make(&sim, &instance(&sim, "i", &s).await).await.unwrap_err();
+    assert_eq!((e.kind(), e.reason(), e.violations()[0].field.as_str()), (ErrorKind::Unavailable, Reason::Capacity, "machine_type"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn throttling_tells_when_to_come_back() {
+    let sim = open(Config { throttle: Some(Throttle { rate_per_s: 2.0, burst: 3 }), ..Config::default() });
+    let (reader, target) = (sim.images().unwrap(), Target::named("locations/sim-1/images/debian-12".parse().unwrap()));
+    for _ in 0..3 {
+        reader.get(&cx(), &target).await.unwrap();
+    }
+    let e = reader.get(&cx(), &target).await.unwrap_err();
+    assert_eq!((e.kind(), e.reason(), e.effect()), (ErrorKind::ResourceExhausted, Reason::Throttled, Effect::None));
+    tokio::time::advance(e.retry_after().unwrap()).await;
+    reader.get(&cx(), &target).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_fault_does_what_its_name_says() {
+    for (kind, has_effect, told) in [
+        (FaultKind::Refused, false, Effect::None),
+        (FaultKind::RequestLost, false, Effect::Unknown),
+        (FaultKind::ReplyLost, true, Effect::Unknown),
+        (FaultKind::HangsBefore, false, Effect::Unknown),
+        (FaultKind::HangsAfter, true, Effect::Unknown),
+    ] {
+        let sim = open(Config::default());
+        sim.inject(Fault { action: Some("CreateNetwork".into()), after: 0, kind });
+        let e = make(&sim, &network("n", false)).await.unwrap_err();
+        assert_eq!((sim.inventory().len() == 1, e.effect(), sim.faults_fired()), (has_effect, told, 1), "{kind:?}");
+        assert!(e.retry_after().is_some(), "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_by_chance_follow_the_seed() {
+    async fn outcomes(seed: u64) -> Vec<bool> {
+        let sim = open(Config { seed, faults: FaultRates { refuse_rate: 0.5, ..Default::default() }, ..Config::default() });
+        let (reader, target) = (sim.images().unwrap(), Target::named("locations/sim-1/images/debian-12".parse().unwrap()));
+        let mut out = Vec::new();
+        for _ in 0..40 {
+            out.push(reader.get(&cx(), &target).await.is_ok());
+        }
+        out
+    }
+    let first = outcomes(3).await;
+    assert!(first.contains(&true) && first.contains(&false));
+    assert_eq!(first, outcomes(3).await);
+    assert_ne!(first, outcomes(4).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_network_without_its_main_object_is_incomplete_and_can_be_deleted() {
+    let sim = open(Config::default());
+    let made = make(&sim, &network("n", true)).await.unwrap();
+    sim.uproot("sim-1", made.vendor_id.as_str()).unwrap();
+    let driver = sim.networks().unwrap();
+    let left = driver.get(&cx(), &Target::named(made.name.clone())).await.unwrap();
+    assert_eq!(left.status.state, NetworkState::Incomplete);
+    let change = Change { verb: Verb::Delete, ..network("n", true) };
+    assert!(matches!(driver.delete(&cx(), &change, &Resume::default()).await.unwrap(), Step::Wait { .. }));
+    assert!(matches!(driver.delete(&cx(), &change, &Resume::default()).await.unwrap(), Step::Done(())));
+    assert_eq!(sim.inventory(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_looking_there_is_a_duplicate() {
+    for (skips, expected) in [(false, 1), (true, 2)] {
+        let sim = open(Config { unsafe_skip_look_up: skips, tag_lag_ms: 200, ..Config::default() });
+        let change = network("n", false);
+        let Verb::Create { spec, .. } = &change.verb else { panic!() };
+        sim.inject(Fault { action: None, after: 0, kind: FaultKind::ReplyLost });
+        let driver = sim.networks().unwrap();
+        driver.create(&cx(), &change, spec, &Resume::default()).await.unwrap_err();
+        let resume = Resume { handle: None, unresolved: Some(Instant::now()) };
+        while let Step::Wait { after, .. } = driver.create(&cx(), &change, spec, &resume).await.unwrap() {
+            tokio::time::sleep(after).await;
+        }
+        assert_eq!(sim.inventory().len(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_counted() {
+    let sim = open(Config::default());
+    make(&sim, &network("n", true)).await.unwrap();
+    assert_eq!(sim.calls(), BTreeMap::from([("AttachGateway", 1), ("CreateGateway", 1), ("CreateNetwork", 1)]));
+}
+
+#[tokio::test]
+async fn a_get_among_ten_thousand_is_quick() {
+    let sim = open(Config::default());
+    let n = make(&sim, &network("n", false)).await.unwrap();
+    let s = make(&sim, &subnet("s", &n, "10.0.0.0/16")).await.unwrap();
+    let template = instance(&sim, "i0", &s).await;
+    for i in 0..10_000 {
+        let change = Change { target: Target::named(format!("locations/sim-1/instances/i{i}").parse().unwrap()), token: format!("t{i}"), ..template.clone() };
+        make(&sim, &change).await.unwrap();
+    }
+    let (start, gets) = (std::time::Instant::now(), 1000);
+    for i in 0..gets {
+        let name = Target::named(format!("locations/sim-1/instances/i{}", i * 7).parse().unwrap());
+        sim.instances().unwrap().get(&cx(), &name).await.unwrap();
+    }
+    // A scan of ten thousand would take milliseconds each; the bound is wide because the machine may be busy.
+    assert!(start.elapsed() < Duration::from_secs(1), "{:?} for {gets} gets", start.elapsed());
+}

@@ -1,0 +1,294 @@
+//! Values come back.
+
+use crate::{
+    api::{v1, welkin::provider::aws::v1::InstanceConfig},
+    convert::{Mutable, Resource, Scope, capability, full_name, operation, split_name},
+};
+use ipnet::IpNet;
+use proptest::{collection::vec, option, prelude::*};
+use prost::Message;
+use prost_types::Any;
+use serde_json::json;
+use std::{net::IpAddr, time::Duration};
+use welkin_core::*;
+use welkin_engine::{Operation, Outcome, Phase};
+
+fn label() -> impl Strategy<Value = String> {
+    "[a-z]([a-z0-9-]{0,10}[a-z0-9])?"
+}
+fn location() -> impl Strategy<Value = LocationName> {
+    "[a-z]{2}-[a-z]{3,6}-[1-9]".prop_map(|id| LocationName::of(&id).unwrap())
+}
+fn name<K: Kind<Parent = LocationName, Id = ResourceId>>() -> impl Strategy<Value = Name<K>> {
+    (location(), prop_oneof![label().prop_map(|l| l.parse().unwrap()), "\\PC{1,12}".prop_map(|raw| ResourceId::of_vendor(&raw).unwrap())]).prop_map(|(l, id)| Name::new(l, id))
+}
+fn reference<K: Kind<Parent = LocationName, Id = ResourceId>>() -> impl Strategy<Value = Option<Ref<K>>> {
+    option::of(name::<K>().prop_map(Ref::to))
+}
+fn net() -> impl Strategy<Value = IpNet> {
+    prop_oneof![
+        (any::<[u8; 4]>(), 0u8..=32).prop_map(|(a, p)| IpNet::new(a.into(), p).unwrap()),
+        (any::<[u8; 16]>(), 0u8..=128).prop_map(|(a, p)| IpNet::new(a.into(), p).unwrap())
+    ]
+}
+fn ip() -> impl Strategy<Value = IpAddr> {
+    any::<IpAddr>()
+}
+fn labels() -> impl Strategy<Value = Labels> {
+    proptest::collection::btree_map("\\PC{1,8}", "\\PC{0,8}", 0..4)
+}
+fn text() -> impl Strategy<Value = Option<String>> {
+    option::of("\\PC{1,10}")
+}
+fn vendor_config() -> impl Strategy<Value = Option<VendorConfig>> {
+    option::of((any::<bool>(), 1u32..64, "[a-z]{1,8}").prop_map(|(tokens, hops, key)| {
+        let mut body = json!({ "metadata_hop_limit": hops, "key_name": key });
+        if tokens {
+            body["metadata_tokens_optional"] = json!(true);
+        }
+        VendorConfig { type_name: "welkin.provider.aws.v1.InstanceConfig".into(), body }
+    }))
+}
+prop_compose! {
+    fn network()(cidrs in vec(net(), 0..4), assign_ipv6_cidr in any::<bool>(), internet_access in any::<bool>(), labels in labels(), provider_config in vendor_config()) -> NetworkSpec {
+        NetworkSpec { cidrs, assign_ipv6_cidr, internet_access, labels, provider_config }
+    }
+}
+prop_compose! {
+    fn subnet()(network in reference(), cidrs in vec(net(), 0..3), assign_ipv6_cidr in any::<bool>(), zone in text(), assign_public_ip in any::<bool>(), labels in labels(),
+                provider_config in vendor_config()) -> SubnetSpec {
+        SubnetSpec { network, cidrs, assign_ipv6_cidr, zone, assign_public_ip, labels, provider_config }
+    }
+}
+prop_compose! {
+    fn root_disk()(size_gib in option::of(any::<u32>()), disk_type in text(), encrypted in option::of(any::<bool>())) -> RootDisk {
+        RootDisk { size_gib, disk_type, encrypted }
+    }
+}
+prop_compose! {
+    fn instance()((zone, machine_type, image, subnet, private_ips) in (text(), "\\PC{0,10}", reference(), reference(), vec(ip(), 0..3)),
+                  (assign_public_ip, assign_ipv6, ip_forwarding) in (option::of(any::<bool>()), any::<bool>(), any::<bool>()),
+                  (ssh_key, user_data, identity) in (text(), text(), text()), root_disk in root_disk(), labels in labels(), provider_config in vendor_config()) -> InstanceSpec {
+        InstanceSpec { zone, machine_type, image, subnet, private_ips, assign_public_ip, assign_ipv6, ssh_key, user_data: user_data.map(Secret::new), identity, root_disk,
+                       ip_forwarding, labels, provider_config }
+    }
+}
+fn mark() -> impl Strategy<Value = Option<Mark>> {
+    option::of(("[a-z0-9]{8,32}", label(), option::of("v1-[a-f0-9]{16}")).prop_map(|(uid, owner, digest)| Mark {
+        owner: owner.parse().unwrap(),
+        uid: uid.parse().unwrap(),
+        digest: digest.map(|d| d.parse().unwrap()),
+    }))
+}
+fn object<K: Kind<Parent = LocationName, Id = ResourceId>>(spec: impl Strategy<Value = K::Spec>, status: impl Strategy<Value = K::Status>) -> impl Strategy<Value = Object<K>> {
+    (name::<K>(), "[a-z]{1,4}-[0-9a-f]{17}", mark(), option::of("[a-z0-9]{1,8}".prop_map(Revision)), option::of(0u64..4_000_000_000_000), spec, status).prop_map(
+        |(name, vendor_id, mark, revision, created_ms, spec, status)| Object {
+            name,
+            provider_id: ProviderId::new("sim", "", &["zone", &vendor_id]).unwrap(),
+            vendor_id: vendor_id.parse().unwrap(),
+            mark,
+            revision,
+            created_ms,
+            spec,
+            status,
+        },
+    )
+}
+
+fn spec_comes_back<K: Mutable>(spec: &K::Spec, parent: &K::Parent) {
+    let message = K::encode_spec("prod", spec.clone()).unwrap();
+    let message = K::Message::decode(message.encode_to_vec().as_slice()).unwrap();
+    let mut scope = Scope { cloud: "prod", parent, wrong: Vec::new() };
+    assert_eq!(&K::decode_spec(message, &mut scope), spec);
+    assert_eq!(scope.wrong, []);
+}
+fn object_comes_back<K: Resource>(object: &Object<K>) {
+    let message = K::encode("prod", object.clone()).unwrap();
+    let message = K::Message::decode(message.encode_to_vec().as_slice()).unwrap();
+    let back = K::decode("prod", message).unwrap();
+    assert_eq!(&back, object);
+    assert_eq!(back.etag(), object.etag());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn networks_come_back(spec in network(), at in location()) { spec_comes_back::<Network>(&spec, &at); }
+    #[test]
+    fn subnets_come_back(spec in subnet(), at in location()) { spec_comes_back::<Subnet>(&spec, &at); }
+    #[test]
+    fn instances_come_back(spec in instance(), at in location()) { spec_comes_back::<Instance>(&spec, &at); }
+    #[test]
+    fn network_objects_come_back(o in object::<Network>(network(), (0usize..NetworkState::ALL.len(), vec(net(), 0..3)).prop_map(|(i, cidrs)| NetworkStatus { state: NetworkState::ALL[i], cidrs }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn subnet_objects_come_back(o in object::<Subnet>(subnet(), (0usize..SubnetState::ALL.len(), vec(net(), 0..3), option::of(any::<u64>()))
+        .prop_map(|(i, cidrs, available_ipv4_addresses)| SubnetStatus { state: SubnetState::ALL[i], cidrs, available_ipv4_addresses }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn instance_objects_come_back_without_their_secrets(o in object::<Instance>(instance(), (0usize..InstanceState::ALL.len(), "\\PC{0,8}", vec(ip(), 0..3), vec(ip(), 0..3))
+        .prop_map(|(i, state_reason, private_ips, public_ips)| InstanceStatus { state: InstanceState::ALL[i], state_reason, private_ips, public_ips }))) {
+        let message = Instance::encode("prod", o.clone()).unwrap();
+        prop_assert!(message.ssh_key.is_empty() && message.user_data.is_empty());
+        object_comes_back(&Object { spec: InstanceSpec { ssh_key: None, user_data: None, ..o.spec.clone() }, ..o });
+    }
+    #[test]
+    fn images_come_back(o in object::<Image>(Just(ImageSpec {}), (text(), 0usize..Architecture::ALL.len(), any::<u32>()).prop_map(|(t, a, min_disk_gib)| ImageStatus {
+        family: t.unwrap_or_default(), display_name: "d".into(), architecture: Architecture::ALL[a], publisher: "p".into(), min_disk_gib }))) {
+        object_comes_back(&Object { mark: None, ..o });
+    }
+    #[test]
+    fn machine_types_come_back(o in object::<MachineType>(Just(MachineTypeSpec {}), (any::<u32>(), any::<u64>(), vec(0usize..Architecture::ALL.len(), 0..3)).prop_map(|(vcpus, memory_mib, a)|
+        MachineTypeStatus { vcpus, memory_mib, architectures: a.into_iter().map(|i| Architecture::ALL[i]).collect(), gpus: 1 }))) {
+        object_comes_back(&Object { mark: None, ..o });
+    }
+    #[test]
+    fn names_come_apart(cloud in label(), name in name::<Instance>()) {
+        let (full, below) = (full_name(&cloud, &name), name.to_string());
+        prop_assert_eq!(split_name(&full).unwrap(), (cloud.as_str(), below.as_str()));
+    }
+    #[test]
+    fn no_message_makes_it_panic(bytes in vec(any::<u8>(), 0..200)) {
+        if let Ok(message) = v1::Instance::decode(bytes.as_slice()) {
+            let at = LocationName::of("r").unwrap();
+            let _ = Instance::decode_spec(message.clone(), &mut Scope { cloud: "prod", parent: &at, wrong: Vec::new() });
+            let _ = Instance::decode("prod", message);
+        }
+    }
+}
+
+#[test]
+fn a_location_comes_back() {
+    object_comes_back::<Location>(&Object {
+        name: "locations/eu-west-1".parse().unwrap(),
+        vendor_id: "eu-west-1".parse().unwrap(),
+        provider_id: "aws:///eu-west-1".parse().unwrap(),
+        mark: None,
+        revision: None,
+        created_ms: None,
+        spec: LocationSpec {},
+        status: LocationStatus { display_name: "Europe (Ireland)".into(), zones: vec!["eu-west-1a".into()] },
+    });
+}
+#[test]
+fn references_can_be_given_short() {
+    let at = LocationName::of("r").unwrap();
+    for text in ["s1", "locations/r/subnets/s1", "clouds/prod/locations/r/subnets/s1"] {
+        let mut scope = Scope::<Instance> { cloud: "prod", parent: &at, wrong: Vec::new() };
+        let spec = Instance::decode_spec(v1::Instance { subnet: text.into(), image: "debian-12".into(), ..Default::default() }, &mut scope);
+        assert_eq!(spec.subnet.unwrap().name.to_string(), "locations/r/subnets/s1", "{text}");
+        assert_eq!(spec.image.unwrap().name.to_string(), "locations/r/images/debian-12");
+        assert_eq!(scope.wrong, []);
+    }
+}
+#[test]
+fn all_that_is_wrong_is_named_at_once() {
+    let at = LocationName::of("r").unwrap();
+    let message = v1::Instance {
+        subnet: "clouds/other/locations/r/subnets/s1".into(),
+        image: "a b".into(),
+        private_ips: vec!["10.0.0.4".into(), "10.0.0.400".into()],
+        provider_config: Some(Any { type_url: "type.googleapis.com/welkin.v1.Network".into(), value: Vec::new() }),
+        ..Default::default()
+    };
+    let mut scope = Scope::<Instance> { cloud: "prod", parent: &at, wrong: Vec::new() };
+    let _ = Instance::decode_spec(message, &mut scope);
+    let fields: Vec<&str> = scope.wrong.iter().map(|v| v.field.as_str()).collect();
+    assert_eq!(fields, ["image", "subnet", "private_ips[1]", "provider_config"]);
+}
+#[test]
+fn a_vendors_message_is_read_by_its_descriptor() {
+    let config = InstanceConfig { metadata_tokens_optional: true, metadata_hop_limit: 2, key_name: "k".into() };
+    let any = |value: Vec<u8>| Some(Any { type_url: "type.googleapis.com/welkin.provider.aws.v1.InstanceConfig".into(), value });
+    let at = LocationName::of("r").unwrap();
+    let read = |any| {
+        let mut scope = Scope::<Instance> { cloud: "prod", parent: &at, wrong: Vec::new() };
+        let spec = Instance::decode_spec(v1::Instance { provider_config: any, ..Default::default() }, &mut scope);
+        (spec.provider_config.map(|c| c.body), scope.wrong)
+    };
+    let body = json!({ "metadata_tokens_optional": true, "metadata_hop_limit": 2, "key_name": "k" });
+    assert_eq!(read(any(config.encode_to_vec())), (Some(body), vec![]));
+    assert_eq!(read(any(vec![0xff])).1[0].field, "provider_config");
+    // Field 99, which the message does not have: a newer client's.
+    assert!(read(any(vec![0x98, 0x06, 0x01])).1[0].description.contains("does not have"));
+}
+#[test]
+fn debug_shows_no_secret() {
+    let instance = v1::Instance { name: "n".into(), user_data: "hunter2".into(), ssh_key: "ssh-ed25519 hunter2".into(), ..Default::default() };
+    let request = v1::CreateInstanceRequest { instance: Some(instance.clone()), ..Default::default() };
+    let generic = crate::wire::Create { resource: Some(instance.clone()), ..Default::default() };
+    for text in [format!("{instance:?}"), format!("{request:?}"), format!("{generic:?}")] {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+#[test]
+fn capabilities_come_back() {
+    let fields = [
+        ("cidrs", FieldCapability::MUTABLE.between(16, 28).at_most(5)),
+        ("cidrs=IPV6", FieldCapability::UNSUPPORTED),
+        ("zone", FieldCapability::REQUIRED),
+        ("labels", FieldCapability { support: Support::Emulated, ..FieldCapability::NATIVE }),
+    ];
+    let network = KindCapabilities {
+        scope: welkin_core::Scope::Region,
+        verbs: [VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::Start, VerbName::Stop, VerbName::Reboot].into(),
+        fields: fields.into(),
+        id_shape: IdShape::PrefixedHex("vpc-"),
+        provider_configs: ["welkin.provider.aws.v1.InstanceConfig"].into(),
+        limits: [("per_region", 5)].into(),
+        horizon: Duration::from_millis(2500),
+    };
+    let image = KindCapabilities {
+        scope: welkin_core::Scope::Global,
+        verbs: [VerbName::Get].into(),
+        fields: Default::default(),
+        id_shape: IdShape::Other,
+        provider_configs: Default::default(),
+        limits: Default::default(),
+        horizon: Duration::ZERO,
+    };
+    let all = Capabilities { vendor: "aws", kinds: [("networks", network), ("images", image)].into() };
+    assert_eq!(capability::decode(&capability::encode("prod", &all)).unwrap(), all);
+}
+
+#[test]
+fn operations_come_back() {
+    let object = Object::<Network> {
+        name: "locations/r/networks/n1".parse().unwrap(),
+        vendor_id: "vpc-1".parse().unwrap(),
+        provider_id: "sim:///r/vpc-1".parse().unwrap(),
+        mark: None,
+        revision: None,
+        created_ms: Some(1_700_000_000_123),
+        spec: NetworkSpec { cidrs: vec!["10.0.0.0/16".parse().unwrap()], ..Default::default() },
+        status: NetworkStatus { state: NetworkState::Available, cidrs: Vec::new() },
+    };
+    let ends = [
+        ("create", None),
+        ("create", Some(Ok(Outcome::Object(serde_json::to_value(&object).unwrap())))),
+        ("create", Some(Ok(Outcome::Validated))),
+        ("delete", Some(Ok(Outcome::Deleted))),
+        ("start", Some(Ok(Outcome::Acted(serde_json::Value::Null)))),
+        ("create", Some(Err(Error::new(ErrorKind::Unavailable, Reason::Capacity, "none left").with_retry(Retry::After(Duration::from_secs(30)))))),
+    ];
+    for (verb, end) in ends {
+        for phase in [Phase::Pending, Phase::Running, Phase::Cleaning, Phase::Ended] {
+            let operation = Operation {
+                id: "0190-a".into(),
+                cloud: "prod".into(),
+                collection: "networks".into(),
+                verb: verb.into(),
+                target: "locations/r/networks/n1".into(),
+                phase,
+                steps: 3,
+                progress: "waiting".into(),
+                created_ms: 1_700_000_000_001,
+                updated_ms: 1_700_000_000_002,
+                end: end.clone(),
+            };
+            assert_eq!(operation::decode(operation::encode(&operation).unwrap()).unwrap(), operation);
+        }
+    }
+}
