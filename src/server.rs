@@ -158,13 +158,20 @@ fn services() -> impl Iterator<Item = &'static str> {
 }
 
 fn router(shared: &Arc<Shared>) -> Result<Router> {
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        .build_v1()
-        .map_err(|e| Error::internal("the API's descriptors cannot be served").with_source(e))?;
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let broken = |e| Error::internal("the API's descriptors cannot be served").with_source(e);
+    // Python's grpcio-reflection and older tools still ask for v1alpha.
+    let (reflection, reflection_v1alpha) = (reflection().build_v1().map_err(broken)?, reflection().build_v1alpha().map_err(broken)?);
     let mut builder = shared.limits.apply(tonic::transport::Server::builder());
-    let router = builder.add_service(reflection).add_service(call::Serve::<clouds::Clouds>::new(shared)).add_service(call::Serve::<operations::Operations>::new(shared));
+    let router = builder
+        .add_service(reflection)
+        .add_service(reflection_v1alpha)
+        .add_service(call::Serve::<clouds::Clouds>::new(shared))
+        .add_service(call::Serve::<operations::Operations>::new(shared));
     Ok(kinds!(services router, shared))
 }
 
