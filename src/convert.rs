@@ -75,8 +75,11 @@ pub struct Scope<'a, K: Kind> {
 pub fn full_name(cloud: &str, below: &impl Display) -> String {
     use std::fmt::Write;
     let mut text = String::with_capacity(96);
+    text.push_str("clouds/");
+    text.push_str(cloud);
+    text.push('/');
     // Writing to a String cannot fail.
-    let _ = write!(text, "clouds/{cloud}/{below}");
+    let _ = write!(text, "{below}");
     text
 }
 
@@ -136,13 +139,13 @@ impl Head {
         let etag = object.etag().0;
         let owned = object.mark.is_some();
         let (uid, owner, digest) = match object.mark {
-            Some(mark) => (mark.uid.to_string(), mark.owner.to_string(), mark.digest.map(|d| d.to_string()).unwrap_or_default()),
+            Some(mark) => (mark.uid.as_str().to_owned(), mark.owner.as_str().to_owned(), mark.digest.map(|d| d.as_str().to_owned()).unwrap_or_default()),
             None => Default::default(),
         };
         let head = Self {
             name: full_name(cloud, &object.name),
             uid,
-            vendor_id: object.vendor_id.to_string(),
+            vendor_id: object.vendor_id.as_str().to_owned(),
             provider_id: object.provider_id.to_string(),
             etag,
             create_time: object.created_ms.map(timestamp),

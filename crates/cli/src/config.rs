@@ -162,7 +162,8 @@ impl<'de, K: DeserializeSeed<'de>> DeserializeSeed<'de> for TheirKey<'_, K> {
     }
 }
 
-#[cfg(all(test, feature = "sim"))]
+#[cfg(test)]
+#[cfg(feature = "sim")]
 mod tests {
     use super::*;
 

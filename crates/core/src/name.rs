@@ -72,8 +72,13 @@ impl<K: Kind> Name<K> {
 impl<K: Kind> Display for Name<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parent = self.parent.to_string();
-        let slash = if parent.is_empty() { "" } else { "/" };
-        write!(f, "{parent}{slash}{}/{}", K::COLLECTION, self.id)
+        if !parent.is_empty() {
+            f.write_str(&parent)?;
+            f.write_str("/")?;
+        }
+        f.write_str(K::COLLECTION)?;
+        f.write_str("/")?;
+        self.id.fmt(f)
     }
 }
 impl<K: Kind> FromStr for Name<K> {

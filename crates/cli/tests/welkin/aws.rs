@@ -1,14 +1,7 @@
 //! README's second story: the same commands drive EC2. The cloud is moto in strict mode, an emulator; what it does not show is listed in
 //! docs/fidelity.md.
-#![cfg(feature = "aws")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-mod moto;
-#[path = "../welkin/program.rs"]
-mod program;
-
-use moto::Moto;
-use program::Server;
+use crate::{moto::Moto, program::Server};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGzLxzNnJbGvqTn6Bzxfk0Xg5JYzrBqbBwYvZ7n0S2vQ welkin-test";
 
@@ -39,8 +32,8 @@ fn a_life_on_ec2() {
     }
 
     // What AWS refuses, and what is not ours.
-    server.run("create subnet s2 --network n1 --cidr 10.0.1.0/25 --zone eu-west-1a").fails(1, &["cidrs", "InvalidSubnet.Conflict"]);
-    server.run("create instance bad --subnet s1 --image ami-00000000000000000 --machine-type t3.small").fails(1, &["image"]);
+    server.run("create subnet s2 --network n1 --cidr 10.0.1.0/25 --zone eu-west-1a").fails(1, &["--cidr", "InvalidSubnet.Conflict"]);
+    server.run("create instance bad --subnet s1 --image ami-00000000000000000 --machine-type t3.small").fails(1, &["--image"]);
     server.run("delete network n1").fails(1, &["IN_USE"]);
     server.run(&format!("delete network {foreign}")).fails(1, &["NOT_OWNED"]);
     assert_eq!(moto.inventory(), [1, 1, 1, 1, 1]);
@@ -60,10 +53,10 @@ fn wrong_credentials_and_a_vendor_that_is_down_are_told() {
     let Some(moto) = Moto::start(dir.path()) else { return };
     let wrong = moto.configuration().replace("secret_access_key = \"", "secret_access_key = \"x");
     let server = Server::configured(&wrong);
-    server.run("create network n1 --cidr 10.0.0.0/16").fails(1, &["CLOUD_CREDENTIALS"]);
+    server.run("create network n1 --location eu-west-1 --cidr 10.0.0.0/16").fails(1, &["CLOUD_CREDENTIALS"]);
     assert_eq!(moto.inventory(), [0, 0, 0, 0, 0]);
     let configuration = moto.configuration();
     drop(moto);
     let server = Server::configured(&configuration);
-    server.run("create network n1 --cidr 10.0.0.0/16").fails(1, &["CLOUD_UNAVAILABLE"]);
+    server.run("create network n1 --location eu-west-1 --cidr 10.0.0.0/16").fails(1, &["CLOUD_UNAVAILABLE"]);
 }

@@ -4,8 +4,6 @@
 //! SIGKILL ends the process and nothing more: what the operating system has taken over it still writes. These trials say nothing about loss of
 //! power.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
-
 use http::uri::PathAndQuery;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -291,10 +289,6 @@ mod on_sim {
     }
 }
 
-#[cfg(feature = "aws")]
-#[path = "aws/moto.rs"]
-mod moto;
-
 /// moto ignores ClientToken, so only looking keeps the server from launching twice.
 #[cfg(feature = "aws")]
 mod on_moto {
@@ -303,7 +297,7 @@ mod on_moto {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn fifty_instances_and_no_more() {
         let dir = tempfile::tempdir().unwrap();
-        let Some(moto) = moto::Moto::start(dir.path()) else { return };
+        let Some(moto) = crate::moto::Moto::start(dir.path()) else { return };
         std::fs::write(dir.path().join("welkin.toml"), moto.configuration()).unwrap();
         let plan = Plan { cloud: "prod", location: "eu-west-1", machine_type: "t3.small", instances: 50, workers: 4, kills: 22, pause_ms: (20, 160), seed: 20_261_124 };
         let outcome = run(dir.path(), &plan).await;

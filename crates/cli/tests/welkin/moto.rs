@@ -61,7 +61,7 @@ impl Moto {
         Some(moto)
     }
     fn ask(&self, what: &str, args: &[&str]) -> Value {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/moto.py");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/welkin/moto.py");
         let out = Command::new(&self.python).arg(script).args([what, &self.port.to_string()]).args(args).output().unwrap();
         assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         serde_json::from_slice(&out.stdout).unwrap()
