@@ -31,7 +31,9 @@ impl At {
         cursor.map_or_else(
             || Ok(Self::default()),
             |c| {
-                serde_json::from_str(&c.0)
+                // A struct would also be read from a list, which no cursor of ours is.
+                serde_json::from_str::<serde_json::Map<_, _>>(&c.0)
+                    .and_then(|fields| serde_json::from_value(fields.into()))
                     .map_err(|_| Error::new(ErrorKind::InvalidArgument, Reason::InvalidPageToken, "this page token is not one of this list").with_field("page_token"))
             },
         )

@@ -47,6 +47,9 @@ impl InstanceConfig {
         if given.type_name != INSTANCE_CONFIG {
             return Err(Error::invalid("provider_config", format!("AWS takes {INSTANCE_CONFIG} here, not {}", given.type_name)));
         }
+        if !given.body.is_object() {
+            return Err(Error::invalid("provider_config", "it must be a message"));
+        }
         let config: Self = serde_json::from_value(given.body.clone()).map_err(|e| Error::invalid("provider_config", e.to_string()))?;
         if config.metadata_hop_limit > 64 {
             return Err(Error::invalid("provider_config.metadata_hop_limit", format!("must be between 1 and 64, got {}", config.metadata_hop_limit)));
