@@ -275,7 +275,6 @@ static TEXTS: &[(&str, &str, Meaning, &str)] = &[
     ("InvalidParameterValue", "volume", FIELD, "root_disk"),
     ("InvalidParameterCombination", "instance type", MACHINE, "machine_type"),
     ("UnsupportedOperation", "instance type", UNSUPPORTED, "machine_type"),
-    ("InvalidSubnet.Range", "", FIELD, "cidrs"),
 ];
 
 fn meaning(code: &str, text: &str, status: u16) -> (Meaning, &'static str) {
@@ -351,8 +350,8 @@ where
         return Refusal { action, write, status: raw.status().as_u16(), code, text, request_id: meta.request_id(), retry_after }.error();
     }
     let unknown = if write { Effect::Unknown } else { Effect::None };
-    if chain_has::<CredentialsError>(&error) {
-        return Error::new(ErrorKind::FailedPrecondition, Reason::CloudCredentials, format!("there are no usable credentials for AWS: {}", chain(&error))).with_source(error);
+    if let Some(why) = cause::<CredentialsError>(&error) {
+        return no_credentials(why, &chain(&error)).with_source(error);
     }
     let soon = Retry::After(Duration::from_secs(1));
     let (kind, reason, retry, effect, what) = match &error {
@@ -374,8 +373,18 @@ fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (
         e.source()
     })
 }
-fn chain_has<T: StdError + 'static>(error: &(dyn StdError + 'static)) -> bool {
-    causes(error).any(|e| e.is::<T>())
+fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    causes(error).find_map(|e| e.downcast_ref())
+}
+/// The call never left. Only what the caller must mend lasts; the others are a time-out or a failure on the way to where credentials come from.
+fn no_credentials(why: &CredentialsError, text: &str) -> Error {
+    match why {
+        CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => {
+            Error::new(ErrorKind::FailedPrecondition, Reason::CloudCredentials, format!("there are no usable credentials for AWS: {text}"))
+        }
+        _ => Error::new(ErrorKind::Unavailable, Reason::CloudUnavailable, format!("the credentials for AWS cannot be fetched: {text}"))
+            .with_retry(Retry::After(Duration::from_secs(1))),
+    }
 }
 fn was_refused(error: &(dyn StdError + 'static)) -> bool {
     causes(error).filter_map(|e| e.downcast_ref::<io::Error>()).any(|e| e.kind() == io::ErrorKind::ConnectionRefused)
@@ -487,6 +496,20 @@ mod tests {
         assert_eq!(e.retry(), Retry::After(Duration::from_secs(9)));
         let e = Refusal { code: "VpcLimitExceeded", status: 400, retry_after: Some(Duration::from_secs(9)), ..Refusal::default() }.error();
         assert_eq!(e.retry(), Retry::Never);
+    }
+    #[test]
+    fn only_missing_credentials_last() {
+        let lost = || io::Error::other("lost");
+        for (why, kind, repeated) in [
+            (CredentialsError::not_loaded("none"), ErrorKind::FailedPrecondition, false),
+            (CredentialsError::invalid_configuration(lost()), ErrorKind::FailedPrecondition, false),
+            (CredentialsError::provider_timed_out(Duration::from_secs(1)), ErrorKind::Unavailable, true),
+            (CredentialsError::provider_error(lost()), ErrorKind::Unavailable, true),
+            (CredentialsError::unhandled(lost()), ErrorKind::Unavailable, true),
+        ] {
+            let e = no_credentials(&why, &why.to_string());
+            assert_eq!((e.kind(), e.retry_after().is_some(), e.effect()), (kind, repeated, Effect::None), "{why}");
+        }
     }
     #[test]
     fn an_instance_that_failed() {

@@ -12,7 +12,8 @@ use welkin_core::{
 
 /// This list's own bounds of `MaxResults`.
 const MAX_RESULTS: (usize, usize) = (5, 100);
-const GONE: &[&str] = &["InvalidInstanceType", "InvalidParameterValue"];
+/// `InvalidParameterValue` is not among them: EC2 says so of any parameter.
+const GONE: &[&str] = &["InvalidInstanceType"];
 
 #[async_trait]
 impl Reader<MachineType> for Aws {
