@@ -1,6 +1,6 @@
 //! The SDK's clients: one for each region, over one set of credentials.
 
-use crate::{AwsConfig, error};
+use crate::{AwsConfig, answer::Whole, error};
 use aws_config::{BehaviorVersion, provider_config::ProviderConfig, retry::RetryConfig, sts::AssumeRoleProvider, timeout::TimeoutConfig, web_identity_token};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_ec2::{Client, error::ProvideErrorMetadata};
@@ -97,7 +97,7 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<BTreeMap<String, Regio
         shared = shared.into_builder().credentials_provider(SharedCredentialsProvider::new(role)).build();
     }
     let region = |id: &String| -> Result<(String, Region)> {
-        let conf = aws_sdk_ec2::config::Builder::from(&shared).region(aws_config::Region::new(id.clone())).build();
+        let conf = aws_sdk_ec2::config::Builder::from(&shared).region(aws_config::Region::new(id.clone())).interceptor(Whole).build();
         Ok((id.clone(), Region { name: LocationName::of(id)?, ec2: Client::from_conf(conf) }))
     };
     config.regions.iter().map(region).collect()
