@@ -7,7 +7,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::{error::ProvideErrorMetadata, operation::RequestId};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use std::{error::Error as StdError, io, time::Duration};
-use welkin_core::{Effect, Error, ErrorKind, Kind, Reason, Retry, Target, VendorError, Violation};
+use welkin_core::{Effect, Error, ErrorKind, Reason, Retry, VendorError, Violation};
 
 /// What a code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -399,18 +399,6 @@ fn chain(error: &(dyn StdError + 'static)) -> String {
 /// Did AWS answer with one of these codes?
 pub(crate) fn is(error: &Error, codes: &[&str]) -> bool {
     error.vendor().is_some_and(|v| codes.contains(&v.code.as_str()))
-}
-
-/// A reader asked for `target` by its id and AWS says that there is none.
-pub(crate) fn absent<K: Kind>(error: Error, target: &Target<K>, codes: &[&str]) -> Error {
-    if !is(&error, codes) {
-        return error;
-    }
-    let gone = Error::not_found(target);
-    match error.vendor() {
-        Some(v) => gone.with_vendor(v.clone()),
-        None => gone,
-    }
 }
 
 /// An instance that EC2 made and let fail, by its `StateReason` (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>):

@@ -9,7 +9,7 @@ use crate::{
     error,
     machine_type::architecture,
     mark::filter,
-    page::{At, MAX_RESULTS},
+    page::{At, MAX_RESULTS, WHOLE, all_pages},
     step::vendor_id,
 };
 use async_trait::async_trait;
@@ -92,9 +92,8 @@ impl Reader<Image> for Aws {
     async fn list(&self, cx: &Cx, query: &Query<Image>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<Image>> {
         let region = self.shard(shard)?;
         if !query.vendor_ids.is_empty() {
-            let call = region.ec2.describe_images().filters(filter("image-id", query.vendor_ids.iter().map(VendorId::as_str)));
-            let answer = region.read(cx, "DescribeImages", call.send()).await?;
-            let (amis, next) = At::read(from)?.cut(answer.images.unwrap_or_default(), None, query.page_size, ami_id)?;
+            let found = images(region, cx, &[], &[filter("image-id", query.vendor_ids.iter().map(VendorId::as_str))]).await?;
+            let (amis, next) = At::read(from)?.cut(found, None, query.page_size, ami_id)?;
             return page(region, &amis, next);
         }
         let own = from.and_then(|c| c.0.strip_prefix(OWN)).map(|rest| Cursor(rest.into()));
@@ -134,16 +133,15 @@ async fn builds(region: &Region, cx: &Cx, families: &[Family]) -> Result<Vec<Ami
     owners.dedup();
     let filters: Vec<Filter> =
         vec![filter("name", families.iter().map(|f| f.pattern)), filter("architecture", families.iter().map(|f| f.architecture)), filter("state", ["available"])];
-    let (mut all, mut token) = (Vec::new(), None);
-    loop {
-        let call = region.ec2.describe_images().set_owners(Some(owners.clone())).set_filters(Some(filters.clone())).max_results(1000).set_next_token(token);
-        let answer = region.read(cx, "DescribeImages", call.send()).await?;
-        all.extend(answer.images.unwrap_or_default());
-        token = answer.next_token.filter(|t| !t.is_empty());
-        if token.is_none() {
-            return Ok(all);
-        }
-    }
+    images(region, cx, &owners, &filters).await
+}
+async fn images(region: &Region, cx: &Cx, owners: &[String], filters: &[Filter]) -> Result<Vec<Ami>> {
+    all_pages(|token| {
+        let call =
+            region.ec2.describe_images().set_owners((!owners.is_empty()).then(|| owners.to_vec())).set_filters(Some(filters.to_vec())).max_results(WHOLE).set_next_token(token);
+        async move { region.read(cx, "DescribeImages", call.send()).await.map(|a| (a.images, a.next_token)) }
+    })
+    .await
 }
 
 impl Family {

@@ -13,35 +13,74 @@ use crate::{
     client::Region,
     error,
     mark::{self, Tags, filter, of_id, of_owner, of_uid},
-    only, owned,
-    page::{At, MAX_RESULTS},
+    owned,
+    page::{At, MAX_RESULTS, WHOLE, all_pages},
+    resource::{self, Found, Kept, Left, millis},
     step::{Look, age, answered, judge, look_again, now_ms, pace, vendor_id},
 };
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, Instance as Ec2Instance, Volume};
-use object::{object, state_name};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, Instance as Ec2Instance, Tag, Volume};
+use object::{created_ms, object, state_name};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
     Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Instance, InstanceAction, InstanceSpec, InstanceState, Name, Object, Page, ProviderId, Query, Reader, Reason,
-    Result, Resume, Shard, Step, Target, Uid, VendorId, Verb,
+    Result, Resume, Shard, Step, Target, Uid, VendorError, VendorId, Verb,
 };
 
-const GONE: &[&str] = &["InvalidInstanceID.NotFound"];
 /// Every state but `terminated`: such an instance is still described for about an hour and is no more
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html>).
 const ALIVE: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
-/// What a create has made so far.
+/// For how long an instance that EC2 agreed to start may still be shown as stopped. It is shown as pending at once, apart from reads that lag.
+const FALLEN_BACK: Duration = Duration::from_secs(60);
+
+/// What a create has made so far, since when: at first since its first try, then since it was launched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Made {
-    instance: String,
+    /// The key pair is imported, where one is asked for.
+    has_key: bool,
+    instance: Option<String>,
     since_ms: u64,
 }
-/// What a delete, start or stop waits for.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+/// What a start or stop waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Asked {
     since_ms: u64,
+    /// When EC2 agreed to it.
+    agreed_ms: Option<u64>,
+}
+
+#[async_trait]
+impl Kept for Instance {
+    type Row = Ec2Instance;
+    const PREFIX: &'static str = "i-";
+    const GONE: &'static [&'static str] = &["InvalidInstanceID.NotFound"];
+
+    async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Instance>> {
+        let answer = region.read(cx, "DescribeInstances", region.ec2.describe_instances().instance_ids(id).send()).await?;
+        Ok(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).next())
+    }
+    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Ec2Instance>> {
+        let reservations = all_pages(|token| {
+            let call = region.ec2.describe_instances().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
+            async move { region.read(cx, "DescribeInstances", call.send()).await.map(|a| (a.reservations, a.next_token)) }
+        })
+        .await?;
+        Ok(reservations.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect())
+    }
+    fn id(instance: &Ec2Instance) -> Option<&str> {
+        instance.instance_id()
+    }
+    fn tags(instance: &Ec2Instance) -> &[Tag] {
+        instance.tags()
+    }
+    fn created_ms(instance: &Ec2Instance) -> Option<u64> {
+        created_ms(instance)
+    }
+    fn is_over(instance: &Ec2Instance) -> bool {
+        state_name(instance) == "terminated"
+    }
 }
 
 #[async_trait]
@@ -50,11 +89,11 @@ impl Reader<Instance> for Aws {
         self.regional_shards(query.parent.as_ref())
     }
 
-    /// One call; a second one, for a key pair that is left over, only where a name has no instance.
+    /// One call; further ones, for what is left over, only where a name has no instance.
     async fn get(&self, cx: &Cx, target: &Target<Instance>) -> Result<Object<Instance>> {
         let region = self.region(target.parent())?;
-        if let Some(found) = find(region, cx, target).await? {
-            return object(region, &cx.owner, &found);
+        if let Some(found) = self.seen(cx, target).await? {
+            return object(region, &cx.owner, &found, None);
         }
         match target {
             Target::Named { name, uid, .. } => fragment(region, cx, name, uid.as_ref()).await?.ok_or_else(|| Error::not_found(target)),
@@ -65,7 +104,7 @@ impl Reader<Instance> for Aws {
     async fn list(&self, cx: &Cx, query: &Query<Instance>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<Instance>> {
         let region = self.shard(shard)?;
         let at = At::read(from)?;
-        let mut filters = vec![alive()];
+        let mut filters = vec![filter("instance-state-name", ALIVE)];
         if query.owned_only {
             filters.push(of_owner(&cx.owner));
         }
@@ -77,7 +116,7 @@ impl Reader<Instance> for Aws {
         let answer = region.read(cx, "DescribeInstances", call.send()).await?;
         let found = answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect();
         let (found, next) = at.cut(found, answer.next_token, query.page_size, |i: &Ec2Instance| i.instance_id().unwrap_or_default().to_owned())?;
-        let items = found.iter().map(|i| object(region, &cx.owner, i)).collect::<Result<_>>()?;
+        let items = found.iter().map(|i| object(region, &cx.owner, i, None)).collect::<Result<_>>()?;
         Ok(Page { items, next, unreachable: Vec::new() })
     }
 }
@@ -104,28 +143,20 @@ impl Driver<Instance> for Aws {
 
     async fn create(&self, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec, resume: &Resume) -> Result<Step<Object<Instance>>> {
         let region = self.region(change.target.parent())?;
-        let made = match resume.data::<Made>() {
-            Some(made) => made,
+        let made: Made = resume.data().unwrap_or_else(|| Made { since_ms: now_ms(), ..Made::default() });
+        let (id, made) = match &made.instance {
+            Some(id) => (id.clone(), made),
             None => {
-                let found = if resume.is_unresolved() { first(&instances(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
+                let found = if resume.is_unresolved() { resource::first::<Instance>(&Instance::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
                 match judge(found, resume, self.horizon) {
-                    Look::Found(instance) => Made { instance, since_ms: now_ms() },
+                    Look::Found(id) => (id.clone(), Made { instance: Some(id), since_ms: now_ms(), ..made }),
                     Look::Wait(after) => return Ok(look_again(after, "instance")),
-                    Look::Write => {
-                        let id = Box::pin(launch::launch(region, cx, change, spec)).await?;
-                        return Step::wait(&Made { instance: id.to_string(), since_ms: now_ms() }, pace(now_ms()), "the instance is launched");
-                    }
+                    Look::Write => return Box::pin(self.launched(cx, change, spec, made)).await,
                 }
             }
         };
-        let found = match instance_by_id(region, cx, &made.instance).await {
-            Ok(Some(found)) => found,
-            Err(e) if !error::is(&e, GONE) => return Err(e),
-            _ if age(made.since_ms) < self.horizon => return Step::wait(&made, pace(made.since_ms), "waiting for the instance to be known everywhere"),
-            _ => {
-                let why = format!("{} is not there any more", made.instance);
-                return Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, why).with_resource(change.target.to_string()));
-            }
+        let Some(found) = self.shown(cx, change, &id, made.since_ms).await? else {
+            return Step::wait(&made, pace(made.since_ms), "waiting for the instance to be known everywhere");
         };
         match state_name(&found) {
             "shutting-down" | "terminated" => {
@@ -135,9 +166,14 @@ impl Driver<Instance> for Aws {
             }
             // User data may have stopped it already; it did run.
             "running" | "stopping" | "stopped" => {
-                let mut object = object(region, &cx.owner, &found)?;
+                let mut object = object(region, &cx.owner, &found, Some(&launch::tags(cx, change, spec)?))?;
                 if spec.ip_forwarding && !object.spec.ip_forwarding {
-                    forward(region, cx, &made.instance, true).await?;
+                    match forward(region, cx, &id, true).await {
+                        Err(e) if error::is(&e, Instance::GONE) && age(made.since_ms) < self.horizon => {
+                            return Step::wait(&made, pace(made.since_ms), "waiting for the instance to be known everywhere");
+                        }
+                        forwarding => forwarding?,
+                    }
                     object.spec.ip_forwarding = true;
                 }
                 Ok(Step::Done(object))
@@ -146,15 +182,24 @@ impl Driver<Instance> for Aws {
         }
     }
 
-    async fn update(&self, cx: &Cx, change: &Change<Instance>, desired: &InstanceSpec, paths: &BTreeSet<FieldPath>, _: &Resume) -> Result<Step<Object<Instance>>> {
-        let (region, found, mut object) = self.mine(cx, change).await?;
+    async fn update(&self, cx: &Cx, change: &Change<Instance>, desired: &InstanceSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<Instance>>> {
+        let region = self.region(change.target.parent())?;
+        let found = match self.located(cx, change, resume).await? {
+            Found::Here(found) => found,
+            Found::NotYet(looking) => return looking.step(),
+        };
+        let mut object = object(region, &cx.owner, &found, None)?;
         let id = object.vendor_id.clone();
         if paths.contains(&FieldPath::from("labels")) {
-            mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, &change.target.name()?.id).await?;
+            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, &change.target.name()?.id).await {
+                return self.refused::<Instance, _>(resume, refusal);
+            }
             object.spec.labels = desired.labels.clone();
         }
         if paths.contains(&FieldPath::from("ip_forwarding")) {
-            forward(region, cx, id.as_str(), desired.ip_forwarding).await?;
+            if let Err(refusal) = forward(region, cx, id.as_str(), desired.ip_forwarding).await {
+                return self.refused::<Instance, _>(resume, refusal);
+            }
             object.spec.ip_forwarding = desired.ip_forwarding;
         }
         Ok(Step::Done(object))
@@ -163,35 +208,37 @@ impl Driver<Instance> for Aws {
     /// The instance, then what EC2 does not take with it: volumes that the image wants kept, and the key pair.
     async fn delete(&self, cx: &Cx, change: &Change<Instance>, resume: &Resume) -> Result<Step<()>> {
         let region = self.region(change.target.parent())?;
-        let since_ms = resume.data::<Asked>().map_or_else(now_ms, |a| a.since_ms);
-        let alive = self.alive(cx, region, change).await?;
-        if !alive.is_empty() {
-            let ids: Vec<String> = alive.iter().filter(|i| state_name(i) != "shutting-down").filter_map(|i| i.instance_id.clone()).collect();
+        let Left { rows, is_hidden, mut leaving } = self.left(cx, change, resume).await?;
+        if is_hidden {
+            return leaving.wait("waiting for EC2 to show the tags of the instance");
+        }
+        // The tags of a volume that outlives its instance may be seen later than those of the instance.
+        if let Some(made) = rows.iter().filter(|i| keeps_volumes(i)).filter_map(created_ms).max() {
+            leaving.look_until(made + millis(self.horizon));
+        }
+        if !rows.is_empty() {
+            let ids: Vec<String> = rows.iter().filter(|i| state_name(i) != "shutting-down").filter_map(|i| i.instance_id.clone()).collect();
             if !ids.is_empty() {
-                let answer = region.write(cx, "TerminateInstances", region.ec2.terminate_instances().set_instance_ids(Some(ids)).send()).await;
-                if let Err(e) = answer
-                    && !error::is(&e, GONE)
-                {
-                    return Err(e);
+                match region.write(cx, "TerminateInstances", region.ec2.terminate_instances().set_instance_ids(Some(ids)).send()).await {
+                    Ok(_) => leaving.ended(),
+                    Err(e) if error::is(&e, Instance::GONE) => leaving.contradicted(self.horizon),
+                    Err(e) => return Err(e),
                 }
             }
-            return Step::wait(&Asked { since_ms }, pace(since_ms), "the instance is being terminated");
+            return leaving.wait("the instance is being terminated");
         }
-        let volumes = region.read(cx, "DescribeVolumes", region.ec2.describe_volumes().set_filters(Some(of_uid(&cx.owner, &change.uid))).send()).await?;
-        if delete_volumes(region, cx, volumes.volumes()).await? {
-            return Step::wait(&Asked { since_ms }, pace(since_ms), "the instance's volumes are being deleted");
+        if delete_volumes(region, cx, &volumes(region, cx, of_uid(&cx.owner, &change.uid)).await?).await? {
+            return leaving.wait("the instance's volumes are being deleted");
         }
-        // Deleting a key pair that is not there is fine, so there is no look first.
-        let answer = region.write(cx, "DeleteKeyPair", region.ec2.delete_key_pair().key_name(launch::key_name(&change.uid)).send()).await;
-        if let Err(e) = answer
-            && !error::is(&e, &["InvalidKeyPair.NotFound"])
-        {
-            return Err(e);
+        if leaving.is_past() {
+            // The name says whose it is, and to delete what is not there is fine: no look, and once is enough when nothing else can appear.
+            let key = region.ec2.delete_key_pair().key_name(launch::key_name(&change.uid));
+            match region.write(cx, "DeleteKeyPair", key.send()).await {
+                Err(e) if !error::is(&e, &["InvalidKeyPair.NotFound"]) => return Err(e),
+                _ => {}
+            }
         }
-        match judge(None::<()>, resume, self.horizon) {
-            Look::Wait(after) => Ok(Step::look_again(after, "looking for what is left of the instance")),
-            _ => Ok(Step::Done(())),
-        }
+        leaving.quiet()
     }
 
     async fn act(&self, cx: &Cx, change: &Change<Instance>, action: &InstanceAction, resume: &Resume) -> Result<Step<()>> {
@@ -199,89 +246,79 @@ impl Driver<Instance> for Aws {
             let why = "whether the instance was rebooted cannot be known; it is not rebooted again";
             return Err(Error::new(ErrorKind::Unknown, Reason::EffectUnknown, why).with_effect(Effect::Unknown).with_resource(change.target.to_string()));
         }
-        let (region, found, object) = self.mine(cx, change).await?;
-        let (id, state) = (object.vendor_id.as_str(), state_name(&found));
-        let since_ms = resume.data::<Asked>().map_or_else(now_ms, |a| a.since_ms);
-        let wait = |what: &str| Step::wait(&Asked { since_ms }, pace(since_ms), what);
-        match (action, state) {
-            (InstanceAction::Start, "running") | (InstanceAction::Stop, "stopped") => Ok(Step::Done(())),
-            (InstanceAction::Start, "stopped") => {
-                region.write(cx, "StartInstances", region.ec2.start_instances().instance_ids(id).send()).await?;
-                wait("the instance is starting")
+        let found = match self.located(cx, change, resume).await? {
+            Found::Here(found) => found,
+            Found::NotYet(looking) => return looking.step(),
+        };
+        let (id, state) = (answered(found.instance_id(), "InstanceId")?, state_name(&found));
+        let asked: Asked = resume.data().unwrap_or_else(|| Asked { since_ms: now_ms(), agreed_ms: None });
+        match (action, state, asked.agreed_ms) {
+            (InstanceAction::Start, "running", _) | (InstanceAction::Stop, "stopped", _) => Ok(Step::Done(())),
+            (InstanceAction::Start, "stopped", Some(at)) if age(at) >= self.horizon.min(FALLEN_BACK) => Err(fallen_back(change, &found)),
+            (InstanceAction::Start, "pending" | "stopping", _) | (InstanceAction::Stop, "pending" | "stopping", _) | (InstanceAction::Start, "stopped", Some(_)) => {
+                Step::wait(&asked, pace(asked.since_ms), format!("the instance is {state}"))
             }
-            (InstanceAction::Stop, "running") => {
-                region.write(cx, "StopInstances", region.ec2.stop_instances().instance_ids(id).send()).await?;
-                wait("the instance is stopping")
+            (InstanceAction::Start, "stopped", None) | (InstanceAction::Stop, "running", _) | (InstanceAction::Reboot, "running", _) => {
+                if let Err(refusal) = ask(self.region(change.target.parent())?, cx, id, action).await {
+                    return self.refused::<Instance, _>(resume, refusal);
+                }
+                if *action == InstanceAction::Reboot {
+                    return Ok(Step::Done(()));
+                }
+                Step::wait(&Asked { agreed_ms: Some(now_ms()), ..asked }, pace(asked.since_ms), format!("EC2 is asked to {action} the instance"))
             }
-            (InstanceAction::Start | InstanceAction::Stop, "pending" | "stopping") => wait(&format!("the instance is {state}")),
-            (InstanceAction::Reboot, "running") => region.write(cx, "RebootInstances", region.ec2.reboot_instances().instance_ids(id).send()).await.map(|_| Step::Done(())),
             _ => Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("cannot {action} {id}: it is {state}")).with_resource(change.target.to_string())),
         }
     }
 }
 
 impl Aws {
-    /// The instance that a change is about, where it is ours.
-    async fn mine(&self, cx: &Cx, change: &Change<Instance>) -> Result<(&Region, Ec2Instance, Object<Instance>)> {
+    /// The key pair first and then the instance, each in a step of its own, so that a refusal of the launch leaves nothing unresolved.
+    async fn launched(&self, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec, made: Made) -> Result<Step<Object<Instance>>> {
         let region = self.region(change.target.parent())?;
-        let found = find(region, cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
-        let object = object(region, &cx.owner, &found)?;
-        owned(&change.target, &change.uid, &object)?;
-        Ok((region, found, object))
-    }
-    /// What a delete still has to end: everything with this uid.
-    async fn alive(&self, cx: &Cx, region: &Region, change: &Change<Instance>) -> Result<Vec<Ec2Instance>> {
-        let mut filters = of_uid(&cx.owner, &change.uid);
-        filters.push(alive());
-        let mut all = instances(region, cx, filters).await?;
-        if let Some(id) = change.target.vendor_id()
-            && id.as_str().starts_with("i-")
-            && all.is_empty()
-        {
-            // Tags can lag behind the object itself.
-            let found = match instance_by_id(region, cx, id.as_str()).await {
-                Err(e) if error::is(&e, GONE) => None,
-                found => found?,
-            };
-            let adopted = matches!(change.target, Target::Vendor { .. });
-            let mine = |i: &Ec2Instance| adopted || Tags::of(i.tags()).mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid);
-            all.extend(found.filter(|i| state_name(i) != "terminated" && mine(i)));
+        let is_key_due = spec.ssh_key.is_some() && !made.has_key;
+        let answer = if is_key_due { launch::import_key(region, cx, change, spec).await.map(|()| None) } else { launch::launch(region, cx, change, spec).await.map(Some) };
+        match answer {
+            Ok(None) => Step::wait(&Made { has_key: true, ..made }, Duration::ZERO, "the key pair is imported"),
+            Ok(instance) => Step::wait(&Made { instance, since_ms: now_ms(), ..made }, pace(now_ms()), "the instance is launched"),
+            Err(e) if launch::may_pass(&e, spec, made.since_ms, self.horizon) => {
+                Step::wait(&made, pace(made.since_ms), "waiting for what the instance refers to to be known everywhere")
+            }
+            Err(e) => Err(e),
         }
-        Ok(all)
     }
 }
 
-fn alive() -> Filter {
-    filter("instance-state-name", ALIVE)
+async fn ask(region: &Region, cx: &Cx, id: &str, action: &InstanceAction) -> Result<()> {
+    match action {
+        InstanceAction::Start => region.write(cx, "StartInstances", region.ec2.start_instances().instance_ids(id).send()).await.map(drop),
+        InstanceAction::Stop => region.write(cx, "StopInstances", region.ec2.stop_instances().instance_ids(id).send()).await.map(drop),
+        InstanceAction::Reboot => region.write(cx, "RebootInstances", region.ec2.reboot_instances().instance_ids(id).send()).await.map(drop),
+    }
 }
-
-async fn instances(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Ec2Instance>> {
-    let answer = region.read(cx, "DescribeInstances", region.ec2.describe_instances().set_filters(Some(filters)).send()).await?;
-    Ok(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect())
+/// EC2 agreed to start it and then stopped it again, and says why
+/// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>).
+fn fallen_back(change: &Change<Instance>, found: &Ec2Instance) -> Error {
+    let reason = found.state_reason();
+    let (code, text) = (reason.and_then(|r| r.code()).unwrap_or_default(), reason.and_then(|r| r.message()).unwrap_or_default());
+    let why = if text.is_empty() { "EC2 does not say why" } else { text };
+    Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("the instance was started and is stopped again: {why}"))
+        .with_effect(Effect::Applied)
+        .with_vendor(VendorError { code: code.into(), message: text.into(), request_id: None })
+        .with_resource(change.target.to_string())
 }
-async fn instance_by_id(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Instance>> {
-    let answer = region.read(cx, "DescribeInstances", region.ec2.describe_instances().instance_ids(id).send()).await?;
-    Ok(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).next())
+/// Does it have a volume that EC2 does not delete with it?
+fn keeps_volumes(instance: &Ec2Instance) -> bool {
+    instance.block_device_mappings().iter().filter_map(|m| m.ebs()).any(|ebs| ebs.delete_on_termination() == Some(false))
 }
-/// One that is not terminated.
-async fn find(region: &Region, cx: &Cx, target: &Target<Instance>) -> Result<Option<Ec2Instance>> {
-    let found = match (target.vendor_id(), target) {
-        (Some(id), _) if id.as_str().starts_with("i-") => match instance_by_id(region, cx, id.as_str()).await.map_err(|e| error::absent(e, target, GONE)) {
-            Err(e) if e.is_not_found() => None,
-            found => found?,
-        },
-        (_, Target::Named { name, uid, .. }) => {
-            let mut filters = of_id(&cx.owner, &name.id, uid.as_ref());
-            filters.push(alive());
-            only(target, instances(region, cx, filters).await?, |i| i.instance_id().unwrap_or_default().to_owned())?
-        }
-        (_, Target::Vendor { .. }) => None,
-    };
-    Ok(found.filter(|i| state_name(i) != "terminated"))
-}
-/// The lowest id of those alive, else of all, so that every step takes the same one.
-fn first(found: &[Ec2Instance]) -> Option<String> {
-    found.iter().filter_map(|i| Some((state_name(i) == "terminated", i.instance_id.clone()?))).min().map(|(_, id)| id)
+async fn volumes(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Volume>> {
+    let mut found = all_pages(|token| {
+        let call = region.ec2.describe_volumes().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
+        async move { region.read(cx, "DescribeVolumes", call.send()).await.map(|a| (a.volumes, a.next_token)) }
+    })
+    .await?;
+    found.retain(|v| !matches!(v.state().map(|s| s.as_str()), Some("deleting" | "deleted")));
+    Ok(found)
 }
 
 async fn forward(region: &Region, cx: &Cx, id: &str, on: bool) -> Result<()> {
@@ -290,38 +327,41 @@ async fn forward(region: &Region, cx: &Cx, id: &str, on: bool) -> Result<()> {
     region.write(cx, "ModifyInstanceAttribute", region.ec2.modify_instance_attribute().instance_id(id).source_dest_check(check).send()).await.map(|_| ())
 }
 
-/// True while there is one left.
+/// True where there was one left.
 async fn delete_volumes(region: &Region, cx: &Cx, volumes: &[Volume]) -> Result<bool> {
-    let mut left = false;
-    for volume in volumes {
+    for volume in volumes.iter().filter(|v| matches!(v.state().map(|s| s.as_str()), Some("available" | "error"))) {
         let id = answered(volume.volume_id(), "VolumeId")?;
-        match volume.state().map(|s| s.as_str()) {
-            Some("deleted" | "deleting") => {}
-            Some("available" | "error") => match region.write(cx, "DeleteVolume", region.ec2.delete_volume().volume_id(id).send()).await {
-                Err(e) if !error::is(&e, &["InvalidVolume.NotFound"]) => return Err(e),
-                _ => left = true,
-            },
-            _ => left = true,
+        match region.write(cx, "DeleteVolume", region.ec2.delete_volume().volume_id(id).send()).await {
+            // A snapshot's restore or a detachment is not through; EC2 shows it as available a moment too early.
+            Err(e) if !error::is(&e, &["InvalidVolume.NotFound", "VolumeInUse"]) => return Err(e),
+            _ => {}
         }
     }
-    Ok(left)
+    Ok(!volumes.is_empty())
 }
 
-/// The key pair that is left of an instance that is gone.
+/// What is left of an instance that is gone: a volume, or the key pair.
 async fn fragment(region: &Region, cx: &Cx, name: &Name<Instance>, uid: Option<&Uid>) -> Result<Option<Object<Instance>>> {
-    let call = region.ec2.describe_key_pairs().set_filters(Some(of_id(&cx.owner, &name.id, uid)));
-    let keys = region.read(cx, "DescribeKeyPairs", call.send()).await?;
-    let Some(key) = keys.key_pairs().first() else { return Ok(None) };
-    let id = vendor_id(key.key_pair_id(), "KeyPairId")?;
-    let status = welkin_core::InstanceStatus { state: InstanceState::Incomplete, state_reason: "only its key pair is left".into(), ..Default::default() };
-    Ok(Some(Object {
+    let filters = of_id(&cx.owner, &name.id, uid);
+    let volumes = volumes(region, cx, filters.clone()).await?;
+    if let Some(volume) = volumes.first() {
+        return rest(region, cx, name, volume.volume_id(), volume.tags()).map(Some);
+    }
+    // This list is never cut into pages (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeKeyPairs.html).
+    let keys = region.read(cx, "DescribeKeyPairs", region.ec2.describe_key_pairs().set_filters(Some(filters)).send()).await?;
+    keys.key_pairs().first().map(|key| rest(region, cx, name, key.key_pair_id(), key.tags())).transpose()
+}
+fn rest(region: &Region, cx: &Cx, name: &Name<Instance>, id: Option<&str>, tags: &[Tag]) -> Result<Object<Instance>> {
+    let id = vendor_id(id, "id")?;
+    let status = welkin_core::InstanceStatus { state: InstanceState::Incomplete, state_reason: format!("only {id} is left of it"), ..Default::default() };
+    Ok(Object {
         name: name.clone(),
         provider_id: ProviderId::new("aws", "", &[region.id(), id.as_str()])?,
         vendor_id: id,
-        mark: Tags::of(key.tags()).mark(&cx.owner).map(|(_, m)| m),
+        mark: Tags::of(tags).mark(&cx.owner).map(|(_, m)| m),
         revision: None,
         created_ms: None,
         spec: InstanceSpec::default(),
         status,
-    }))
+    })
 }

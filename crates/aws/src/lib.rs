@@ -1,4 +1,4 @@
-#![doc = include_str!("docs.md")]
+#![doc = include_str!("../docs.md")]
 
 mod answer;
 mod capability;
@@ -12,6 +12,7 @@ mod machine_type;
 mod mark;
 mod network;
 mod page;
+mod resource;
 mod step;
 mod subnet;
 
@@ -21,8 +22,8 @@ pub use instance::InstanceConfig;
 use client::Region;
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
-    Capabilities, CloudProvider, Driver, Error, ErrorKind, Image, Instance, Kind, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result, Shard,
-    Subnet, Target, Uid,
+    Capabilities, CloudProvider, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result, Shard, Subnet,
+    Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -111,15 +112,4 @@ fn owned<K: Managed>(target: &Target<K>, uid: &Uid, object: &Object<K>) -> Resul
         return Ok(());
     }
     Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{} does not carry the mark of {target}", object.vendor_id)).with_resource(target.to_string()))
-}
-
-/// The one object that a look-up by mark found.
-fn only<K: Kind, T>(target: &Target<K>, mut found: Vec<T>, id: impl Fn(&T) -> String) -> Result<Option<T>> {
-    if found.len() > 1 {
-        found.sort_by_key(|t| id(t));
-        let ids = found.iter().map(&id).collect::<Vec<_>>().join(", ");
-        let why = format!("{} objects carry the mark of {target}: {ids}; remove the tags of those that are copies", found.len());
-        return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string()));
-    }
-    Ok(found.pop())
 }

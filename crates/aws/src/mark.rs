@@ -70,6 +70,17 @@ impl Tags {
         let uid: Uid = self.get(UID)?.parse().ok()?;
         Some((id, Mark { owner: owner.clone(), uid, digest: self.get(DIGEST).and_then(|d| d.parse().ok()) }))
     }
+    /// Is any of them one that we write, for whichever owner?
+    pub(crate) fn has_ours(&self) -> bool {
+        self.0.keys().any(|k| k.starts_with(RESERVED))
+    }
+    /// These, or what was `written` where EC2 does not show that yet.
+    pub(crate) fn or(self, written: Option<&Self>) -> Self {
+        match written {
+            Some(written) if !self.has_ours() => written.clone(),
+            _ => self,
+        }
+    }
     /// The user's labels.
     pub(crate) fn labels(&self) -> Labels {
         let ours = self.get(ID);

@@ -8,12 +8,13 @@ use crate::{
     client::Region,
     error,
     mark::{self, Asked, Tags, filter, of_id, of_owner, of_uid},
-    only, owned,
-    page::{At, MAX_RESULTS},
-    step::{Look, age, answered, judge, look_again, now_ms, pace, vendor_id},
+    owned,
+    page::{At, MAX_RESULTS, WHOLE, all_pages},
+    resource::{self, Found, Kept, Left},
+    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
 };
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{InternetGateway, ResourceType, Vpc};
+use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType, Tag, Vpc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -22,10 +23,9 @@ use std::{
 };
 use welkin_core::{
     Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Name, Network, NetworkSpec, NetworkState, NetworkStatus, NoAction, Object, Owner, Page, ProviderId, Query, Reader,
-    Reason, ResourceId, Result, Resume, Shard, Step, Target, Uid, VendorId, Verb,
+    Reason, ResourceId, Result, Resume, Shard, Step, Subnet, Target, VendorId, Verb,
 };
 
-const GONE: &[&str] = &["InvalidVpcID.NotFound"];
 const GATEWAY_GONE: &[&str] = &["InvalidInternetGatewayID.NotFound"];
 /// What a part of a network answers while another part, made a moment ago, is not known everywhere.
 const NOT_YET: &[&str] = &["InvalidVpcID.NotFound", "InvalidInternetGatewayID.NotFound", "InvalidGatewayID.NotFound", "Gateway.NotAttached", "InvalidRouteTableID.NotFound"];
@@ -48,6 +48,36 @@ struct Made {
 }
 
 #[async_trait]
+impl Kept for Network {
+    type Row = Vpc;
+    const PREFIX: &'static str = "vpc-";
+    const GONE: &'static [&'static str] = &["InvalidVpcID.NotFound"];
+
+    async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Vpc>> {
+        Ok(region.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().vpc_ids(id).send()).await?.vpcs.unwrap_or_default().pop())
+    }
+    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Vpc>> {
+        all_pages(|token| {
+            let call = region.ec2.describe_vpcs().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
+            async move { region.read(cx, "DescribeVpcs", call.send()).await.map(|a| (a.vpcs, a.next_token)) }
+        })
+        .await
+    }
+    fn id(vpc: &Vpc) -> Option<&str> {
+        vpc.vpc_id()
+    }
+    fn tags(vpc: &Vpc) -> &[Tag] {
+        vpc.tags()
+    }
+    fn created_ms(_: &Vpc) -> Option<u64> {
+        None
+    }
+    fn is_over(_: &Vpc) -> bool {
+        false
+    }
+}
+
+#[async_trait]
 impl Reader<Network> for Aws {
     fn shards(&self, query: &Query<Network>) -> Vec<Shard> {
         self.regional_shards(query.parent.as_ref())
@@ -56,20 +86,10 @@ impl Reader<Network> for Aws {
     /// One call; a second one for the gateway where the network was made with `internet_access`, or where it is not there at all.
     async fn get(&self, cx: &Cx, target: &Target<Network>) -> Result<Object<Network>> {
         let region = self.region(target.parent())?;
-        let vpc = match (target.vendor_id(), target) {
-            (Some(id), _) => match vpc_by_id(region, cx, id.as_str()).await.map_err(|e| error::absent(e, target, GONE)) {
-                Err(e) if e.is_not_found() => None,
-                found => found?,
-            },
-            (None, Target::Named { name, uid, .. }) => {
-                only(target, vpcs(region, cx, of_id(&cx.owner, &name.id, uid.as_ref())).await?, |v| v.vpc_id().unwrap_or_default().to_owned())?
-            }
-            (None, Target::Vendor { .. }) => None,
-        };
-        match (vpc, target) {
+        match (self.seen(cx, target).await?, target) {
             (Some(vpc), _) => {
                 let gateways = if wants_internet(&vpc) { attached_to(region, cx, &[vpc.vpc_id().unwrap_or_default()]).await? } else { BTreeSet::new() };
-                object(region, &cx.owner, &vpc, Some(&gateways))
+                object(region, &cx.owner, &vpc, Some(&gateways), None)
             }
             (None, Target::Named { name, uid, .. }) => {
                 let left = gateways(region, cx, of_id(&cx.owner, &name.id, uid.as_ref())).await?;
@@ -95,7 +115,7 @@ impl Reader<Network> for Aws {
         let (vpcs, next) = at.cut(answer.vpcs.unwrap_or_default(), answer.next_token, query.page_size, |v| v.vpc_id().unwrap_or_default().to_owned())?;
         let wired: Vec<&str> = vpcs.iter().filter(|v| wants_internet(v)).filter_map(Vpc::vpc_id).collect();
         let gateways = if wired.is_empty() { BTreeSet::new() } else { attached_to(region, cx, &wired).await? };
-        let items = vpcs.iter().map(|v| object(region, &cx.owner, v, Some(&gateways))).collect::<Result<_>>()?;
+        let items = vpcs.iter().map(|v| object(region, &cx.owner, v, Some(&gateways), None)).collect::<Result<_>>()?;
         Ok(Page { items, next, unreachable: Vec::new() })
     }
 }
@@ -128,41 +148,47 @@ impl Driver<Network> for Aws {
         let mut made: Made = resume.data().unwrap_or_default();
         let marks = tags(cx, change, spec)?;
         if made.vpc.is_none() {
-            let found = if resume.is_unresolved() { first(&vpcs(region, cx, of_uid(&cx.owner, &change.uid)).await?, Vpc::vpc_id) } else { None };
+            let found = if resume.is_unresolved() { resource::first::<Network>(&Network::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
             match judge(found, resume, self.horizon) {
                 Look::Found(id) => made = Made { vpc: Some(id), since_ms: now_ms(), ..made },
                 Look::Wait(after) => return Ok(look_again(after, "VPC")),
                 Look::Write => {
                     let call = create_vpc(region, spec)?.tag_specifications(marks.on(ResourceType::Vpc));
-                    let vpc = answered(region.write(cx, "CreateVpc", call.send()).await?.vpc, "VPC")?;
-                    let id = vendor_id(vpc.vpc_id(), "VpcId")?.to_string();
+                    let vpc = region.write(cx, "CreateVpc", call.send()).await?.vpc;
+                    let id = made_id(vpc.as_ref().and_then(Vpc::vpc_id), "VpcId")?;
                     return Step::wait(&Made { vpc: Some(id), since_ms: now_ms(), ..made }, Duration::ZERO, "the VPC is made");
                 }
             }
         }
         if spec.internet_access && made.gateway.is_none() {
-            let found = if resume.is_unresolved() { first(&gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?, InternetGateway::internet_gateway_id) } else { None };
+            let found = if resume.is_unresolved() { first(&gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
             match judge(found, resume, self.horizon) {
                 Look::Found(id) => made.gateway = Some(id),
                 Look::Wait(after) => return Ok(look_again(after, "internet gateway")),
                 Look::Write => {
                     let call = region.ec2.create_internet_gateway().tag_specifications(marks.on(ResourceType::InternetGateway));
-                    let gateway = answered(region.write(cx, "CreateInternetGateway", call.send()).await?.internet_gateway, "internet gateway")?;
-                    made.gateway = Some(vendor_id(gateway.internet_gateway_id(), "InternetGatewayId")?.to_string());
+                    let gateway = region.write(cx, "CreateInternetGateway", call.send()).await?.internet_gateway;
+                    made.gateway = Some(made_id(gateway.as_ref().and_then(InternetGateway::internet_gateway_id), "InternetGatewayId")?);
                     return Step::wait(&made, Duration::ZERO, "the internet gateway is made");
                 }
             }
         }
-        self.finish(cx, region, change, spec, made).await
+        self.finish(cx, change, spec, made, &marks).await
     }
 
-    async fn update(&self, cx: &Cx, change: &Change<Network>, desired: &NetworkSpec, paths: &BTreeSet<FieldPath>, _: &Resume) -> Result<Step<Object<Network>>> {
+    async fn update(&self, cx: &Cx, change: &Change<Network>, desired: &NetworkSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<Network>>> {
         let region = self.region(change.target.parent())?;
-        let mut object = self.get(cx, &change.target).await?;
-        owned(&change.target, &change.uid, &object)?;
+        let vpc = match self.located(cx, change, resume).await? {
+            Found::Here(vpc) => vpc,
+            Found::NotYet(looking) => return looking.step(),
+        };
+        let id = answered(vpc.vpc_id(), "VpcId")?;
+        let gateways = if wants_internet(&vpc) { attached_to(region, cx, &[id]).await? } else { BTreeSet::new() };
+        let mut object = object(region, &cx.owner, &vpc, Some(&gateways), None)?;
         if paths.contains(&FieldPath::from("labels")) {
-            let vpc = answered(vpc_by_id(region, cx, object.vendor_id.as_str()).await?, "VPC")?;
-            mark::relabel(region, cx, object.vendor_id.as_str(), &Tags::of(vpc.tags()), &desired.labels, &change.target.name()?.id).await?;
+            if let Err(refusal) = mark::relabel(region, cx, id, &Tags::of(vpc.tags()), &desired.labels, &change.target.name()?.id).await {
+                return self.refused::<Network, _>(resume, refusal);
+            }
             object.spec.labels = desired.labels.clone();
         }
         Ok(Step::Done(object))
@@ -172,34 +198,49 @@ impl Driver<Network> for Aws {
     /// refuses to delete the VPC.
     async fn delete(&self, cx: &Cx, change: &Change<Network>, resume: &Resume) -> Result<Step<()>> {
         let region = self.region(change.target.parent())?;
-        let mine = of_uid(&cx.owner, &change.uid);
-        let mut all = vpcs(region, cx, mine.clone()).await?;
-        if let Some(id) = change.target.vendor_id()
-            && id.as_str().starts_with("vpc-")
-            && !all.iter().any(|v| v.vpc_id() == Some(id.as_str()))
-        {
-            // Tags can lag behind the object itself.
-            all.extend(known(region, cx, &change.target, id, &change.uid).await?);
+        let Left { rows, is_hidden, mut leaving } = self.left(cx, change, resume).await?;
+        if is_hidden {
+            return leaving.wait("waiting for EC2 to show the tags of the VPC");
         }
-        let mut gates = gateways(region, cx, mine).await?;
-        for vpc in &all {
+        let mut gates = gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?;
+        for vpc in &rows {
             let id = answered(vpc.vpc_id(), "VpcId")?;
             refuse_if_used(region, cx, id).await?;
             if wants_internet(vpc) && gates.is_empty() {
+                // Its tags may be seen later than those of the VPC.
                 gates = gateways(region, cx, vec![filter("attachment.vpc-id", [id])]).await?;
+                if gates.iter().any(|g| g.tags().is_empty()) && leaving.is_early(self.horizon) {
+                    return leaving.wait("waiting for EC2 to show the tags of the internet gateway");
+                }
                 gates.retain(|g| Tags::of(g.tags()).mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid));
             }
         }
-        for vpc in &all {
-            delete_vpc(region, cx, answered(vpc.vpc_id(), "VpcId")?, &gates).await?;
+        for vpc in &rows {
+            match delete_vpc(region, cx, answered(vpc.vpc_id(), "VpcId")?, &gates).await {
+                Ok(()) => leaving.ended(),
+                Err(e) if leaving.may_settle(&e, self.horizon) => return leaving.wait("waiting for EC2 to let go of what was in the VPC"),
+                Err(e) if error::is(&e, Network::GONE) => {
+                    leaving.contradicted(self.horizon);
+                    return leaving.wait("EC2 shows the VPC and does not know it");
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        if !rows.is_empty() && !gates.is_empty() {
+            // A step of its own, so that no refusal of it makes the end of the VPC uncertain.
+            return Step::wait(&leaving, Duration::ZERO, "the internet gateway is left");
         }
         for gate in &gates {
-            delete_gateway(region, cx, gate).await?;
+            match delete_gateway(region, cx, gate).await {
+                Err(e) if leaving.may_settle(&e, self.horizon) => return leaving.wait("waiting for the internet gateway to be detached"),
+                Err(e) if error::is(&e, GATEWAY_GONE) => {
+                    leaving.contradicted(self.horizon);
+                    return leaving.wait("EC2 shows the internet gateway and does not know it");
+                }
+                deleted => deleted?,
+            }
         }
-        match judge(None::<()>, resume, self.horizon) {
-            Look::Wait(after) => Ok(Step::look_again(after, "looking for what is left of the network")),
-            _ => Ok(Step::Done(())),
-        }
+        leaving.quiet()
     }
 
     async fn act(&self, _: &Cx, _: &Change<Network>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
@@ -209,7 +250,8 @@ impl Driver<Network> for Aws {
 
 impl Aws {
     /// Wires the gateway, adds further ranges, and waits until all is available. Every write here can be repeated.
-    async fn finish(&self, cx: &Cx, region: &Region, change: &Change<Network>, spec: &NetworkSpec, mut made: Made) -> Result<Step<Object<Network>>> {
+    async fn finish(&self, cx: &Cx, change: &Change<Network>, spec: &NetworkSpec, mut made: Made, marks: &Tags) -> Result<Step<Object<Network>>> {
+        let region = self.region(change.target.parent())?;
         let id = answered(made.vpc.clone(), "VPC")?;
         if let (Some(gateway), false) = (made.gateway.clone(), made.wired) {
             match wire(region, cx, &id, &gateway, spec.assign_ipv6_cidr).await {
@@ -221,16 +263,18 @@ impl Aws {
                 Err(e) => return Err(e),
             }
         }
-        let vpc = match vpc_by_id(region, cx, &id).await {
-            Ok(Some(vpc)) => vpc,
-            Err(e) if !error::is(&e, GONE) => return Err(e),
-            _ if age(made.since_ms) < self.horizon => return Step::wait(&made, pace(made.since_ms), "waiting for the VPC to be known everywhere"),
-            _ => return Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, format!("{id} was deleted while it was being made")).with_resource(change.target.to_string())),
+        let Some(vpc) = self.shown(cx, change, &id, made.since_ms).await? else {
+            return Step::wait(&made, pace(made.since_ms), "waiting for the VPC to be known everywhere");
         };
         let there: Vec<IpNet> = ranges(&vpc).map(|(net, _)| net).collect();
         if let Some(net) = spec.cidrs.iter().find(|c| !there.contains(c) && !made.ranges.contains(c)) {
             // The same range cannot be there twice, so its name is the range itself.
-            region.write(cx, "AssociateVpcCidrBlock", region.ec2.associate_vpc_cidr_block().vpc_id(&id).cidr_block(net.to_string()).send()).await?;
+            match region.write(cx, "AssociateVpcCidrBlock", region.ec2.associate_vpc_cidr_block().vpc_id(&id).cidr_block(net.to_string()).send()).await {
+                Err(e) if error::is(&e, NOT_YET) && age(made.since_ms) < self.horizon => {
+                    return Step::wait(&made, pace(made.since_ms), "waiting for the VPC to be known everywhere");
+                }
+                associated => associated?,
+            };
             made.ranges.insert(*net);
             return Step::wait(&made, Duration::ZERO, format!("the range {net} is added"));
         }
@@ -239,7 +283,7 @@ impl Aws {
             return Err(Error::new(ErrorKind::FailedPrecondition, Reason::CreationFailed, format!("EC2 could not add the range {net}")).with_field("cidrs"));
         }
         let gateways = made.gateway.iter().map(|_| id.clone()).collect();
-        let object = object(region, &cx.owner, &vpc, Some(&gateways))?;
+        let object = object(region, &cx.owner, &vpc, Some(&gateways), Some(marks))?;
         if pending || object.status.state != NetworkState::Available || (spec.assign_ipv6_cidr && !object.status.cidrs.iter().any(|c| c.addr().is_ipv6())) {
             return Step::wait(&made, pace(made.since_ms), "the VPC is becoming available");
         }
@@ -259,15 +303,12 @@ fn create_vpc(region: &Region, spec: &NetworkSpec) -> Result<aws_sdk_ec2::operat
     Ok(if spec.assign_ipv6_cidr { call.amazon_provided_ipv6_cidr_block(true) } else { call })
 }
 
-async fn vpcs(region: &Region, cx: &Cx, filters: Vec<aws_sdk_ec2::types::Filter>) -> Result<Vec<Vpc>> {
-    Ok(region.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().set_filters(Some(filters)).send()).await?.vpcs.unwrap_or_default())
-}
-async fn vpc_by_id(region: &Region, cx: &Cx, id: &str) -> Result<Option<Vpc>> {
-    Ok(region.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().vpc_ids(id).send()).await?.vpcs.unwrap_or_default().pop())
-}
-async fn gateways(region: &Region, cx: &Cx, filters: Vec<aws_sdk_ec2::types::Filter>) -> Result<Vec<InternetGateway>> {
-    let call = region.ec2.describe_internet_gateways().set_filters(Some(filters));
-    Ok(region.read(cx, "DescribeInternetGateways", call.send()).await?.internet_gateways.unwrap_or_default())
+async fn gateways(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<InternetGateway>> {
+    all_pages(|token| {
+        let call = region.ec2.describe_internet_gateways().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
+        async move { region.read(cx, "DescribeInternetGateways", call.send()).await.map(|a| (a.internet_gateways, a.next_token)) }
+    })
+    .await
 }
 /// Which of these VPCs have an internet gateway.
 async fn attached_to(region: &Region, cx: &Cx, vpcs: &[&str]) -> Result<BTreeSet<String>> {
@@ -280,29 +321,20 @@ async fn attached_to(region: &Region, cx: &Cx, vpcs: &[&str]) -> Result<BTreeSet
     Ok(out)
 }
 /// The lowest id, so that every step takes the same one.
-fn first<T>(found: &[T], id: impl Fn(&T) -> Option<&str>) -> Option<String> {
-    found.iter().filter_map(|t| id(t).map(ToOwned::to_owned)).min()
-}
-
-/// The VPC of this id, where it carries this uid.
-async fn known(region: &Region, cx: &Cx, target: &Target<Network>, id: &VendorId, uid: &Uid) -> Result<Option<Vpc>> {
-    match vpc_by_id(region, cx, id.as_str()).await {
-        Ok(found) => {
-            // What has no name was adopted, and its mark is nobody's business.
-            let adopted = matches!(target, Target::Vendor { .. });
-            Ok(found.filter(|v| adopted || Tags::of(v.tags()).mark(&cx.owner).is_some_and(|(_, m)| m.uid == *uid)))
-        }
-        Err(e) if error::is(&e, GONE) => Ok(None),
-        Err(e) => Err(e),
-    }
+fn first(found: &[InternetGateway]) -> Option<String> {
+    found.iter().filter_map(|g| g.internet_gateway_id.clone()).min()
 }
 
 /// Attaches the gateway and makes the default routes; false where the main route table is not visible yet.
 async fn wire(region: &Region, cx: &Cx, vpc: &str, gateway: &str, ipv6: bool) -> Result<bool> {
     attach(region, cx, vpc, gateway).await?;
-    let main = vec![filter("vpc-id", [vpc]), filter("association.main", ["true"])];
-    let tables = region.read(cx, "DescribeRouteTables", region.ec2.describe_route_tables().set_filters(Some(main)).send()).await?;
-    let Some(table) = tables.route_tables().iter().find_map(|t| t.route_table_id()) else { return Ok(false) };
+    let main = [filter("vpc-id", [vpc]), filter("association.main", ["true"])];
+    let tables = all_pages(|token| {
+        let call = region.ec2.describe_route_tables().set_filters(Some(main.to_vec())).set_next_token(token);
+        async move { region.read(cx, "DescribeRouteTables", call.send()).await.map(|a| (a.route_tables, a.next_token)) }
+    })
+    .await?;
+    let Some(table) = tables.iter().find_map(|t| t.route_table_id()) else { return Ok(false) };
     let v4 = region.ec2.create_route().route_table_id(table).gateway_id(gateway).destination_cidr_block(ANY_V4);
     unless(region.write(cx, "CreateRoute", v4.send()).await, &["RouteAlreadyExists"])?;
     if ipv6 {
@@ -325,8 +357,7 @@ fn unless<T>(answer: Result<T>, codes: &[&str]) -> Result<()> {
 }
 
 async fn refuse_if_used(region: &Region, cx: &Cx, vpc: &str) -> Result<()> {
-    let call = region.ec2.describe_subnets().filters(filter("vpc-id", [vpc]));
-    let subnets = region.read(cx, "DescribeSubnets", call.send()).await?.subnets.unwrap_or_default();
+    let subnets = Subnet::many(region, cx, vec![filter("vpc-id", [vpc])]).await?;
     if subnets.is_empty() {
         return Ok(());
     }
@@ -352,16 +383,19 @@ async fn delete_vpc(region: &Region, cx: &Cx, id: &str, gates: &[InternetGateway
             attach(region, cx, id, gate).await?;
         }
     }
-    unless(answer, GONE)
+    answer.map(drop)
 }
 async fn delete_gateway(region: &Region, cx: &Cx, gate: &InternetGateway) -> Result<()> {
     let id = answered(gate.internet_gateway_id(), "InternetGatewayId")?;
     let call = region.ec2.delete_internet_gateway().internet_gateway_id(id);
-    unless(region.write(cx, "DeleteInternetGateway", call.send()).await, GATEWAY_GONE)
+    region.write(cx, "DeleteInternetGateway", call.send()).await.map(drop)
 }
 
+fn asked_internet(tags: &Tags) -> bool {
+    Asked::of(tags).has(ASKED_INTERNET)
+}
 fn wants_internet(vpc: &Vpc) -> bool {
-    Asked::of(&Tags::of(vpc.tags())).has(ASKED_INTERNET)
+    asked_internet(&Tags::of(vpc.tags()))
 }
 /// Every range that is or will be there, IPv4 first and the primary one before all others, with its state.
 fn ranges(vpc: &Vpc) -> impl Iterator<Item = (IpNet, &str)> {
@@ -377,15 +411,15 @@ fn ranges(vpc: &Vpc) -> impl Iterator<Item = (IpNet, &str)> {
         .filter(move |(net, _): &(IpNet, &str)| seen.insert(*net, ()).is_none())
 }
 
-/// `gateways`: the VPCs that have one, where it was looked for.
-fn object(region: &Region, owner: &Owner, vpc: &Vpc, gateways: Option<&BTreeSet<String>>) -> Result<Object<Network>> {
+/// `gateways`: the VPCs that have one, where it was looked for. `written`: the tags that we wrote, where EC2 may not show them yet.
+fn object(region: &Region, owner: &Owner, vpc: &Vpc, gateways: Option<&BTreeSet<String>>, written: Option<&Tags>) -> Result<Object<Network>> {
     let id = vendor_id(vpc.vpc_id(), "VpcId")?;
-    let tags = Tags::of(vpc.tags());
+    let tags = Tags::of(vpc.tags()).or(written);
     let (name, mark) = match tags.mark(owner) {
         Some((name, mark)) => (name, Some(mark)),
         None => (ResourceId::of_vendor(id.as_str())?, None),
     };
-    let internet_access = wants_internet(vpc);
+    let internet_access = asked_internet(&tags);
     let missing = internet_access && gateways.is_some_and(|g| !g.contains(id.as_str()));
     let state = match vpc.state().map(|s| s.as_str()) {
         _ if missing => NetworkState::Incomplete,

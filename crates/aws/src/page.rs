@@ -11,6 +11,9 @@ use welkin_core::{Cursor, Error, ErrorKind, Reason, Result};
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html>.
 pub(crate) const MAX_RESULTS: (usize, usize) = (5, 1000);
 
+/// For lists that are read to their end.
+pub(crate) const WHOLE: i32 = 1000;
+
 /// Where a list goes on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +27,23 @@ pub(crate) struct At {
     /// Of this vendor page, these were shown.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     seen: BTreeSet<String>,
+}
+
+/// Every page of a list that is needed whole: what a look-up concludes must not hang on where EC2 cuts a page. A page can be empty and not the last.
+pub(crate) async fn all_pages<T, F>(mut page: impl FnMut(Option<String>) -> F + Send) -> Result<Vec<T>>
+where
+    T: Send,
+    F: Future<Output = Result<(Option<Vec<T>>, Option<String>)>> + Send,
+{
+    let (mut all, mut token) = (Vec::new(), None);
+    loop {
+        let (items, next) = page(token).await?;
+        all.extend(items.unwrap_or_default());
+        token = next.filter(|t| !t.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
 }
 
 impl At {

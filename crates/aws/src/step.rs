@@ -1,7 +1,7 @@
 //! What the steps of all kinds share: how long to wait, and what a look-up after an unresolved write may conclude.
 
 use std::time::{Duration, SystemTime};
-use welkin_core::{Error, ErrorKind, Reason, Result, Resume, Step, VendorId, unix_millis};
+use welkin_core::{Effect, Error, ErrorKind, Reason, Result, Resume, Retry, Step, VendorId, unix_millis};
 
 /// The first and the longest wait between two looks at something that takes its time.
 const PACE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -42,7 +42,12 @@ pub(crate) fn look_again<T>(after: Duration, what: &str) -> Step<T> {
 
 /// A required part of an answer.
 pub(crate) fn answered<T>(part: Option<T>, what: &str) -> Result<T> {
-    part.ok_or_else(|| Error::new(ErrorKind::Unavailable, Reason::CloudAnswer, format!("AWS's answer has no {what}")))
+    let missing = || Error::new(ErrorKind::Unavailable, Reason::CloudAnswer, format!("AWS's answer has no {what}")).with_retry(Retry::After(PACE.0));
+    part.ok_or_else(missing)
+}
+/// The id of what a write has made. Without it the write is of unknown fate.
+pub(crate) fn made_id(id: Option<&str>, what: &str) -> Result<String> {
+    vendor_id(id, what).map(|id| id.to_string()).map_err(|e| e.with_effect(Effect::Unknown))
 }
 pub(crate) fn vendor_id(id: Option<&str>, what: &str) -> Result<VendorId> {
     answered(id, what)?.parse()

@@ -6,32 +6,62 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Asked, Tags, filter, of_id, of_owner, of_uid},
-    only, owned,
-    page::{At, MAX_RESULTS},
-    step::{Look, age, answered, judge, look_again, now_ms, pace, vendor_id},
+    mark::{self, Asked, Tags, filter, of_owner, of_uid},
+    owned,
+    page::{At, MAX_RESULTS, WHOLE, all_pages},
+    resource::{self, Found, Kept, Left, reference_lags},
+    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
 };
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, ResourceType, Subnet as Ec2Subnet};
+use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, NetworkInterface, ResourceType, Subnet as Ec2Subnet, Tag};
 use ipnet::{IpNet, Ipv6Net};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Name, NoAction, Object, Owner, Page, ProviderId, Query, Reader, Reason, Ref, ResourceId, Result, Resume, Retry, Shard,
-    Step, Subnet, SubnetSpec, SubnetState, SubnetStatus, Target, VendorId, Verb, Violation,
+    Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Kind, Name, Network, NoAction, Object, Owner, Page, ProviderId, Query, Reader, Reason, Ref, ResourceId, Result,
+    Resume, Retry, Shard, Step, Subnet, SubnetSpec, SubnetState, SubnetStatus, Target, VendorId, Verb, Violation,
 };
 
-const GONE: &[&str] = &["InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound"];
 /// In the note of what was asked for.
 const ASKED_IPV6: &str = "ipv6";
 /// A subnet's IPv6 range, where AWS's VPC range is a /56 (<https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html>).
 const IPV6_PREFIX: u8 = 64;
 
-/// What a create has made so far.
+/// What a create has made so far, since when: at first since its first try, then since it was made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 struct Made {
-    subnet: String,
+    subnet: Option<String>,
     since_ms: u64,
+}
+
+#[async_trait]
+impl Kept for Subnet {
+    type Row = Ec2Subnet;
+    const PREFIX: &'static str = "subnet-";
+    const GONE: &'static [&'static str] = &["InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound"];
+
+    async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Subnet>> {
+        Ok(region.read(cx, "DescribeSubnets", region.ec2.describe_subnets().subnet_ids(id).send()).await?.subnets.unwrap_or_default().pop())
+    }
+    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Ec2Subnet>> {
+        all_pages(|token| {
+            let call = region.ec2.describe_subnets().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
+            async move { region.read(cx, "DescribeSubnets", call.send()).await.map(|a| (a.subnets, a.next_token)) }
+        })
+        .await
+    }
+    fn id(subnet: &Ec2Subnet) -> Option<&str> {
+        subnet.subnet_id()
+    }
+    fn tags(subnet: &Ec2Subnet) -> &[Tag] {
+        subnet.tags()
+    }
+    fn created_ms(_: &Ec2Subnet) -> Option<u64> {
+        None
+    }
+    fn is_over(_: &Ec2Subnet) -> bool {
+        false
+    }
 }
 
 #[async_trait]
@@ -41,9 +71,8 @@ impl Reader<Subnet> for Aws {
     }
 
     async fn get(&self, cx: &Cx, target: &Target<Subnet>) -> Result<Object<Subnet>> {
-        let region = self.region(target.parent())?;
-        let found = find(region, cx, target).await?.ok_or_else(|| Error::not_found(target))?;
-        object(region, &cx.owner, &found)
+        let found = self.seen(cx, target).await?.ok_or_else(|| Error::not_found(target))?;
+        object(self.region(target.parent())?, &cx.owner, &found, None)
     }
 
     async fn list(&self, cx: &Cx, query: &Query<Subnet>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<Subnet>> {
@@ -60,7 +89,7 @@ impl Reader<Subnet> for Aws {
         let call = region.ec2.describe_subnets().set_filters(Some(filters)).max_results(size).set_next_token(at.token.clone());
         let answer = region.read(cx, "DescribeSubnets", call.send()).await?;
         let (subnets, next) = at.cut(answer.subnets.unwrap_or_default(), answer.next_token, query.page_size, |s| s.subnet_id().unwrap_or_default().to_owned())?;
-        let items = subnets.iter().map(|s| object(region, &cx.owner, s)).collect::<Result<_>>()?;
+        let items = subnets.iter().map(|s| object(region, &cx.owner, s, None)).collect::<Result<_>>()?;
         Ok(Page { items, next, unreachable: Vec::new() })
     }
 }
@@ -88,52 +117,65 @@ impl Driver<Subnet> for Aws {
 
     async fn create(&self, cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec, resume: &Resume) -> Result<Step<Object<Subnet>>> {
         let region = self.region(change.target.parent())?;
-        let made: Option<Made> = resume.data();
-        let made = match made {
-            Some(made) => made,
+        let made: Made = resume.data().unwrap_or_else(|| Made { subnet: None, since_ms: now_ms() });
+        let (id, made) = match &made.subnet {
+            Some(id) => (id.clone(), made),
             None => {
-                let found = if resume.is_unresolved() { first(subnets(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
+                let found = if resume.is_unresolved() { resource::first::<Subnet>(&Subnet::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
                 match judge(found, resume, self.horizon) {
-                    Look::Found(subnet) => Made { subnet, since_ms: now_ms() },
+                    Look::Found(id) => (id.clone(), Made { subnet: Some(id), since_ms: now_ms() }),
                     Look::Wait(after) => return Ok(look_again(after, "subnet")),
-                    Look::Write => return make(region, cx, change, spec).await,
+                    Look::Write => {
+                        return match make(region, cx, change, spec).await {
+                            Ok(id) => Step::wait(&Made { subnet: Some(id), since_ms: now_ms() }, Duration::ZERO, "the subnet is made"),
+                            Err(e) if reference_lags(&e, Network::GONE, made.since_ms, self.horizon) => {
+                                Step::wait(&made, pace(made.since_ms), "waiting for the network to be known everywhere")
+                            }
+                            Err(e) => Err(e),
+                        };
+                    }
                 }
             }
         };
-        let subnet = match subnet_by_id(region, cx, &made.subnet).await {
-            Ok(Some(subnet)) => subnet,
-            Err(e) if !error::is(&e, GONE) => return Err(e),
-            _ if age(made.since_ms) < self.horizon => return Step::wait(&made, pace(made.since_ms), "waiting for the subnet to be known everywhere"),
-            _ => {
-                let why = format!("{} was deleted while it was being made", made.subnet);
-                return Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, why).with_resource(change.target.to_string()));
-            }
+        let Some(subnet) = self.shown(cx, change, &id, made.since_ms).await? else {
+            return Step::wait(&made, pace(made.since_ms), "waiting for the subnet to be known everywhere");
         };
-        let mut object = object(region, &cx.owner, &subnet)?;
+        let mut object = object(region, &cx.owner, &subnet, Some(&tags(cx, change, spec)?))?;
         match object.status.state {
             SubnetState::Available if !ipv6_pending(&subnet) => {}
             SubnetState::Failed => return Err(error::creation_failed("", "the subnet failed").with_resource(change.target.to_string())),
             _ => return Step::wait(&made, pace(made.since_ms), "the subnet is becoming available"),
         }
         if object.spec.assign_public_ip != spec.assign_public_ip {
-            set_public_ip(region, cx, &made.subnet, spec.assign_public_ip).await?;
+            match set_public_ip(region, cx, &id, spec.assign_public_ip).await {
+                Err(e) if error::is(&e, Subnet::GONE) && age(made.since_ms) < self.horizon => {
+                    return Step::wait(&made, pace(made.since_ms), "waiting for the subnet to be known everywhere");
+                }
+                set => set?,
+            }
             object.spec.assign_public_ip = spec.assign_public_ip;
         }
         Ok(Step::Done(object))
     }
 
-    async fn update(&self, cx: &Cx, change: &Change<Subnet>, desired: &SubnetSpec, paths: &BTreeSet<FieldPath>, _: &Resume) -> Result<Step<Object<Subnet>>> {
+    async fn update(&self, cx: &Cx, change: &Change<Subnet>, desired: &SubnetSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<Subnet>>> {
         let region = self.region(change.target.parent())?;
-        let found = find(region, cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
-        let mut object = object(region, &cx.owner, &found)?;
-        owned(&change.target, &change.uid, &object)?;
+        let found = match self.located(cx, change, resume).await? {
+            Found::Here(found) => found,
+            Found::NotYet(looking) => return looking.step(),
+        };
+        let mut object = object(region, &cx.owner, &found, None)?;
         let id = object.vendor_id.clone();
         if paths.contains(&FieldPath::from("labels")) {
-            mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, &change.target.name()?.id).await?;
+            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, &change.target.name()?.id).await {
+                return self.refused::<Subnet, _>(resume, refusal);
+            }
             object.spec.labels = desired.labels.clone();
         }
         if paths.contains(&FieldPath::from("assign_public_ip")) {
-            set_public_ip(region, cx, id.as_str(), desired.assign_public_ip).await?;
+            if let Err(refusal) = set_public_ip(region, cx, id.as_str(), desired.assign_public_ip).await {
+                return self.refused::<Subnet, _>(resume, refusal);
+            }
             object.spec.assign_public_ip = desired.assign_public_ip;
         }
         Ok(Step::Done(object))
@@ -141,32 +183,24 @@ impl Driver<Subnet> for Aws {
 
     async fn delete(&self, cx: &Cx, change: &Change<Subnet>, resume: &Resume) -> Result<Step<()>> {
         let region = self.region(change.target.parent())?;
-        let mut all = subnets(region, cx, of_uid(&cx.owner, &change.uid)).await?;
-        if let Some(id) = change.target.vendor_id()
-            && !all.iter().any(|s| s.subnet_id() == Some(id.as_str()))
-        {
-            // Tags can lag behind the object itself.
-            let found = match subnet_by_id(region, cx, id.as_str()).await {
-                Err(e) if error::is(&e, GONE) => None,
-                found => found?,
-            };
-            let adopted = matches!(change.target, Target::Vendor { .. });
-            all.extend(found.filter(|s| adopted || Tags::of(s.tags()).mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid)));
+        let Left { rows, is_hidden, mut leaving } = self.left(cx, change, resume).await?;
+        if is_hidden {
+            return leaving.wait("waiting for EC2 to show the tags of the subnet");
         }
-        for subnet in &all {
+        for subnet in &rows {
             let id = answered(subnet.subnet_id(), "SubnetId")?;
             refuse_if_used(region, cx, id).await?;
             match region.write(cx, "DeleteSubnet", region.ec2.delete_subnet().subnet_id(id).send()).await {
-                // What was in it a moment ago is no longer shown, so EC2 will let go of it soon.
-                Err(e) if error::is(&e, &["DependencyViolation"]) => return Err(e.with_retry(Retry::After(Duration::from_secs(5)))),
-                Err(e) if !error::is(&e, GONE) => return Err(e),
-                _ => {}
+                Ok(_) => leaving.ended(),
+                Err(e) if leaving.may_settle(&e, self.horizon) => return leaving.wait("waiting for EC2 to let go of what was in the subnet"),
+                Err(e) if error::is(&e, Subnet::GONE) => {
+                    leaving.contradicted(self.horizon);
+                    return leaving.wait("EC2 shows the subnet and does not know it");
+                }
+                Err(e) => return Err(e),
             }
         }
-        match judge(None::<()>, resume, self.horizon) {
-            Look::Wait(after) => Ok(Step::look_again(after, "looking for what is left of the subnet")),
-            _ => Ok(Step::Done(())),
-        }
+        leaving.quiet()
     }
 
     async fn act(&self, _: &Cx, _: &Change<Subnet>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
@@ -174,16 +208,15 @@ impl Driver<Subnet> for Aws {
     }
 }
 
-/// The one write that cannot be repeated.
-async fn make(region: &Region, cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec) -> Result<Step<Object<Subnet>>> {
+/// The one write that cannot be repeated, and the id of what it made.
+async fn make(region: &Region, cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec) -> Result<String> {
     let ipv6 = assigned_range(region, cx, spec).await?;
     let call = create_subnet(region, spec, ipv6)?.tag_specifications(tags(cx, change, spec)?.on(ResourceType::Subnet));
     let answer = region.write(cx, "CreateSubnet", call.send()).await.map_err(|e| {
         // Another subnet took the same free range between our look and our call. A range that the caller chose conflicts for good.
         if ipv6.is_some() && error::is(&e, &["InvalidSubnet.Conflict"]) && e.message().contains(':') { e.with_retry(Retry::After(Duration::from_secs(1))) } else { e }
     })?;
-    let subnet = vendor_id(answered(answer.subnet, "subnet")?.subnet_id(), "SubnetId")?.to_string();
-    Step::wait(&Made { subnet, since_ms: now_ms() }, Duration::ZERO, "the subnet is made")
+    made_id(answer.subnet.as_ref().and_then(Ec2Subnet::subnet_id), "SubnetId")
 }
 
 fn tags(cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec) -> Result<Tags> {
@@ -214,18 +247,15 @@ async fn assigned_range(region: &Region, cx: &Cx, spec: &SubnetSpec) -> Result<O
         return Ok(None);
     }
     let vpc = network_id(spec)?.as_str();
-    let vpcs = region.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().vpc_ids(vpc).send()).await?;
-    let whole = vpcs
-        .vpcs()
-        .iter()
-        .flat_map(|v| v.ipv6_cidr_block_association_set())
-        .filter(|a| a.ipv6_cidr_block_state().and_then(|s| s.state()).is_none_or(|s| s.as_str() == "associated"));
+    let network = Network::one(region, cx, vpc).await?;
+    let whole =
+        network.iter().flat_map(|v| v.ipv6_cidr_block_association_set()).filter(|a| a.ipv6_cidr_block_state().and_then(|s| s.state()).is_none_or(|s| s.as_str() == "associated"));
     let whole: Vec<Ipv6Net> = whole.filter_map(|a| a.ipv6_cidr_block()?.parse().ok()).collect();
     if whole.is_empty() {
         return Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{vpc} has no IPv6 range; make the network with assign_ipv6_cidr"))
             .with_field("assign_ipv6_cidr"));
     }
-    let used: Vec<Ipv6Net> = subnets(region, cx, vec![filter("vpc-id", [vpc])]).await?.iter().flat_map(ipv6_ranges).collect();
+    let used: Vec<Ipv6Net> = Subnet::many(region, cx, vec![filter("vpc-id", [vpc])]).await?.iter().flat_map(ipv6_ranges).collect();
     let free = free_range(&whole, &used);
     free.map(Some).ok_or_else(|| Error::new(ErrorKind::ResourceExhausted, Reason::QuotaExceeded, format!("every IPv6 range of {vpc} is in use")).with_field("assign_ipv6_cidr"))
 }
@@ -234,42 +264,31 @@ fn free_range(whole: &[Ipv6Net], used: &[Ipv6Net]) -> Option<Ipv6Net> {
     whole.iter().filter_map(|w| w.subnets(IPV6_PREFIX).ok()).flatten().find(|net| !overlaps(net))
 }
 
-async fn subnets(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Ec2Subnet>> {
-    Ok(region.read(cx, "DescribeSubnets", region.ec2.describe_subnets().set_filters(Some(filters)).send()).await?.subnets.unwrap_or_default())
-}
-async fn subnet_by_id(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Subnet>> {
-    Ok(region.read(cx, "DescribeSubnets", region.ec2.describe_subnets().subnet_ids(id).send()).await?.subnets.unwrap_or_default().pop())
-}
-async fn find(region: &Region, cx: &Cx, target: &Target<Subnet>) -> Result<Option<Ec2Subnet>> {
-    match (target.vendor_id(), target) {
-        (Some(id), _) => subnet_by_id(region, cx, id.as_str()).await.map_err(|e| error::absent(e, target, GONE)),
-        (None, Target::Named { name, uid, .. }) => {
-            only(target, subnets(region, cx, of_id(&cx.owner, &name.id, uid.as_ref())).await?, |s| s.subnet_id().unwrap_or_default().to_owned())
-        }
-        (None, Target::Vendor { .. }) => Ok(None),
-    }
-}
-/// The lowest id, so that every step takes the same one.
-fn first(found: Vec<Ec2Subnet>) -> Option<String> {
-    found.into_iter().filter_map(|s| s.subnet_id).min()
-}
-
 async fn set_public_ip(region: &Region, cx: &Cx, id: &str, on: bool) -> Result<()> {
     let value = AttributeBooleanValue::builder().value(on).build();
     region.write(cx, "ModifySubnetAttribute", region.ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(value).send()).await.map(|_| ())
 }
 
 async fn refuse_if_used(region: &Region, cx: &Cx, subnet: &str) -> Result<()> {
-    let call = region.ec2.describe_network_interfaces().filters(filter("subnet-id", [subnet]));
-    let found = region.read(cx, "DescribeNetworkInterfaces", call.send()).await?.network_interfaces.unwrap_or_default();
+    let mut found = all_pages(|token| {
+        let call = region.ec2.describe_network_interfaces().filters(filter("subnet-id", [subnet])).max_results(WHOLE).set_next_token(token);
+        async move { region.read(cx, "DescribeNetworkInterfaces", call.send()).await.map(|a| (a.network_interfaces, a.next_token)) }
+    })
+    .await?;
+    found.retain(|n| !is_leaving(n));
     if found.is_empty() {
         return Ok(());
     }
-    let user = |n: &aws_sdk_ec2::types::NetworkInterface| n.attachment().and_then(|a| a.instance_id()).or(n.network_interface_id()).map(ToOwned::to_owned);
+    let user = |n: &NetworkInterface| n.attachment().and_then(|a| a.instance_id()).or(n.network_interface_id()).map(ToOwned::to_owned);
     let ids: Vec<String> = found.iter().filter_map(user).take(5).collect();
     let more = if found.len() > ids.len() { ", ..." } else { "" };
     let why = format!("the subnet {subnet} is used by {}{more}; delete them first", ids.join(", "));
     Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_resource(subnet))
+}
+/// The interface of an instance that is being terminated goes with it.
+fn is_leaving(interface: &NetworkInterface) -> bool {
+    let attachment = interface.attachment();
+    attachment.is_some_and(|a| a.delete_on_termination() == Some(true) && a.status().is_some_and(|s| matches!(s.as_str(), "detaching" | "detached")))
 }
 
 fn ipv6_ranges(subnet: &Ec2Subnet) -> impl Iterator<Item = Ipv6Net> {
@@ -291,9 +310,10 @@ fn state(text: Option<&str>) -> SubnetState {
     }
 }
 
-fn object(region: &Region, owner: &Owner, subnet: &Ec2Subnet) -> Result<Object<Subnet>> {
+/// `written`: the tags that we wrote, where EC2 may not show them yet.
+fn object(region: &Region, owner: &Owner, subnet: &Ec2Subnet, written: Option<&Tags>) -> Result<Object<Subnet>> {
     let id = vendor_id(subnet.subnet_id(), "SubnetId")?;
-    let tags = Tags::of(subnet.tags());
+    let tags = Tags::of(subnet.tags()).or(written);
     let (name, mark) = match tags.mark(owner) {
         Some((name, mark)) => (name, Some(mark)),
         None => (ResourceId::of_vendor(id.as_str())?, None),
@@ -335,7 +355,7 @@ fn object(region: &Region, owner: &Owner, subnet: &Ec2Subnet) -> Result<Object<S
 /// What something of ours refers to, by the name that its creator used; else by the vendor's id.
 pub(crate) fn referred<K>(region: &Region, ours: bool, tags: &Tags, key: &str, vendor_id: &str) -> Result<Name<K>>
 where
-    K: welkin_core::Kind<Parent = welkin_core::LocationName, Id = ResourceId>,
+    K: Kind<Parent = welkin_core::LocationName, Id = ResourceId>,
 {
     let noted = if ours { tags.get(key).and_then(|text| text.parse().ok()) } else { None };
     match noted {

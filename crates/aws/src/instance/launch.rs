@@ -5,7 +5,8 @@ use crate::{
     client::Region,
     error,
     mark::{self, Asked, Tags},
-    step::{answered, vendor_id},
+    resource::reference_lags,
+    step::made_id,
 };
 use aws_sdk_ec2::{
     operation::run_instances::builders::RunInstancesFluentBuilder,
@@ -16,6 +17,7 @@ use aws_sdk_ec2::{
 };
 use aws_smithy_types::{Blob, base64};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use welkin_core::{Change, Cx, Error, ErrorKind, Instance, InstanceSpec, Reason, Result, RootDisk, Uid, VendorConfig, VendorId, Violation};
 
 /// The message `welkin.provider.aws.v1.InstanceConfig`: what only EC2 has.
@@ -93,31 +95,50 @@ fn asked(spec: &InstanceSpec) -> Asked {
         .note(CONFIG, spec.provider_config.as_ref().map(|_| true))
 }
 
+/// What EC2 answers where it does not know yet what the launch refers to: the subnet, its network's default group, or our own key pair, each of
+/// which may have been made a moment ago. An image is not among them: the engine has just seen it.
+const REFERENCES: &[&str] = &["InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound", "InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"];
+const KEY: &[&str] = &["InvalidKeyPair.NotFound"];
+
+/// May this refusal pass, since EC2 may not know everywhere yet what it refers to?
+pub(super) fn may_pass(refusal: &Error, spec: &InstanceSpec, since_ms: u64, horizon: Duration) -> bool {
+    // A key pair of the caller's own is not fresh.
+    reference_lags(refusal, REFERENCES, since_ms, horizon) || (spec.ssh_key.is_some() && reference_lags(refusal, KEY, since_ms, horizon))
+}
+
 /// EC2's own dry run, without the key pair that it would need.
 pub(super) async fn check(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<()> {
-    let config = InstanceConfig::of(spec)?;
-    let disk = root_disk(region, cx, spec).await?;
-    let call = run_instances(region, cx, change, spec, &config, disk)?;
+    let call = run_instances(region, cx, change, spec).await?;
     let call = if spec.ssh_key.is_some() { call.set_key_name(None) } else { call };
     region.dry_run(cx, "RunInstances", call.dry_run(true).send()).await
 }
 
-/// Imports the key, under a name of ours, and launches the instance, under a token of ours: both can be repeated.
-pub(super) async fn launch(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<VendorId> {
-    let config = InstanceConfig::of(spec)?;
-    let disk = root_disk(region, cx, spec).await?;
-    let call = run_instances(region, cx, change, spec, &config, disk)?;
-    if let Some(key) = &spec.ssh_key {
-        let tags = Tags::ours(&fragment_mark(cx, change), &change.target.name()?.id);
-        let import = region.ec2.import_key_pair().key_name(key_name(&change.uid)).public_key_material(Blob::new(key.trim())).tag_specifications(tags.on(ResourceType::KeyPair));
-        // The name holds the uid, so what is there already is ours.
-        match region.write(cx, "ImportKeyPair", import.send()).await {
-            Err(e) if !error::is(&e, &["InvalidKeyPair.Duplicate"]) => return Err(e),
-            _ => {}
-        }
+/// Imports the key under a name of ours, so it can be repeated. The dry run comes first: what it refuses is told at once, because nothing was
+/// written that might have to be cleaned up.
+pub(super) async fn import_key(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<()> {
+    check(region, cx, change, spec).await?;
+    let key = spec.ssh_key.as_deref().unwrap_or_default();
+    let tags = Tags::ours(&fragment_mark(cx, change), &change.target.name()?.id);
+    let import = region.ec2.import_key_pair().key_name(key_name(&change.uid)).public_key_material(Blob::new(key.trim())).tag_specifications(tags.on(ResourceType::KeyPair));
+    // The name holds the uid, so what is there already is ours.
+    match region.write(cx, "ImportKeyPair", import.send()).await {
+        Err(e) if !error::is(&e, &["InvalidKeyPair.Duplicate"]) => Err(e),
+        _ => Ok(()),
     }
+}
+
+/// Launches the instance under a token of ours, so it can be repeated.
+pub(super) async fn launch(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<String> {
+    let call = run_instances(region, cx, change, spec).await?;
     let answer = Box::pin(region.write(cx, "RunInstances", call.send())).await?;
-    vendor_id(answered(answer.instances().first(), "instance")?.instance_id(), "InstanceId")
+    made_id(answer.instances().first().and_then(|i| i.instance_id()), "InstanceId")
+}
+
+/// What the instance carries.
+pub(super) fn tags(cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<Tags> {
+    let id = &change.target.name()?.id;
+    let subnet = spec.subnet.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
+    Ok(Tags::ours(&mark::of_change(cx, change), id).with_labels(&spec.labels, id).with(mark::ASKED, &asked(spec).text()).with(mark::SUBNET, &subnet))
 }
 
 /// Parts carry no digest: that is on the main object.
@@ -129,19 +150,12 @@ fn required(field: &str) -> Error {
     Error::violated(Reason::FieldRequired, vec![Violation::new(field, "an instance needs it")])
 }
 
-fn run_instances(
-    region: &Region,
-    cx: &Cx,
-    change: &Change<Instance>,
-    spec: &InstanceSpec,
-    config: &InstanceConfig,
-    disk: Option<BlockDeviceMapping>,
-) -> Result<RunInstancesFluentBuilder> {
+async fn run_instances(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<RunInstancesFluentBuilder> {
+    let config = InstanceConfig::of(spec)?;
+    let disk = root_disk(region, cx, spec).await?;
     let id = &change.target.name()?.id;
-    let subnet = spec.subnet.as_ref().ok_or_else(|| required("subnet"))?;
+    let subnet = spec.subnet.as_ref().ok_or_else(|| required("subnet"))?.vendor_id()?;
     let image = spec.image.as_ref().ok_or_else(|| required("image"))?.vendor_id()?;
-    let main = Tags::ours(&mark::of_change(cx, change), id).with_labels(&spec.labels, id);
-    let main = main.with(mark::ASKED, &asked(spec).text()).with(mark::SUBNET, &subnet.name.to_string());
     let parts = Tags::ours(&fragment_mark(cx, change), id);
     let key = if spec.ssh_key.is_some() { Some(key_name(&change.uid)) } else { Some(config.key_name.clone()).filter(|k| !k.is_empty()) };
     Ok(region
@@ -152,14 +166,14 @@ fn run_instances(
         .max_count(1)
         .image_id(image.as_str())
         .instance_type(InstanceType::from(spec.machine_type.as_str()))
-        .network_interfaces(interface(spec, subnet.vendor_id()?))
-        .metadata_options(metadata(config))
+        .network_interfaces(interface(spec, subnet))
+        .metadata_options(metadata(&config))
         .set_placement(spec.zone.as_ref().map(|zone| Placement::builder().availability_zone(zone).build()))
         .set_block_device_mappings(disk.map(|d| vec![d]))
         .set_iam_instance_profile(spec.identity.as_deref().map(profile))
         .set_user_data(spec.user_data.as_ref().map(|d| base64::encode(d.expose())))
         .set_key_name(key)
-        .tag_specifications(main.on(ResourceType::Instance))
+        .tag_specifications(tags(cx, change, spec)?.on(ResourceType::Instance))
         .tag_specifications(parts.on(ResourceType::Volume))
         .tag_specifications(parts.on(ResourceType::NetworkInterface)))
 }

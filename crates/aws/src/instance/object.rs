@@ -28,9 +28,10 @@ fn state(name: &str) -> InstanceState {
     STATES.iter().find(|(n, _)| *n == name).map_or(InstanceState::Unspecified, |(_, s)| *s)
 }
 
-pub(super) fn object(region: &Region, owner: &Owner, instance: &Ec2Instance) -> Result<Object<Instance>> {
+/// `written`: the tags that we wrote, where EC2 may not show them yet.
+pub(super) fn object(region: &Region, owner: &Owner, instance: &Ec2Instance, written: Option<&Tags>) -> Result<Object<Instance>> {
     let id = vendor_id(instance.instance_id(), "InstanceId")?;
-    let tags = Tags::of(instance.tags());
+    let tags = Tags::of(instance.tags()).or(written);
     let (name, mark) = match tags.mark(owner) {
         Some((name, mark)) => (name, Some(mark)),
         None => (ResourceId::of_vendor(id.as_str())?, None),
@@ -102,7 +103,7 @@ fn config(instance: &Ec2Instance) -> InstanceConfig {
 }
 
 /// `LaunchTime` changes with every start; the first network interface is as old as the instance.
-fn created_ms(instance: &Ec2Instance) -> Option<u64> {
+pub(super) fn created_ms(instance: &Ec2Instance) -> Option<u64> {
     let first = instance.network_interfaces().iter().filter_map(|n| n.attachment()).find(|a| a.device_index() == Some(0));
     let at = first.and_then(|a| a.attach_time()).or(instance.launch_time())?;
     at.to_millis().ok()?.try_into().ok()
@@ -156,8 +157,8 @@ mod tests {
     }
     #[test]
     fn an_answer_with_nothing_but_an_id() {
-        assert!(object(&region(), &owner(), &Ec2Instance::builder().build()).is_err());
-        let bare = object(&region(), &owner(), &Ec2Instance::builder().instance_id("i-0abc").build()).unwrap();
+        assert!(object(&region(), &owner(), &Ec2Instance::builder().build(), None).is_err());
+        let bare = object(&region(), &owner(), &Ec2Instance::builder().instance_id("i-0abc").build(), None).unwrap();
         assert_eq!((bare.name.to_string().as_str(), bare.mark, bare.status.state), ("locations/eu-west-1/instances/i-0abc", None, InstanceState::Unspecified));
         assert_eq!(bare.provider_id.to_string(), "aws:///eu-west-1/i-0abc");
     }
@@ -187,7 +188,7 @@ mod tests {
             .set_tags(Some(tags.on(ResourceType::Instance).tags().to_vec()))
             .tags(Tag::builder().key("team").value("a").build())
             .build();
-        let o = object(&region(), &owner(), &answer).unwrap();
+        let o = object(&region(), &owner(), &answer, None).unwrap();
         assert_eq!((o.name.to_string().as_str(), o.mark, o.created_ms), ("locations/eu-west-1/instances/web", Some(mark), Some(5000)));
         assert_eq!(o.provider_id.to_string(), "aws:///eu-west-1a/i-0abc");
         assert_eq!(o.status.private_ips, ["10.0.0.4", "2001:db8::4"].map(|ip| ip.parse::<IpAddr>().unwrap()));

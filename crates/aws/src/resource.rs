@@ -1,0 +1,257 @@
+//! What the drivers of all three managed kinds share: finding an object although reads and tags lag behind writes.
+//!
+//! EC2 shows what was written, and its tags, only some time later, and may show it, then not, then again
+//! (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>). So what is not seen, or seen without any tag, counts as absent
+//! or as foreign only when the provider's horizon has passed.
+
+use crate::{
+    Aws,
+    client::Region,
+    error,
+    mark::{Tags, of_id, of_uid},
+    step::{age, answered, now_ms, pace},
+};
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{Filter, Tag};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use welkin_core::{Change, Cx, Effect, Error, ErrorKind, Kind, LocationName, Managed, Reason, ResourceId, Result, Resume, Retry, Step, Target, VendorId};
+
+/// How a kind is kept at EC2.
+#[async_trait]
+pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
+    type Row: Send + Sync;
+    /// What its ids begin with; what is left of it has other ids.
+    const PREFIX: &'static str;
+    /// What EC2 answers where it does not know the id.
+    const GONE: &'static [&'static str];
+
+    /// One call, by id.
+    async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Self::Row>>;
+    /// Every one that the filters let through, whatever its state.
+    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Self::Row>>;
+    fn id(row: &Self::Row) -> Option<&str>;
+    fn tags(row: &Self::Row) -> &[Tag];
+    /// When it was made, where EC2 tells.
+    fn created_ms(row: &Self::Row) -> Option<u64>;
+    /// Is it still described and yet no more?
+    fn is_over(row: &Self::Row) -> bool;
+}
+
+/// An object that a change is about.
+#[derive(Debug)]
+pub(crate) enum Found<R> {
+    Here(R),
+    /// Look again: the data keeps since when.
+    NotYet(Looking),
+}
+/// Since when something is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Looking {
+    looking_since_ms: u64,
+}
+impl Looking {
+    fn of(resume: &Resume) -> Self {
+        resume.data().unwrap_or_else(|| Self { looking_since_ms: now_ms() })
+    }
+    pub(crate) fn step<T>(&self) -> Result<Step<T>> {
+        Step::wait(self, pace(self.looking_since_ms), "waiting for EC2 to show it with its tags")
+    }
+}
+
+/// What a delete keeps between its steps. The deadline is kept because the engine's own note of an unresolved write is renewed by every write of
+/// the delete itself.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Leaving {
+    leaving_since_ms: u64,
+    /// Until when something of it may still appear.
+    leaving_until_ms: u64,
+    /// EC2 has accepted the end of the main object, so that not to see it means that it is gone.
+    is_ended: bool,
+}
+impl Leaving {
+    fn of(resume: &Resume, horizon: Duration) -> Self {
+        let now = now_ms();
+        let mut leaving = resume.data().unwrap_or(Self { leaving_since_ms: now, leaving_until_ms: 0, is_ended: false });
+        if let Some(since) = resume.unresolved {
+            leaving.look_until(now + millis(horizon.saturating_sub(since.elapsed())));
+        }
+        leaving
+    }
+    pub(crate) fn look_until(&mut self, until_ms: u64) {
+        self.leaving_until_ms = self.leaving_until_ms.max(until_ms);
+    }
+    /// The main object's end was accepted.
+    pub(crate) fn ended(&mut self) {
+        self.is_ended = true;
+    }
+    /// EC2 did not know what it had just shown. Which of the two lags only time tells.
+    pub(crate) fn contradicted(&mut self, horizon: Duration) {
+        self.look_until(self.leaving_since_ms + millis(horizon));
+    }
+    pub(crate) fn is_early(&self, horizon: Duration) -> bool {
+        age(self.leaving_since_ms) < horizon
+    }
+    /// EC2 lets go of what was in it only some time after that was deleted.
+    pub(crate) fn may_settle(&self, refusal: &Error, horizon: Duration) -> bool {
+        error::is(refusal, &["DependencyViolation"]) && self.is_early(horizon)
+    }
+    /// Can nothing of it appear any more?
+    pub(crate) fn is_past(&self) -> bool {
+        self.leaving_until_ms <= now_ms()
+    }
+    /// Something is left.
+    pub(crate) fn wait(&self, what: &str) -> Result<Step<()>> {
+        Step::wait(self, pace(self.leaving_since_ms), what)
+    }
+    /// Nothing is left: over, unless something can still appear.
+    pub(crate) fn quiet(&self) -> Result<Step<()>> {
+        if self.is_past() {
+            return Ok(Step::Done(()));
+        }
+        let left = Duration::from_millis(self.leaving_until_ms.saturating_sub(now_ms()));
+        Step::wait(self, pace(self.leaving_since_ms).min(left), "waiting until nothing of it can appear any more")
+    }
+}
+/// What a delete finds.
+pub(crate) struct Left<R> {
+    /// Ours.
+    pub(crate) rows: Vec<R>,
+    /// There is one that may turn out to be ours.
+    pub(crate) is_hidden: bool,
+    pub(crate) leaving: Leaving,
+}
+
+pub(crate) fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// None where EC2 says that there is none.
+pub(crate) async fn by_id<K: Kept>(region: &Region, cx: &Cx, id: &str) -> Result<Option<K::Row>> {
+    match K::one(region, cx, id).await {
+        Err(e) if error::is(&e, K::GONE) => Ok(None),
+        answer => answer,
+    }
+}
+/// The id of what may be the main object of a target.
+fn main_id<K: Kept>(target: &Target<K>) -> Option<&VendorId> {
+    target.vendor_id().filter(|id| id.as_str().starts_with(K::PREFIX))
+}
+/// What has no name was adopted: its mark is nobody's business.
+fn is_adopted<K: Kind>(target: &Target<K>) -> bool {
+    matches!(target, Target::Vendor { .. })
+}
+/// The lowest id of those alive, else of all, so that every step takes the same one.
+pub(crate) fn first<K: Kept>(found: &[K::Row]) -> Option<String> {
+    found.iter().filter_map(|row| Some((K::is_over(row), K::id(row)?.to_owned()))).min().map(|(_, id)| id)
+}
+/// The one object that a look-up by mark found.
+fn only<K: Kept>(target: &Target<K>, mut found: Vec<K::Row>) -> Result<Option<K::Row>> {
+    found.retain(|row| !K::is_over(row));
+    if found.len() > 1 {
+        let mut ids: Vec<_> = found.iter().filter_map(K::id).collect();
+        ids.sort_unstable();
+        let why = format!("{} objects carry the mark of {target}: {}; remove the tags of those that are copies", ids.len(), ids.join(", "));
+        return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string()));
+    }
+    Ok(found.pop())
+}
+fn not_owned<K: Managed>(target: &Target<K>, vendor_id: &str) -> Error {
+    Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{vendor_id} does not carry the mark of {target}")).with_resource(target.to_string())
+}
+
+impl Aws {
+    /// May its tags still be on their way? Marks are written with the object itself, so they are seen all or not at all. `since_ms`: since when
+    /// this change looks at it, None in a read.
+    ///
+    /// EC2 does not tell when a VPC or subnet was made. A target with a uid is known to the engine as ours, so one without a single tag more
+    /// likely lags than lost them all; a read, which has no memory, then never calls it foreign.
+    fn may_lag<K: Kept>(&self, row: &K::Row, since_ms: Option<u64>) -> bool {
+        match K::created_ms(row) {
+            Some(at) => !Tags::of(K::tags(row)).has_ours() && age(at) < self.horizon,
+            None => K::tags(row).is_empty() && since_ms.is_none_or(|at| age(at) < self.horizon),
+        }
+    }
+    fn is_mine<K: Kept>(cx: &Cx, change: &Change<K>, row: &K::Row) -> bool {
+        is_adopted(&change.target) || Tags::of(K::tags(row)).mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid)
+    }
+
+    /// For a read: None where it does not exist.
+    pub(crate) async fn seen<K: Kept>(&self, cx: &Cx, target: &Target<K>) -> Result<Option<K::Row>> {
+        let region = self.region(target.parent())?;
+        let row = match (main_id(target), target) {
+            (Some(id), _) => by_id::<K>(region, cx, id.as_str()).await?.filter(|row| !K::is_over(row)),
+            (None, Target::Named { name, uid, .. }) => only(target, K::many(region, cx, of_id(&cx.owner, &name.id, uid.as_ref())).await?)?,
+            (None, Target::Vendor { .. }) => None,
+        };
+        match row {
+            Some(row) if matches!(target, Target::Named { uid: Some(_), .. }) && self.may_lag::<K>(&row, None) => {
+                let why = format!("EC2 does not show the tags of {target} yet");
+                Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(target.to_string()))
+            }
+            row => Ok(row),
+        }
+    }
+    /// For a step of a change of what is there: it must be ours.
+    pub(crate) async fn located<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Found<K::Row>> {
+        let region = self.region(change.target.parent())?;
+        let row = match main_id(&change.target) {
+            Some(id) => by_id::<K>(region, cx, id.as_str()).await?,
+            None => only(&change.target, K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)?,
+        };
+        let looking = Looking::of(resume);
+        match row {
+            Some(row) if K::is_over(&row) => Err(Error::not_found(&change.target)),
+            Some(row) if Self::is_mine(cx, change, &row) => Ok(Found::Here(row)),
+            Some(row) if self.may_lag::<K>(&row, Some(looking.looking_since_ms)) => Ok(Found::NotYet(looking)),
+            Some(row) => Err(not_owned(&change.target, K::id(&row).unwrap_or_default())),
+            None if age(looking.looking_since_ms) < self.horizon => Ok(Found::NotYet(looking)),
+            None => Err(Error::not_found(&change.target)),
+        }
+    }
+    /// A write to what was found just now is refused: where EC2 does not know it everywhere yet, look again.
+    pub(crate) fn refused<K: Kept, T>(&self, resume: &Resume, refusal: Error) -> Result<Step<T>> {
+        let looking = Looking::of(resume);
+        if error::is(&refusal, K::GONE) && age(looking.looking_since_ms) < self.horizon { looking.step() } else { Err(refusal) }
+    }
+    /// What a create has made, by its id: None where it is not known everywhere yet.
+    pub(crate) async fn shown<K: Kept>(&self, cx: &Cx, change: &Change<K>, id: &str, since_ms: u64) -> Result<Option<K::Row>> {
+        match by_id::<K>(self.region(change.target.parent())?, cx, id).await? {
+            None if age(since_ms) >= self.horizon => {
+                let why = format!("{id} was deleted while it was being made");
+                Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, why).with_effect(Effect::Applied).with_resource(change.target.to_string()))
+            }
+            row => Ok(row),
+        }
+    }
+    /// What a delete still has to end, and until when more of it may appear.
+    pub(crate) async fn left<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Left<K::Row>> {
+        let region = self.region(change.target.parent())?;
+        let mut leaving = Leaving::of(resume, self.horizon);
+        let mut rows = K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?;
+        let mut is_hidden = false;
+        if let Some(id) = main_id(&change.target)
+            && !rows.iter().any(|row| K::id(row) == Some(id.as_str()))
+        {
+            match by_id::<K>(region, cx, id.as_str()).await? {
+                Some(row) if K::is_over(&row) || Self::is_mine(cx, change, &row) => rows.push(row),
+                Some(row) if self.may_lag::<K>(&row, Some(leaving.leaving_since_ms)) => is_hidden = true,
+                Some(_) => return Err(not_owned(&change.target, id.as_str())),
+                None if leaving.is_ended => {}
+                // The engine knows that it was there: it is gone, or too new to be seen.
+                None => leaving.contradicted(self.horizon),
+            }
+        }
+        rows.retain(|row| !K::is_over(row));
+        for row in &rows {
+            answered(K::id(row), "id")?;
+        }
+        Ok(Left { rows, is_hidden, leaving })
+    }
+}
+
+/// Was the call refused because something that the engine has resolved is not known everywhere yet? For as long as that can be, it is asked
+/// again; then the refusal stands.
+pub(crate) fn reference_lags(refusal: &Error, codes: &[&str], since_ms: u64, horizon: Duration) -> bool {
+    refusal.effect() == Effect::None && error::is(refusal, codes) && age(since_ms) < horizon
+}

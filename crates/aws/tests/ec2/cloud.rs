@@ -1,0 +1,341 @@
+//! A small EC2 over HTTP: it answers the query protocol for what the drivers call, with tags and reads that lag, pages, and faults by script.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+
+pub type Pairs = BTreeMap<String, String>;
+
+/// What happens to a call, once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Fault {
+    /// An error with this code and status; nothing happens.
+    Refuse(&'static str, u16),
+    /// It happens and the connection breaks.
+    Lost,
+    /// It never answers.
+    Hang,
+    /// A status without a body; nothing happens.
+    Bare(u16),
+    /// It happens and the answer is half of what it should be, as if that were all.
+    Cut,
+    /// It happens and the connection breaks in the middle of the answer.
+    Broken,
+}
+
+#[derive(Debug, Clone)]
+pub struct Item {
+    pub kind: &'static str,
+    pub id: String,
+    /// `state`, `vpc`, `subnet`, `instance`.
+    pub is: Pairs,
+    pub tags: Pairs,
+    made: Instant,
+}
+#[derive(Debug, Default)]
+pub struct Script {
+    pub tag_lag: Duration,
+    pub read_lag: Duration,
+    /// Items a page; 0 for all. A page is cut before it is filtered, so that it can be empty and not the last.
+    pub page: usize,
+    pub faults: VecDeque<(&'static str, Fault)>,
+    /// What a started instance is stopped again for.
+    pub falls_back: Option<&'static str>,
+    items: Vec<Item>,
+    calls: Vec<String>,
+    ids: u32,
+}
+#[derive(Debug, Clone)]
+pub struct Cloud {
+    script: Arc<Mutex<Script>>,
+    pub endpoint: String,
+}
+
+/// Refused with this code.
+struct Refusal(&'static str);
+type Answer = Result<String, Refusal>;
+const OK: &str = "<return>true</return>";
+
+/// Kind, what its describe call and its set in the answer are called, the word for its id, and what is said where it is not there.
+const KINDS: [(&str, &str, &str, &str, &str); 7] = [
+    ("vpc", "DescribeVpcs", "vpcSet", "VpcId", "InvalidVpcID.NotFound"),
+    ("igw", "DescribeInternetGateways", "internetGatewaySet", "InternetGatewayId", "InvalidInternetGatewayID.NotFound"),
+    ("subnet", "DescribeSubnets", "subnetSet", "SubnetId", "InvalidSubnetID.NotFound"),
+    ("i", "DescribeInstances", "reservationSet", "InstanceId", "InvalidInstanceID.NotFound"),
+    ("vol", "DescribeVolumes", "volumeSet", "VolumeId", "InvalidVolume.NotFound"),
+    ("key", "DescribeKeyPairs", "keySet", "KeyPairId", "InvalidKeyPair.NotFound"),
+    ("eni", "DescribeNetworkInterfaces", "networkInterfaceSet", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound"),
+];
+
+impl Cloud {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let cloud = Self { script: Arc::default(), endpoint };
+        let served = cloud.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(served.clone().serve(stream));
+            }
+        });
+        cloud
+    }
+    pub fn script<T>(&self, f: impl FnOnce(&mut Script) -> T) -> T {
+        f(&mut self.script.lock().unwrap())
+    }
+    pub fn fault(&self, action: &'static str, fault: Fault, times: usize) {
+        self.script(|s| s.faults.extend(std::iter::repeat_n((action, fault), times)));
+    }
+    pub fn plant(&self, kind: &'static str, is: &[(&str, &str)], tags: &[(&str, &str)]) -> String {
+        self.script(|s| s.make(kind, pairs(is), pairs(tags)))
+    }
+    pub fn remove(&self, id: &str) {
+        self.script(|s| s.items.retain(|i| i.id != id));
+    }
+    /// Everything that exists, without what is terminated.
+    pub fn items(&self) -> Vec<Item> {
+        self.script(|s| s.items.iter().filter(|i| i.is["state"] != "terminated").cloned().collect())
+    }
+    pub fn ids(&self, kind: &str) -> Vec<String> {
+        self.items().into_iter().filter(|i| i.kind == kind).map(|i| i.id).collect()
+    }
+    /// How often a call with this in its text came: the action, then its parameters.
+    pub fn calls(&self, text: &str) -> usize {
+        self.script(|s| s.calls.iter().filter(|c| c.contains(text)).count())
+    }
+
+    async fn serve(self, mut stream: TcpStream) {
+        let Some(body) = request(&mut stream).await else { return };
+        let params: Pairs = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+        let action = params["Action"].clone();
+        let (fault, answer) = self.script(|s| {
+            s.calls.push(format!("{action} {params:?}"));
+            let at = s.faults.iter().position(|(a, _)| *a == action);
+            let fault = at.and_then(|at| s.faults.remove(at)).map(|(_, f)| f);
+            let answer = if matches!(fault, Some(Fault::Refuse(..) | Fault::Hang | Fault::Bare(_))) { Ok(String::new()) } else { s.act(&action, &params) };
+            (fault, answer)
+        });
+        let (status, text) = match (fault, answer) {
+            (Some(Fault::Hang), _) => return std::future::pending().await,
+            (Some(Fault::Lost), _) => return,
+            (Some(Fault::Bare(status)), _) => (status, String::new()),
+            (Some(Fault::Refuse(code, status)), _) => (status, refusal(code)),
+            (_, Err(Refusal(code))) => (400, refusal(code)),
+            (fault, Ok(text)) => {
+                let mut text = format!("<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>{text}</{action}Response>");
+                if fault == Some(Fault::Cut) {
+                    text.truncate(text.len() / 2);
+                }
+                (200, text)
+            }
+        };
+        let length = text.len();
+        let text = if fault == Some(Fault::Broken) { &text[..length / 2] } else { &text };
+        let head = format!("HTTP/1.1 {status} x\r\nContent-Type: text/xml\r\nx-amzn-RequestId: r\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+        let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
+    }
+}
+
+fn refusal(code: &str) -> String {
+    format!("<Response><Errors><Error><Code>{code}</Code><Message>as scripted</Message></Error></Errors><RequestID>r</RequestID></Response>")
+}
+fn pairs(of: &[(&str, &str)]) -> Pairs {
+    of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+}
+async fn request(stream: &mut TcpStream) -> Option<String> {
+    let (mut text, mut buffer) = (String::new(), [0; 8192]);
+    loop {
+        let n = stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
+        text.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse().unwrap())).unwrap_or(0);
+        if body.len() >= length {
+            return Some(body.to_owned());
+        }
+    }
+}
+
+/// `A.1`, `A.2` and so on.
+fn listed<'a>(params: &'a Pairs, name: &'a str) -> Vec<&'a str> {
+    (1..).map_while(|n| params.get(&format!("{name}.{n}"))).map(String::as_str).collect()
+}
+/// The tags that a create gives to one kind.
+fn tags(params: &Pairs, kind: &str) -> Pairs {
+    let Some(n) = (1..9).find(|n| params.get(&format!("TagSpecification.{n}.ResourceType")).is_some_and(|k| k == kind)) else { return Pairs::new() };
+    let at = |m: usize, part: &str| params.get(&format!("TagSpecification.{n}.Tag.{m}.{part}")).cloned();
+    (1..).map_while(|m| Some((at(m, "Key")?, at(m, "Value")?))).collect()
+}
+
+impl Script {
+    fn make(&mut self, kind: &'static str, mut is: Pairs, tags: Pairs) -> String {
+        self.ids += 1;
+        let id = format!("{kind}-{:08}", self.ids);
+        is.entry("state".into()).or_insert_with(|| "available".into());
+        self.items.push(Item { kind, id: id.clone(), is, tags, made: Instant::now() });
+        id
+    }
+    fn of(&mut self, id: &str, unknown: &'static str) -> Result<&mut Item, Refusal> {
+        self.items.iter_mut().find(|i| i.id == id).ok_or(Refusal(unknown))
+    }
+    fn end(&mut self, id: &str, unknown: &'static str) -> Answer {
+        self.of(id, unknown)?;
+        if self.items.iter().any(|i| i.is["state"] != "terminated" && (i.is.get("vpc").is_some_and(|v| v == id) || i.is.get("subnet").is_some_and(|s| s == id))) {
+            return Err(Refusal("DependencyViolation"));
+        }
+        self.items.retain(|i| i.id != id);
+        Ok(OK.into())
+    }
+
+    fn act(&mut self, action: &str, p: &Pairs) -> Answer {
+        if p.get("DryRun").is_some_and(|d| d == "true") {
+            return Err(Refusal("DryRunOperation"));
+        }
+        if let Some(kind) = KINDS.iter().find(|k| k.1 == action) {
+            return self.describe(kind, p);
+        }
+        match action {
+            "CreateVpc" => {
+                let id = self.make("vpc", pairs(&[("cidr", &p["CidrBlock"])]), tags(p, "vpc"));
+                Ok(format!("<vpc><vpcId>{id}</vpcId></vpc>"))
+            }
+            "CreateInternetGateway" => {
+                let id = self.make("igw", Pairs::new(), tags(p, "internet-gateway"));
+                Ok(format!("<internetGateway><internetGatewayId>{id}</internetGatewayId></internetGateway>"))
+            }
+            "CreateSubnet" => {
+                let id = self.make("subnet", pairs(&[("vpc", &p["VpcId"]), ("cidr", &p["CidrBlock"])]), tags(p, "subnet"));
+                Ok(format!("<subnet><subnetId>{id}</subnetId></subnet>"))
+            }
+            "AttachInternetGateway" => {
+                self.of(&p["VpcId"], "InvalidVpcID.NotFound")?;
+                self.of(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound")?.is.insert("vpc".into(), p["VpcId"].clone());
+                Ok(OK.into())
+            }
+            "DetachInternetGateway" => {
+                self.of(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound")?.is.remove("vpc").ok_or(Refusal("Gateway.NotAttached"))?;
+                Ok(OK.into())
+            }
+            "DescribeRouteTables" => Ok("<routeTableSet><item><routeTableId>rtb-1</routeTableId></item></routeTableSet>".into()),
+            "CreateRoute" | "ModifySubnetAttribute" | "ModifyInstanceAttribute" | "RebootInstances" => Ok(OK.into()),
+            "CreateTags" => {
+                let at = |m: usize, part: &str| p.get(&format!("Tag.{m}.{part}")).cloned();
+                let more: Pairs = (1..).map_while(|m| Some((at(m, "Key")?, at(m, "Value")?))).collect();
+                self.of(&p["ResourceId.1"], "InvalidID")?.tags.extend(more);
+                Ok(OK.into())
+            }
+            "DeleteVpc" => self.end(&p["VpcId"], "InvalidVpcID.NotFound"),
+            "DeleteSubnet" => self.end(&p["SubnetId"], "InvalidSubnetID.NotFound"),
+            "DeleteInternetGateway" => self.end(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound"),
+            "DeleteVolume" => self.end(&p["VolumeId"], "InvalidVolume.NotFound"),
+            "ImportKeyPair" => {
+                let id = self.make("key", pairs(&[("name", &p["KeyName"])]), tags(p, "key-pair"));
+                Ok(format!("<keyPairId>{id}</keyPairId>"))
+            }
+            "DeleteKeyPair" => {
+                self.items.retain(|i| i.is.get("name") != p.get("KeyName"));
+                Ok(OK.into())
+            }
+            "RunInstances" => {
+                let id = self.make("i", pairs(&[("state", "running"), ("subnet", &p["NetworkInterface.1.SubnetId"])]), tags(p, "instance"));
+                // The image has a second volume that stays.
+                self.make("vol", pairs(&[("instance", &id), ("state", "in-use")]), tags(p, "volume"));
+                Ok(format!("<instancesSet><item><instanceId>{id}</instanceId></item></instancesSet>"))
+            }
+            "TerminateInstances" | "StartInstances" | "StopInstances" => {
+                for id in listed(p, "InstanceId") {
+                    let fallen = self.falls_back.filter(|_| action == "StartInstances");
+                    let item = self.of(id, "InvalidInstanceID.NotFound")?;
+                    let state = match action {
+                        "TerminateInstances" => "terminated",
+                        "StartInstances" if fallen.is_none() => "running",
+                        _ => "stopped",
+                    };
+                    item.is.insert("state".into(), state.into());
+                    item.is.insert("reason".into(), fallen.unwrap_or_default().into());
+                    if state == "terminated" {
+                        let volumes = self.items.iter_mut().filter(|v| v.is.get("instance").is_some_and(|i| i == id));
+                        volumes.for_each(|v| _ = v.is.insert("state".into(), "available".into()));
+                    }
+                }
+                Ok(OK.into())
+            }
+            other => panic!("{other} is not written"),
+        }
+    }
+
+    fn describe(&self, (kind, _, set, word, unknown): &(&str, &str, &str, &str, &'static str), p: &Pairs) -> Answer {
+        let now = Instant::now();
+        let ids = listed(p, word);
+        let seen: Vec<&Item> = self.items.iter().filter(|i| i.kind == *kind && now >= i.made + self.read_lag).collect();
+        if !ids.iter().all(|id| seen.iter().any(|i| i.id == *id)) {
+            return Err(Refusal(unknown));
+        }
+        let from: usize = p.get("NextToken").map_or(0, |t| t.parse().unwrap());
+        let is_whole = self.page == 0 || *kind == "key";
+        let to = if is_whole || !ids.is_empty() { seen.len() } else { (from + self.page).min(seen.len()) };
+        let told = |i: &Item| {
+            let tags = if now >= i.made + self.tag_lag { i.tags.clone() } else { Pairs::new() };
+            let fits = (ids.is_empty() || ids.contains(&i.id.as_str())) && filters(p).all(|(name, values)| values.contains(value(i, &tags, &name).as_str()));
+            fits.then(|| xml(i, &tags))
+        };
+        let items: String = seen[from..to].iter().filter_map(|i| told(i)).collect();
+        let next = if to < seen.len() { format!("<nextToken>{to}</nextToken>") } else { String::new() };
+        Ok(format!("<{set}>{items}</{set}>{next}"))
+    }
+}
+
+fn filters(p: &Pairs) -> impl Iterator<Item = (String, BTreeSet<&str>)> {
+    (1..).map_while(|n| Some((p.get(&format!("Filter.{n}.Name"))?.clone(), n))).map(|(name, n)| {
+        let values = (1..).map_while(|m| p.get(&format!("Filter.{n}.Value.{m}"))).map(String::as_str).collect();
+        (name, values)
+    })
+}
+fn value(item: &Item, tags: &Pairs, filter: &str) -> String {
+    let found = match filter.strip_prefix("tag:") {
+        Some(key) => tags.get(key),
+        None if filter == "instance-state-name" => item.is.get("state"),
+        None if filter == "subnet-id" => item.is.get("subnet"),
+        None => item.is.get("vpc"),
+    };
+    found.cloned().unwrap_or_default()
+}
+fn xml(item: &Item, tags: &Pairs) -> String {
+    let is = |key: &str| item.is.get(key).cloned().unwrap_or_default();
+    let (id, state, vpc) = (&item.id, is("state"), is("vpc"));
+    let tags: String = tags.iter().map(|(k, v)| format!("<item><key>{k}</key><value>{v}</value></item>")).collect();
+    let tags = format!("<tagSet>{tags}</tagSet>");
+    match item.kind {
+        "vpc" => format!("<item><vpcId>{id}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{tags}</item>", is("cidr")),
+        "igw" => {
+            let attached = if vpc.is_empty() { String::new() } else { format!("<item><vpcId>{vpc}</vpcId><state>available</state></item>") };
+            format!("<item><internetGatewayId>{id}</internetGatewayId><attachmentSet>{attached}</attachmentSet>{tags}</item>")
+        }
+        "subnet" => format!("<item><subnetId>{id}</subnetId><vpcId>{vpc}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{tags}</item>", is("cidr")),
+        "vol" => format!("<item><volumeId>{id}</volumeId><status>{state}</status>{tags}</item>"),
+        "key" => format!("<item><keyPairId>{id}</keyPairId><keyName>{}</keyName>{tags}</item>", is("name")),
+        "eni" => format!(
+            "<item><networkInterfaceId>{id}</networkInterfaceId><attachment><instanceId>i-1</instanceId><status>{}</status><deleteOnTermination>true</deleteOnTermination></attachment></item>",
+            is("attachment")
+        ),
+        _ => {
+            let subnet = item.is.get("subnet").map(|s| format!("<subnetId>{s}</subnetId>")).unwrap_or_default();
+            let age = item.made.elapsed();
+            let at = SystemTime::now() - age;
+            let at = aws_smithy_types::DateTime::from(at).fmt(aws_smithy_types::date_time::Format::DateTime).unwrap();
+            format!(
+                "<item><instancesSet><item><instanceId>{id}</instanceId><instanceState><name>{state}</name></instanceState>{subnet}<launchTime>{at}</launchTime>\
+                 <stateReason><code>Server.Scripted</code><message>{}</message></stateReason>\
+                 <blockDeviceMapping><item><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item></blockDeviceMapping>{tags}</item></instancesSet></item>",
+                is("reason")
+            )
+        }
+    }
+}

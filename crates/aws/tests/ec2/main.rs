@@ -1,0 +1,12 @@
+//! The drivers' steps against a scripted EC2 with tags and reads that lag, lost replies, refusals and pages: what no emulator shows.
+//!
+//! Time is real here, because HTTP cannot run under paused time, so horizons are short.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs, missing_debug_implementations, reason = "a test")]
+
+mod cloud;
+mod create;
+mod delete;
+mod journal;
+mod read;
+mod wire;
