@@ -108,7 +108,8 @@ pub(super) fn may_pass(refusal: &Error, spec: &InstanceSpec, since_ms: u64, hori
 
 /// EC2's own dry run, without the key pair that it would need.
 pub(super) async fn check(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<()> {
-    let call = run_instances(region, cx, change, spec).await?;
+    // Nobody says whether a dry run uses up a token. If it did, the launch, which has a key, would be another request under the same one.
+    let call = run_instances(region, cx, change, spec).await?.set_client_token(None);
     let call = if spec.ssh_key.is_some() { call.set_key_name(None) } else { call };
     region.dry_run(cx, "RunInstances", call.dry_run(true).send()).await
 }

@@ -97,6 +97,8 @@ async fn a_refused_launch_is_repeated_at_once() {
         world.cloud.fault("RunInstances", Fault::Refuse(code, 503), 2);
         world.run(&instance("i", true)).await.unwrap();
         assert_eq!((world.cloud.calls("ImportKeyPair"), world.cloud.calls("Filter.1.Name"), world.cloud.ids("i").len()), (1, 0, 1), "{code}");
+        // The dry run has a token of its own.
+        assert_eq!((world.cloud.calls("RunInstances"), world.cloud.calls("\"ClientToken\": \"token-i\"")), (4, 3));
     }
 }
 #[tokio::test]

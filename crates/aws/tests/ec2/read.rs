@@ -20,7 +20,7 @@ fn labelled<K: Managed>(change: &Change<K>, label: impl FnOnce(&mut K::Spec)) ->
 #[tokio::test]
 async fn a_read_does_not_call_foreign_what_has_no_tags_yet() {
     async fn waits<K: Managed>(change: &Change<K>) {
-        let world = World::with(400).await;
+        let world = World::with(60_000).await;
         let made = world.run(change).await.unwrap().object();
         world.cloud.script(|s| s.tag_lag = Duration::from_secs(3600));
         let delete = then(change, made.vendor_id.as_str(), Verb::Delete);
