@@ -23,6 +23,8 @@ pub(crate) enum Exit {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     message: String,
+    /// The server's reason: `RESOURCE_NOT_FOUND`. Empty where it gave none.
+    reason: String,
     /// Fields and what is wrong with them, as they stand in the request.
     pub(crate) fields: Vec<(String, String)>,
     /// What else is known, and what to do.
@@ -31,7 +33,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), fields: Vec::new(), notes: Vec::new() }
+        Self { exit, message: message.into(), reason: String::new(), fields: Vec::new(), notes: Vec::new() }
     }
     pub(crate) fn failed(message: impl Into<String>) -> Self {
         Self::new(Exit::Failed, message)
@@ -42,6 +44,10 @@ impl Failure {
     pub(crate) fn with_note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
+    }
+    /// Did the server say that there is no such resource? Any other failure says nothing about it.
+    pub(crate) fn says_absent(&self) -> bool {
+        self.exit == Exit::NotFound || self.reason == "LOCATION_UNKNOWN"
     }
     /// Names fields by the flags that set them, where there are such flags.
     pub(crate) fn with_flags(mut self, flag_of: impl Fn(&str) -> Option<String>) -> Self {
@@ -61,8 +67,9 @@ impl Failure {
     /// What the server answered.
     pub(crate) fn of_status(endpoint: &str, status: &Status) -> Self {
         let details = status.get_error_details();
-        // An answer of the server has a reason; without one the connection itself failed.
-        if status.code() == Code::Unavailable && details.error_info().is_none() {
+        // A status that the connection made, not the server, has a cause, and any of several codes. An answer of the server has a reason; what
+        // stands in between and says UNAVAILABLE has none.
+        if std::error::Error::source(status).is_some() || status.code() == Code::Unavailable && details.error_info().is_none() {
             return Self::unreachable(endpoint, status);
         }
         let exit = if status.code() == Code::NotFound { Exit::NotFound } else { Exit::Failed };
@@ -70,6 +77,7 @@ impl Failure {
         if let Some(bad) = details.bad_request() {
             failure.fields = bad.field_violations.iter().map(|v| (v.field.clone(), v.description.clone())).collect();
         }
+        failure.reason = details.error_info().map(|i| i.reason.clone()).unwrap_or_default();
         failure.notes = notes(&details, status.code());
         failure
     }
@@ -177,6 +185,8 @@ mod tests {
         assert_eq!(status(Code::Unavailable, "no room", because("CAPACITY")).exit as u8, 1);
         assert_eq!(status(Code::Unavailable, "connection refused", ErrorDetails::new()).exit as u8, 4);
         assert_eq!(Failure::usage("x").exit as u8, 2);
+        let broken = Status::from_error(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
+        assert_eq!((broken.code(), Failure::of_status("http://127.0.0.1:1", &broken).exit as u8), (Code::Unknown, 4));
     }
     #[test]
     fn a_wrong_field_is_named_by_its_flag() {

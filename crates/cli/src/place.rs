@@ -4,9 +4,10 @@ use crate::{
     call::Api,
     failure::{Exit, Failure},
     kind::Kind,
-    message::{last_part, text, with},
+    message::{last_part, part, text, with},
 };
 use prost_reflect::{DynamicMessage, Kind as Type, ReflectMessage as _, Value};
+use std::collections::BTreeSet;
 
 /// The location of what belongs to no region.
 const GLOBAL: &str = "global";
@@ -34,9 +35,8 @@ impl Place {
             return Ok(location.clone());
         }
         let list = api.kinds.find("location").ok().and_then(|k| k.method("list")).ok_or_else(|| Failure::failed("the API has no locations"))?;
-        let locations = api.list(&list, ("parent", &format!("clouds/{cloud}")), "").await?.items;
-        let ids: Vec<String> = locations.iter().map(|l| last_part(&text(l, "name")).to_owned()).filter(|id| id != GLOBAL).collect();
-        only("location", "--location or WELKIN_LOCATION", &ids)
+        let listing = api.list(&list, ("parent", &format!("clouds/{cloud}")), "").await?;
+        only_region(cloud, listing.items.iter().map(|l| text(l, "name")).collect(), listing.unreachable)
     }
     /// What a resource of this kind lives in.
     pub(crate) async fn parent(&self, api: &Api, kind: &Kind) -> Result<String, Failure> {
@@ -71,6 +71,18 @@ impl Place {
     }
 }
 
+/// The only region of a cloud. One that could not be read is as configured as the others, so it counts: nothing is changed in a region merely
+/// because another one is down.
+fn only_region(cloud: &str, read: Vec<String>, unread: Vec<String>) -> Result<String, Failure> {
+    let region = |name: &String| Some(part(name, "locations")).filter(|id| !id.is_empty() && *id != GLOBAL).map(str::to_owned);
+    if let Some(unknown) = unread.iter().find(|name| region(name).is_none()) {
+        let why = format!("which location? {unknown} could not be read, so {cloud} may have several");
+        return Err(Failure::failed(why).with_note("name one with --location or WELKIN_LOCATION"));
+    }
+    let ids: BTreeSet<String> = read.iter().chain(&unread).filter_map(region).collect();
+    only("location", "--location or WELKIN_LOCATION", &Vec::from_iter(ids))
+}
+
 fn only(what: &str, flag: &str, ids: &[String]) -> Result<String, Failure> {
     match ids {
         [id] => Ok(id.clone()),
@@ -93,31 +105,31 @@ pub(crate) async fn resolve(api: &Api, parent: &str, message: &mut DynamicMessag
         } else if short.contains('/') {
             continue;
         } else {
-            look_up(api, cloud, location, kind, &short)
-                .await
-                .map_err(|e| e.with_note(format!("--{} needs the name of a {} that exists", crate::kind::flag_name(&field), kind.singular())))?
+            look_up(api, cloud, location, kind, &short, &crate::kind::flag_name(&field)).await?
         };
         message.set_field(&field, Value::String(name));
     }
     Ok(())
 }
 
-async fn look_up(api: &Api, cloud: &str, location: &str, kind: &Kind, id: &str) -> Result<String, Failure> {
+/// Where a resource of this id is. Only "it is not there" leads on to the next place: whatever else keeps it from being read here (a cloud that
+/// does not show it yet) does not keep the server from knowing it.
+async fn look_up(api: &Api, cloud: &str, location: &str, kind: &Kind, id: &str, flag: &str) -> Result<String, Failure> {
     let get = kind.method("get").ok_or_else(|| Failure::failed(format!("{} cannot be read", kind.plural())))?;
-    let mut first = None;
-    for place in [location, GLOBAL] {
-        let name = format!("{cloud}/locations/{place}/{}/{id}", kind.collection);
-        match api.call(&get, with(&get.input(), [("name", Value::String(name.clone()))])).await {
-            Ok(_) => return Ok(name),
-            Err(e) if first.is_none() => first = Some(e),
-            // Not every cloud has `global`; what the first place said is what counts.
-            Err(_) => {}
-        }
-        if first.as_ref().is_some_and(|e| e.exit != Exit::NotFound) || location == GLOBAL {
-            break;
-        }
+    let name = |place: &str| format!("{cloud}/locations/{place}/{}/{id}", kind.collection);
+    let read = async |name: &str| api.call(&get, with(&get.input(), [("name", Value::String(name.to_owned()))])).await;
+    let beside = name(location);
+    let missing = match read(&beside).await {
+        Err(e) if e.exit == Exit::NotFound => e,
+        _ => return Ok(beside),
+    };
+    let global = name(GLOBAL);
+    match read(&global).await {
+        Ok(_) => Ok(global),
+        // Not every cloud has `global`; what the first place said is what counts.
+        Err(e) if e.says_absent() => Err(missing.with_note(format!("--{flag} needs the name of a {} that exists", kind.singular()))),
+        Err(e) => Err(e),
     }
-    Err(first.unwrap_or_else(|| Failure::failed(format!("{id} cannot be looked up"))))
 }
 
 #[cfg(test)]
@@ -130,5 +142,18 @@ mod tests {
         let e = only("cloud", "--cloud", &["lab".into(), "prod".into()]).unwrap_err();
         assert!(e.exit == Exit::Usage && e.to_string().contains("--cloud: lab, prod"), "{e}");
         assert_eq!(only("cloud", "--cloud", &[]).unwrap_err().exit, Exit::Usage);
+    }
+    #[test]
+    fn a_region_that_could_not_be_read_is_a_region() {
+        let names = |ids: &[&str]| ids.iter().map(|id| format!("clouds/prod/locations/{id}")).collect::<Vec<_>>();
+        assert_eq!(only_region("prod", names(&["eu-west-1", "global"]), names(&[])).unwrap(), "eu-west-1");
+        let e = only_region("prod", names(&["eu-west-1"]), names(&["us-east-1"])).unwrap_err();
+        assert!(e.exit == Exit::Usage && e.to_string().contains("--location or WELKIN_LOCATION: eu-west-1, us-east-1"), "{e}");
+        // The server says better than we why the only one cannot be used.
+        assert_eq!(only_region("prod", names(&[]), names(&["eu-west-1"])).unwrap(), "eu-west-1");
+        for unread in ["clouds/prod", "clouds/prod/locations/global"] {
+            let e = only_region("prod", names(&["eu-west-1"]), vec![unread.into()]).unwrap_err();
+            assert!(e.exit == Exit::Failed && e.to_string().contains(unread) && e.to_string().contains("--location"), "{e}");
+        }
     }
 }
