@@ -13,8 +13,8 @@ pub(crate) fn read(path: &str) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// A message of the API from its canonical JSON, or the same as YAML.
-pub(crate) fn message(descriptor: &MessageDescriptor, path: &str) -> Result<DynamicMessage, Failure> {
+/// A message of the API from its canonical JSON, or the same as YAML; and the text's own form, which also shows what is false, 0 or empty.
+pub(crate) fn message(descriptor: &MessageDescriptor, path: &str) -> Result<(DynamicMessage, Value), Failure> {
     let wrong = |why: String| Failure::usage(format!("{path} is not a {}: {why}", descriptor.name()));
     let text = read(path)?;
     // Every JSON text is YAML too, but JSON's own parser says better what is wrong with it.
@@ -23,7 +23,8 @@ pub(crate) fn message(descriptor: &MessageDescriptor, path: &str) -> Result<Dyna
     } else {
         serde_saphyr::from_str(&text).map_err(|e| wrong(e.to_string()))?
     };
-    DynamicMessage::deserialize(descriptor.clone(), body).map_err(|e| wrong(e.to_string()))
+    let message = DynamicMessage::deserialize(descriptor.clone(), &body).map_err(|e| wrong(e.to_string()))?;
+    Ok((message, body))
 }
 
 #[cfg(test)]
@@ -36,7 +37,7 @@ mod tests {
         let file = dir.path().join("n");
         std::fs::write(&file, text).unwrap();
         let kinds = Kinds::new();
-        message(&kinds.find("network").unwrap().message, file.to_str().unwrap()).map(|m| serde_json::to_value(&m).unwrap()).map_err(|f| f.to_string())
+        message(&kinds.find("network").unwrap().message, file.to_str().unwrap()).map(|(m, _)| serde_json::to_value(&m).unwrap()).map_err(|f| f.to_string())
     }
     #[test]
     fn json_and_yaml_give_the_same_message() {

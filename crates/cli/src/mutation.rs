@@ -5,13 +5,13 @@ use crate::{
     failure::{Exit, Failure},
     flag, input,
     kind::{Kind, inputs},
-    message::{last_part, nested, set, text, with},
+    message::{last_part, set, text, with},
     operation,
     output::{self, Format, note},
     place::{self, Place},
 };
 use clap::ArgMatches;
-use prost_reflect::{DynamicMessage, MethodDescriptor, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MethodDescriptor, ReflectMessage as _, Value};
 use std::time::Duration;
 
 /// What every mutation takes.
@@ -41,26 +41,38 @@ impl Options {
 
 /// What is in the file and in the flags; a flag overrides the file, and adds to its lists.
 fn body(kind: &Kind, file: Option<&str>, flags: &ArgMatches) -> Result<(DynamicMessage, Vec<String>), Failure> {
-    use prost::Message as _;
     let (given, mut paths) = flag::message(kind, flags)?;
     let Some(file) = file else { return Ok((given, paths)) };
-    let mut message = input::message(&kind.message, file)?;
-    paths.extend(set_inputs(&message, "", &inputs(&kind.message)));
+    let (mut message, written) = input::message(&kind.message, file)?;
+    for path in &paths {
+        put(&mut message, &given, path);
+    }
+    paths.extend(inputs_in(&written, "", &inputs(&kind.message)));
     paths.sort();
     paths.dedup();
-    message.merge(given.encode_to_vec().as_slice()).map_err(|e| Failure::failed(format!("the flags do not go with the file: {e}")))?;
     Ok((message, paths))
 }
-/// The paths of the fields that are set.
-fn set_inputs(message: &DynamicMessage, prefix: &str, fields: &[prost_reflect::FieldDescriptor]) -> Vec<String> {
+/// Puts one field over: on the wire a false or a 0 would be lost.
+fn put(to: &mut DynamicMessage, from: &DynamicMessage, path: &str) {
+    let (name, below) = path.split_once('.').map_or((path, None), |(name, below)| (name, Some(below)));
+    let Some(field) = to.descriptor().get_field_by_name(name) else { return };
+    let value = from.get_field(&field).into_owned();
+    match (to.get_field_mut(&field), value, below) {
+        (Value::Message(to), Value::Message(from), Some(below)) => put(to, &from, below),
+        (Value::List(items), Value::List(more), _) => items.extend(more),
+        (Value::Map(entries), Value::Map(more), _) => entries.extend(more),
+        (old, new, _) => *old = new,
+    }
+}
+/// The paths of the fields that a file has, also with nothing in them: an update takes their values away.
+fn inputs_in(written: &serde_json::Value, prefix: &str, fields: &[FieldDescriptor]) -> Vec<String> {
     let mut paths = Vec::new();
-    for field in fields.iter().filter(|f| message.has_field(f) && f.name() != "etag") {
+    for field in fields.iter().filter(|f| f.name() != "etag") {
+        let Some(value) = written.get(field.json_name()).or_else(|| written.get(field.name())) else { continue };
         let path = format!("{prefix}{}", field.name());
         match field.kind() {
-            prost_reflect::Kind::Message(below) if !field.is_list() && !field.is_map() && !below.full_name().starts_with("google.protobuf.") => {
-                if let Some(nested) = nested(message, field.name()) {
-                    paths.extend(set_inputs(&nested, &format!("{path}."), &inputs(&below)));
-                }
+            Type::Message(below) if value.is_object() && !field.is_list() && !field.is_map() && !below.full_name().starts_with("google.protobuf.") => {
+                paths.extend(inputs_in(value, &format!("{path}."), &inputs(&below)));
             }
             _ => paths.push(path),
         }
@@ -179,21 +191,32 @@ mod tests {
     use super::*;
     use crate::kind::Kinds;
     use clap::Command;
+    use serde_json::json;
 
-    #[test]
-    fn flags_override_the_file_and_the_mask_has_both() {
+    fn body_of(text: &str, line: &[&str]) -> (serde_json::Value, Vec<String>) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("web.yaml");
-        std::fs::write(&file, "machine_type: small\nroot_disk:\n  size_gib: 8\n  disk_type: gp3\nlabels: {a: '1'}\nstate: STATE_RUNNING\n").unwrap();
+        std::fs::write(&file, text).unwrap();
         let kinds = Kinds::new();
         let kind = kinds.find("instance").unwrap();
         let command = Command::new("update").args(flag::flags(kind).iter().flat_map(flag::Flag::args)).no_binary_name(true);
-        let flags = command.get_matches_from(["--machine-type", "large", "--label", "b=2"]);
-        let (message, paths) = body(kind, file.to_str(), &flags).unwrap();
-        let json = serde_json::to_value(&message).unwrap();
-        assert_eq!((json["machineType"].as_str(), json["rootDisk"]["sizeGib"].as_u64()), (Some("large"), Some(8)));
-        assert_eq!(json["labels"], serde_json::json!({"a": "1", "b": "2"}));
+        let (message, paths) = body(kind, file.to_str(), &command.get_matches_from(line)).unwrap();
+        (serde_json::to_value(&message).unwrap(), paths)
+    }
+    #[test]
+    fn flags_override_the_file_and_the_mask_has_both() {
+        let text = "machine_type: small\nroot_disk:\n  size_gib: 8\n  disk_type: gp3\nlabels: {a: '1'}\nprivate_ips: [10.0.0.4]\nstate: STATE_RUNNING\n";
+        let (json, paths) = body_of(text, &["--machine-type", "large", "--label", "b=2", "--private-ip", "10.0.0.5", "--root-disk-size-gib", "9"]);
+        assert_eq!((json["machineType"].as_str(), &json["rootDisk"]), (Some("large"), &json!({"sizeGib": 9, "diskType": "gp3"})));
+        assert_eq!((&json["labels"], &json["privateIps"]), (&json!({"a": "1", "b": "2"}), &json!(["10.0.0.4", "10.0.0.5"])));
         // What only the server says is not part of what is asked for.
-        assert_eq!(paths, ["labels", "machine_type", "root_disk.disk_type", "root_disk.size_gib"]);
+        assert_eq!(paths, ["labels", "machine_type", "private_ips", "root_disk.disk_type", "root_disk.size_gib"]);
+    }
+    #[test]
+    fn what_is_false_or_empty_counts_in_flags_and_in_files() {
+        let (json, paths) = body_of("ip_forwarding: true\nrootDisk: {encrypted: true}\n", &["--ip-forwarding=false", "--root-disk-encrypted=false"]);
+        assert_eq!((json, paths), (json!({"rootDisk": {"encrypted": false}}), vec!["ip_forwarding".to_owned(), "root_disk.encrypted".to_owned()]));
+        let (json, paths) = body_of("ipForwarding: false\nlabels: {}\nroot_disk: {encrypted: false}\n", &[]);
+        assert_eq!((json, paths), (json!({"rootDisk": {"encrypted": false}}), vec!["ip_forwarding".to_owned(), "labels".to_owned(), "root_disk.encrypted".to_owned()]));
     }
 }

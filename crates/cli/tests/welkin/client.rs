@@ -100,6 +100,35 @@ fn an_update_changes_what_is_given_and_nothing_else() {
 }
 
 #[test]
+fn a_false_in_a_flag_or_a_file_is_a_change() {
+    let server = Server::start();
+    with_subnet(&server);
+    server.run(&format!("{INSTANCE} --ip-forwarding")).ok();
+    let forwards = || json(&server.run("get instance web -o json").ok())["ipForwarding"].as_bool().unwrap_or_default();
+    let file = server.folder.path().join("web.yaml");
+    fs::write(&file, "ip_forwarding: true\n").unwrap();
+    server.run("update instance web -f web.yaml --ip-forwarding=false").ok();
+    assert!(!forwards());
+    server.run("update instance web -f web.yaml").ok();
+    assert!(forwards());
+    fs::write(&file, "ip_forwarding: false\n").unwrap();
+    server.run("update instance web -f web.yaml").ok();
+    assert!(!forwards());
+}
+
+#[test]
+fn what_a_cloud_does_not_show_yet_can_be_referred_to() {
+    let server = Server::configured("[clouds.lab]\nprovider = \"sim\"\nread_lag_ms = 2000\n");
+    with_subnet(&server);
+}
+
+#[test]
+fn a_location_is_not_guessed_where_the_cloud_cannot_be_read() {
+    let server = Server::configured("[clouds.lab]\nprovider = \"sim\"\n[clouds.lab.faults]\nrefuse_rate = 1.0\n");
+    server.run("delete instance web").fails(1, &["which location?", "--location"]);
+}
+
+#[test]
 fn what_is_wrong_is_named_and_the_status_says_which_sort_it_is() {
     let server = Server::start();
     with_subnet(&server);
@@ -217,8 +246,8 @@ fn of_several_clouds_and_regions_one_is_named_and_lists_show_all() {
 fn long_lists_come_to_their_end() {
     let server = Server::configured("[clouds.lab]\nprovider = \"sim\"\npage_size = 3\n");
     for i in 0..10 {
-        server.run(&format!("create network n{i} --cidr 10.{i}.0.0/16")).ok();
+        server.run(&format!("create network n{i} --cidr 10.{i}.0.0/16 --label n={i}")).ok();
     }
     assert_eq!(server.run("get networks -o name").ok().lines().count(), 10);
-    assert_eq!(server.run("get networks --filter name=n3 -o name").status, 0);
+    assert_eq!(server.run("get networks --filter labels.n=3 -o name").ok(), "clouds/lab/locations/sim-1/networks/n3\n");
 }
