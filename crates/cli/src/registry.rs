@@ -7,6 +7,8 @@ use welkin::{CloudProvider, Result};
 /// A cloud's configuration, read and not opened yet.
 #[async_trait]
 pub(crate) trait Configured: Debug + Send {
+    /// The regions in which anybody can try something without a bill or a trace: none of a real cloud.
+    fn regions_to_try(&self) -> Vec<String>;
     /// Opens the cloud. What it keeps itself goes into `folder`, which is its own and need not exist.
     async fn open(self: Box<Self>, folder: &Path) -> Result<Arc<dyn CloudProvider>>;
 }
@@ -55,6 +57,9 @@ mod sim {
 
     #[async_trait]
     impl Configured for Config {
+        fn regions_to_try(&self) -> Vec<String> {
+            self.regions.clone()
+        }
         async fn open(self: Box<Self>, folder: &Path) -> Result<Arc<dyn CloudProvider>> {
             Ok(Sim::open(*self, Some(folder))?)
         }
@@ -70,6 +75,9 @@ mod aws {
 
     #[async_trait]
     impl Configured for AwsConfig {
+        fn regions_to_try(&self) -> Vec<String> {
+            Vec::new()
+        }
         async fn open(self: Box<Self>, _: &Path) -> Result<Arc<dyn CloudProvider>> {
             Ok(Arc::new(Aws::connect(&self).await?))
         }

@@ -31,12 +31,13 @@ pub(crate) async fn run(config_file: Option<&str>, data_dir: Option<&str>, liste
     let (config, source) = read_config(config_file)?;
     let data_dir = data_folder(data_dir)?;
     let clouds: Vec<String> = config.clouds.iter().map(|c| format!("{} ({})", c.name, c.provider)).collect();
+    let tries = tries(&config.clouds.iter().map(|c| (c.name.as_str(), c.configured.regions_to_try())).collect::<Vec<_>>());
     let engine = Arc::new(open(config, &data_dir).await?);
     let served = async {
         let server = Server::bind(Arc::clone(&engine), address, Limits::default()).await.map_err(|e| refused(&e))?;
         // Before the address is told, so that whoever reads it can already end the server properly.
         let stopped = stopped()?;
-        print(&greeting(server.address(), &clouds, &source, &data_dir))?;
+        print(&greeting(server.address(), &clouds, &source, &data_dir, &tries))?;
         server.serve(stopped).await.map_err(|e| refused(&e))
     };
     let result = served.await;
@@ -130,11 +131,42 @@ fn stopped() -> Result<impl Future<Output = ()> + Send, Failure> {
     }
 }
 
-fn greeting(address: SocketAddr, clouds: &[String], source: &str, data_dir: &Path) -> String {
+fn greeting(address: SocketAddr, clouds: &[String], source: &str, data_dir: &Path, tries: &[String]) -> String {
     let endpoint = format!("http://{address}");
     let other = if endpoint == DEFAULT_ENDPOINT { String::new() } else { format!(" --endpoint {endpoint}") };
     // As it was called, so that the commands work where it is not on the path.
     let program = std::env::args().next().unwrap_or_else(|| "welkin".into());
-    let tries = ["get locations", "create network n1 --cidr 10.0.0.0/16", "get networks"].map(|c| format!("  {program} {c}{other}\n"));
-    format!("Welkin serves on {endpoint}\nclouds: {} [{source}]\ndata:   {}\nTry, in another terminal:\n{}", clouds.join(", "), data_dir.display(), tries.concat())
+    let tries: String = tries.iter().map(|c| format!("  {program} {c}{other}\n")).collect();
+    format!("Welkin serves on {endpoint}\nclouds: {} [{source}]\ndata:   {}\nTry, in another terminal:\n{tries}", clouds.join(", "), data_dir.display())
+}
+
+/// Three commands that work as they stand. `clouds` has each cloud's name and its regions to try things in; where no cloud has such regions the
+/// commands only read.
+fn tries(clouds: &[(&str, Vec<String>)]) -> [String; 3] {
+    let Some((cloud, region, regions)) = clouds.iter().find_map(|(cloud, regions)| Some((cloud, regions.first()?, regions.len()))) else {
+        return ["clouds", "get locations", "get networks"].map(str::to_owned);
+    };
+    let mut place = String::new();
+    if clouds.len() > 1 {
+        place += &format!(" --cloud {cloud}");
+    }
+    if regions > 1 {
+        place += &format!(" --location {region}");
+    }
+    ["get locations".to_owned(), format!("create network n1 --cidr 10.0.0.0/16{place}"), "get networks".to_owned()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_to_try_name_the_place_where_they_must_and_change_no_real_cloud() {
+        let regions = |names: &[&str]| names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>();
+        let create = |clouds: &[(&str, Vec<String>)]| tries(clouds)[1].clone();
+        assert_eq!(create(&[("sim", regions(&["sim-1"]))]), "create network n1 --cidr 10.0.0.0/16");
+        assert_eq!(create(&[("sim", regions(&["r-1", "r-2"]))]), "create network n1 --cidr 10.0.0.0/16 --location r-1");
+        assert_eq!(create(&[("prod", Vec::new()), ("lab", regions(&["r-1"]))]), "create network n1 --cidr 10.0.0.0/16 --cloud lab");
+        assert!(tries(&[("prod", Vec::new())]).iter().all(|c| !c.starts_with("create")));
+    }
 }

@@ -5,13 +5,16 @@ use std::fs;
 
 #[test]
 fn it_tells_its_address_and_three_commands_that_work() {
-    let server = Server::start();
-    assert!(server.greeting.contains("clouds: sim (sim)"), "{}", server.greeting);
-    let commands: Vec<&str> = server.greeting.lines().filter(|l| l.starts_with("  ")).collect();
-    assert_eq!(commands.len(), 3);
-    for line in commands {
-        let words: Vec<&str> = line.split_ascii_whitespace().skip(1).collect();
-        Ran::of(welkin(server.folder.path()).args(&words)).ok();
+    let several = "[clouds.a]\nprovider = \"sim\"\nregions = [\"r-1\", \"r-2\"]\n[clouds.b]\nprovider = \"sim\"\n";
+    for (config, clouds) in [("", "clouds: sim (sim)"), (several, "clouds: a (sim), b (sim)")] {
+        let server = Server::configured(config);
+        assert!(server.greeting.contains(clouds), "{}", server.greeting);
+        let commands: Vec<&str> = server.greeting.lines().filter(|l| l.starts_with("  ")).collect();
+        assert_eq!(commands.len(), 3);
+        for line in commands {
+            let words: Vec<&str> = line.split_ascii_whitespace().skip(1).collect();
+            Ran::of(welkin(server.folder.path()).args(&words)).ok();
+        }
     }
 }
 
