@@ -1,6 +1,6 @@
 //! The programs that README points to, run against a real server as a user would run them.
 
-use crate::program::Server;
+use crate::program::{Server, skipped};
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -11,14 +11,10 @@ fn example(name: &str) -> Option<Command> {
     let tests = std::env::current_exe().unwrap();
     let program: PathBuf = tests.parent().and_then(Path::parent).unwrap().join("examples").join(name);
     if !program.exists() {
-        skipped(&format!("{} is not built: run `cargo test --workspace`", program.display()));
+        skipped(&format!("{} is not built: run `cargo build -p welkin --examples`", program.display()));
         return None;
     }
     Some(Command::new(program))
-}
-fn skipped(why: &str) {
-    use std::io::Write as _;
-    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
 }
 /// What it printed, where it ended well.
 fn run(command: &mut Command) -> String {

@@ -36,10 +36,12 @@ struct Server {
     child: Child,
     port: u16,
     starts: usize,
+    /// From the kill to the next server's readiness, the longest.
+    longest_restart: Duration,
 }
 impl Server {
     fn start(dir: &Path) -> Self {
-        let mut server = Self { dir: dir.into(), child: Self::spawn(dir, 0, 0), port: 0, starts: 1 };
+        let mut server = Self { dir: dir.into(), child: Self::spawn(dir, 0, 0), port: 0, starts: 1, longest_restart: Duration::ZERO };
         server.port = server.ready();
         server
     }
@@ -63,11 +65,13 @@ impl Server {
         address.unwrap_or_else(|| panic!("the server did not start:\n{}", log())).parse().unwrap()
     }
     fn kill_and_restart(&mut self) {
+        let begin = Instant::now();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.child = Self::spawn(&self.dir, self.port, self.starts);
         self.starts += 1;
         self.ready();
+        self.longest_restart = self.longest_restart.max(begin.elapsed());
     }
     /// Ends it as an operator would.
     fn stop(mut self) -> PathBuf {
@@ -201,7 +205,14 @@ impl Outcome {
     /// Prints the figures and checks what must hold on any cloud.
     fn check(&self, plan: &Plan) {
         let (taken_up, unresolved): (usize, usize) = self.recoveries.iter().fold((0, 0), |sum, r| (sum.0 + r.0, sum.1 + r.1));
-        println!("{}: seed {}, {} instances, {} kills, {taken_up} operations taken up, {unresolved} of them unresolved", plan.cloud, plan.seed, plan.instances, plan.kills);
+        println!(
+            "{}: seed {}, {} instances, {} kills, {taken_up} operations taken up, {unresolved} of them unresolved; the longest restart took {} ms",
+            plan.cloud,
+            plan.seed,
+            plan.instances,
+            plan.kills,
+            self.server.longest_restart.as_millis()
+        );
         assert_eq!(self.errors, Vec::<String>::new());
         assert!(self.recoveries.iter().all(|(open, _)| *open > 0), "every kill hits open operations: {:?}", self.recoveries);
         assert!(self.recoveries.len() >= 20, "{} kills", self.recoveries.len());
@@ -244,11 +255,12 @@ mod on_sim {
     use welkin::sim::{Config, Sim};
 
     /// Tags lag for longer than a restart takes, the vendor knows no token, replies and requests are lost.
-    const CLOUD: &str = "provider = \"sim\"\nlatency_ms = 30\ncreation_time_ms = 700\ntag_lag_ms = 1500\nclient_tokens = false\n";
+    const TAG_LAG: Duration = Duration::from_millis(1500);
+    const CLOUD: &str = "provider = \"sim\"\nlatency_ms = 30\ncreation_time_ms = 700\nclient_tokens = false\n";
     const FAULTS: &str = "[clouds.lab.faults]\nlose_reply_rate = 0.15\nlose_request_rate = 0.03\nrefuse_rate = 0.05\n";
 
     fn configure(dir: &Path, seed: u64, more: &str) {
-        std::fs::write(dir.join("welkin.toml"), format!("[clouds.lab]\n{CLOUD}seed = {seed}\n{more}{FAULTS}")).unwrap();
+        std::fs::write(dir.join("welkin.toml"), format!("[clouds.lab]\n{CLOUD}tag_lag_ms = {}\nseed = {seed}\n{more}{FAULTS}", TAG_LAG.as_millis())).unwrap();
     }
     /// The vendor's own books, read when the server is gone.
     fn inventory(dir: &Path, seed: u64) -> BTreeMap<&'static str, usize> {
@@ -268,8 +280,10 @@ mod on_sim {
         outcome.check(&plan);
         let unresolved: usize = outcome.recoveries.iter().map(|r| r.1).sum();
         assert!(unresolved >= 10, "only {unresolved} recoveries were unresolved");
+        // Else a new server would see what the old one did, and the trial would not be about looking before tags are visible.
+        assert!(outcome.server.longest_restart < TAG_LAG, "a restart took {:?}, longer than tags lag", outcome.server.longest_restart);
         // The newest ones are listed under the vendor's ids for as long as their tags lag.
-        tokio::time::sleep(Duration::from_millis(1_600)).await;
+        tokio::time::sleep(TAG_LAG + Duration::from_millis(100)).await;
         assert_eq!(outcome.read(&plan).await, wanted(&plan));
         let dir = outcome.server.stop();
         assert_eq!(inventory(&dir, plan.seed), [("gateway", 1), ("instance", 200), ("network", 1), ("subnet", 1)].into());

@@ -32,8 +32,7 @@ impl Moto {
     /// None where there is no interpreter with moto, which is said.
     pub(crate) fn start(dir: &Path) -> Option<Self> {
         let Some(python) = std::env::var_os("WELKIN_TEST_PYTHON").map(PathBuf::from) else {
-            use std::io::Write as _;
-            let _ = writeln!(std::io::stderr(), "SKIPPED: WELKIN_TEST_PYTHON names no interpreter with moto: run `cargo xtask test`");
+            crate::program::skipped("WELKIN_TEST_PYTHON names no interpreter with moto: run `cargo xtask test`");
             return None;
         };
         fs::write(dir.join("amis.json"), IMAGES).unwrap();
@@ -51,7 +50,8 @@ impl Moto {
         let mut moto = Self { child, port, python, dir: dir.into(), key: String::new(), secret: String::new() };
         let end = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < end, "moto does not start: {}", fs::read_to_string(dir.join("moto.log")).unwrap());
+            let waits = moto.child.try_wait().unwrap().is_none() && Instant::now() < end;
+            assert!(waits, "moto does not start: {}", fs::read_to_string(dir.join("moto.log")).unwrap());
             std::thread::sleep(Duration::from_millis(50));
         }
         let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../aws/policy.json");

@@ -45,6 +45,13 @@ impl Ran {
     }
 }
 
+/// Says that a test did not run for want of something. `cargo xtask test`, which names an interpreter, has everything: there it fails.
+pub(crate) fn skipped(why: &str) {
+    use std::io::Write as _;
+    assert!(std::env::var_os("WELKIN_TEST_PYTHON").is_none(), "{why}");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
 /// A server in a folder of its own, on a free port. Dropping it kills it.
 pub(crate) struct Server {
     pub(crate) folder: TempDir,
