@@ -1,7 +1,7 @@
 //! A provider in process, through the engine with the journal in memory: no server, no network.
 //!
 //! ```text
-//! cargo run --example in_process
+//! cargo run -p welkin --example in_process
 //! ```
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]

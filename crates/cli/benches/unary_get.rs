@@ -10,6 +10,7 @@ use http::{Request, Response, uri::PathAndQuery};
 use std::{
     convert::Infallible,
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, Command, Stdio},
     task::{Context, Poll},
     time::{Duration, Instant},
@@ -38,12 +39,20 @@ fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() == Some("--bare-server") {
         let bytes: Vec<u8> = serde_json::from_str(&args.next().ok_or("no message")?)?;
-        return runtime(2)?.block_on(bare_server(prost::Message::decode(bytes.as_slice())?));
+        // The runtime of `welkin` itself: as many threads as there are cores.
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        return runtime.block_on(bare_server(prost::Message::decode(bytes.as_slice())?));
     }
-    runtime(1)?.block_on(measure())
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(measure())
 }
-fn runtime(workers: usize) -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
+/// The command with nothing of the caller's own configuration, and so with the default tracing.
+fn welkin_command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_welkin"));
+    command.current_dir(folder);
+    for name in ["ENDPOINT", "CLOUD", "LOCATION", "CONFIG", "DATA_DIR", "LOG"] {
+        command.env_remove(format!("WELKIN_{name}"));
+    }
+    command
 }
 
 /// The whole of what tonic itself needs for a unary call.
@@ -173,9 +182,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 async fn measure() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
     let started = Instant::now();
-    let welkin = Server::start(Command::new(env!("CARGO_BIN_EXE_welkin")).args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(dir.path()))?;
+    let welkin = Server::start(welkin_command(dir.path()).args(["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"]))?;
     println!("ready after {} ms, resident {} KiB when idle and empty", started.elapsed().as_millis(), welkin.resident_kib()?);
-    let message = make_instance(&welkin.endpoint).await?;
+    let message = make_instance(dir.path(), &welkin.endpoint).await?;
     let bytes = serde_json::to_string(&prost::Message::encode_to_vec(&message))?;
     let bare = Server::start(Command::new(std::env::current_exe()?).args(["--bare-server", &bytes]))?;
     println!("the message has {} bytes; {ROUNDS} interleaved rounds of {} s; CPU of the server in us a call", prost::Message::encoded_len(&message), ROUND.as_secs());
@@ -206,13 +215,13 @@ async fn measure() -> Result<(), Failure> {
 }
 
 /// A network, a subnet and an instance on the simulated cloud, through the command as a user would.
-async fn make_instance(endpoint: &str) -> Result<v1::Instance, Failure> {
+async fn make_instance(folder: &Path, endpoint: &str) -> Result<v1::Instance, Failure> {
     for args in [
         "create network n1 --cidr 10.0.0.0/16",
         "create subnet s1 --network n1 --cidr 10.0.1.0/24",
         "create instance bench --subnet s1 --image debian-12 --machine-type small --label team=web",
     ] {
-        let out = Command::new(env!("CARGO_BIN_EXE_welkin")).args(args.split_whitespace()).env("WELKIN_ENDPOINT", endpoint).output()?;
+        let out = welkin_command(folder).args(args.split_whitespace()).env("WELKIN_ENDPOINT", endpoint).output()?;
         if !out.status.success() {
             return Err(format!("welkin {args}: {}", String::from_utf8_lossy(&out.stderr)).into());
         }

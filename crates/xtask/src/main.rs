@@ -1,7 +1,7 @@
 //! Development commands: `cargo xtask test`, `lint`, `bench` and `setup`.
 //!
 //! `test` is what continuous integration runs. It needs the toolchains only and installs the rest into the build directory.
-#![allow(clippy::print_stderr, reason = "what a development command prints is what it is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what a development command prints is what it is for")]
 
 mod bench;
 mod environment;
@@ -18,8 +18,9 @@ Usage: cargo xtask COMMAND
 
   test [--only STEP]...  install what the tests need, then run every step (or only these) and stop at the first that fails
   lint                   the steps that run no tests
-  bench                  the figures that are measured, not tested
+  bench [FIGURE]...      the figures that are measured, not tested
   setup                  only install what the tests need
+  help                   this
 ";
 
 /// What goes wrong is shown to a developer and ends the command.
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Usage(why)) => {
-            eprint!("{why}\n\n{USAGE}\nSteps: {}\n", steps::names().join(", "));
+            eprint!("{why}\n\n{}", usage());
             ExitCode::from(2)
         }
         Err(Failure::Step(why)) => {
@@ -38,6 +39,10 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn usage() -> String {
+    format!("{USAGE}\nSteps:   {}\nFigures: {}\n", steps::names().join(", "), bench::names().join(", "))
 }
 
 enum Failure {
@@ -55,8 +60,15 @@ fn run(args: &[String]) -> Result<(), Failure> {
     match words.as_slice() {
         ["test", rest @ ..] => Ok(steps::run(&Workspace::find()?, &only(rest)?)?),
         ["lint"] => Ok(steps::run(&Workspace::find()?, steps::WITHOUT_TESTS)?),
-        ["bench", rest @ ..] => Ok(bench::run(&Workspace::find()?, rest)?),
+        ["bench", rest @ ..] => match rest.iter().find(|name| !bench::names().contains(*name)) {
+            Some(unknown) => Err(Failure::Usage(format!("no such figure: {unknown}"))),
+            None => Ok(bench::run(rest)?),
+        },
         ["setup"] => Ok(environment::install(&Workspace::find()?).map(|_| ())?),
+        ["help" | "-h" | "--help"] => {
+            print!("{}", usage());
+            Ok(())
+        }
         [] => Err(Failure::Usage("say which command".into())),
         other => Err(Failure::Usage(format!("no such command: {}", other.join(" ")))),
     }
