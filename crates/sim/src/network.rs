@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Kept, Rows, expected, or_gone},
+    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, NewNetwork, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -39,12 +39,16 @@ impl Kept for Network {
     fn is_leaving(_: &Self::Row) -> bool {
         false
     }
-    async fn fragments(sim: &Sim, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<String>> {
+    async fn shows_parts(sim: &Sim, cx: &Cx, region: &str, row: &Self::Row) -> Result<bool> {
+        let Some(gateway) = &row.body().gateway else { return Ok(true) };
+        Ok(sim.settled_gateway(cx, region, gateway).await?.is_some())
+    }
+    async fn fragments(sim: &Sim, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<Fragment>> {
         let (mut all, mut after) = (Vec::new(), None::<String>);
         loop {
             let call = sim.cloud.gateways(region, Filter { tags: marks, ids: &[] }, after.as_deref(), usize::MAX);
             let page = sim.call(cx, Action::DescribeGateways, region, call).await?;
-            all.extend(page.items.iter().map(|g| g.id().to_owned()));
+            all.extend(page.items.iter().map(Fragment::of));
             after = page.next;
             if after.is_none() {
                 return Ok(all);
@@ -104,20 +108,22 @@ impl Sim {
     async fn attached(&self, cx: &Cx, region: &str, gateway: &str, network: &str) -> Result<Shown<vendor::Network>> {
         self.call(cx, Action::AttachGateway, region, self.cloud.attach_gateway(region, gateway, network)).await
     }
-    async fn retag(&self, cx: &Cx, change: &Change<Network>, tags: Tags, id: &str, resume: &Resume) -> Result<Shown<vendor::Network>> {
-        let region = change.target.parent().id.as_str();
-        let call = self.cloud.tag_network(region, id, tags, expected(change, resume));
-        or_gone(&change.target, self.call(cx, Action::TagNetwork, region, call).await)
+    /// The gateway, unless the cloud does not show it or its tags yet.
+    async fn settled_gateway(&self, cx: &Cx, region: &str, id: &str) -> Result<Option<Shown<vendor::Gateway>>> {
+        let only = [id];
+        let call = self.cloud.gateways(region, Filter { tags: &[], ids: &only }, None, 1);
+        Ok(self.call(cx, Action::DescribeGateways, region, call).await?.items.pop().filter(|g| !self.is_young(g)))
     }
-    /// Removes the gateway of a network, where it is ours.
-    async fn cut_off(&self, cx: &Cx, change: &Change<Network>, gateway: &str) -> Result<()> {
+    /// Removes the gateway of a network, where it is ours. False: the cloud does not show yet whose it is.
+    async fn cut_off(&self, cx: &Cx, change: &Change<Network>, gateway: &str) -> Result<bool> {
         let region = change.target.parent().id.as_str();
-        let marks = [(mark::OWNER, cx.owner.as_str()), (mark::UID, change.uid.as_str())];
-        if !Network::fragments(self, cx, region, &marks).await?.iter().any(|id| id == gateway) {
+        let Some(shown) = self.settled_gateway(cx, region, gateway).await? else { return Ok(false) };
+        if shown.tags().and_then(|t| mark::mark(cx, t)).is_none_or(|m| m.uid != change.uid) {
             let text = format!("the gateway {gateway} is not Welkin's: detach it before internet access can end");
             return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, text).with_field("internet_access"));
         }
-        Network::remove_fragment(self, cx, region, gateway).await
+        Network::remove_fragment(self, cx, region, gateway).await?;
+        Ok(true)
     }
 }
 
@@ -146,7 +152,7 @@ impl Driver<Network> for Sim {
             }
             if spec.internet_access && made.gateway.is_none() {
                 let marks = [(mark::OWNER, cx.owner.as_str()), (mark::UID, change.uid.as_str())];
-                made.gateway = Network::fragments(self, cx, region, &marks).await?.into_iter().next();
+                made.gateway = Network::fragments(self, cx, region, &marks).await?.into_iter().next().map(|f| f.id);
             }
             let is_whole = made.network.is_some() && (made.gateway.is_some() || !spec.internet_access);
             if !is_whole && !resume.is_past(self.horizon()) {
@@ -177,38 +183,44 @@ impl Driver<Network> for Sim {
     async fn update(&self, cx: &Cx, change: &Change<Network>, desired: &NetworkSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<Network>>> {
         let location = change.target.parent();
         let region = location.id.as_str();
-        let row = match self.located(cx, change, resume).await? {
+        let mut row = match self.located(cx, change, resume).await? {
             Found::Here(row) => row,
             Found::NotYet(looking) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show the network"),
             Found::Gone => return Err(Error::not_found(&change.target)),
         };
-        let (id, none) = (row.id().to_owned(), Tags::new());
+        let mut expect = expected(change, resume);
         let changes_access = paths.contains(&FieldPath::from("internet_access"));
-        let tags = row.tags().unwrap_or(&none);
+        let (id, tags) = (row.id().to_owned(), row.tags().cloned().unwrap_or_default());
         let mut goal = desired.clone();
         if !changes_access {
             goal.internet_access = tags.contains_key(mark::INTERNET);
         }
-        let wish = retagged(tags, &goal);
+        let wish = retagged(&tags, &goal);
         // The wish is written before access ends and after it has begun: in between the network is never shown as a fragment of itself.
         if changes_access && desired.internet_access && row.body().gateway.is_none() {
             let mut made = resume.data::<Made>().unwrap_or_default();
             if made.gateway.is_none() {
                 let marks = [(mark::OWNER, cx.owner.as_str()), (mark::UID, change.uid.as_str())];
-                made.gateway = Network::fragments(self, cx, region, &marks).await?.into_iter().next();
+                made.gateway = Network::fragments(self, cx, region, &marks).await?.into_iter().next().map(|f| f.id);
                 if made.gateway.is_none() && self.must_look(resume) && !resume.is_past(self.horizon()) {
                     return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
                 }
             }
             let Some(gateway) = self.gateway(cx, change, &mut made).await? else { return Step::wait(&made, Duration::ZERO, "made the gateway") };
-            self.attached(cx, region, &gateway, &id).await?;
+            row = self.attached(cx, region, &gateway, &id).await?;
+            expect = None;
         }
-        let mut row = self.retag(cx, change, wish.clone(), &id, resume).await?;
+        if wish != tags {
+            let call = self.cloud.tag_network(region, &id, wish.clone(), expect);
+            row = or_gone(&change.target, self.call(cx, Action::TagNetwork, region, call).await)?;
+        }
         if changes_access
             && !desired.internet_access
             && let Some(gateway) = row.body().gateway.clone()
         {
-            self.cut_off(cx, change, &gateway).await?;
+            if !self.cut_off(cx, change, &gateway).await? {
+                return Ok(Step::look_again(self.pause(), "waiting for the cloud to show whose the gateway is"));
+            }
             let now = self.call(cx, Action::DescribeNetworks, region, self.cloud.network(region, &id)).await?;
             row = now.ok_or_else(|| Error::not_found(&change.target))?;
         }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use welkin_core::{
     Change, Cursor, Cx, Error, ErrorKind, LocationName, Managed, Mark, Name, Object, Page, ProviderId, Query, Reason, ResourceId, Result, Resume, Retry, Revision, Shard, Step,
-    Target, VendorId,
+    Target, Uid, VendorId,
 };
 
 /// The vendor's row of one main object.
@@ -31,6 +31,17 @@ impl<T: Send + Sync> Row for (Shown<T>, usize) {
         &self.0
     }
 }
+/// What can be left of a resource without its main object.
+#[derive(Debug)]
+pub(crate) struct Fragment {
+    pub(crate) id: String,
+    uid: Option<Uid>,
+}
+impl Fragment {
+    pub(crate) fn of<T>(shown: &Shown<T>) -> Self {
+        Self { id: shown.id().to_owned(), uid: shown.tags().and_then(|t| t.get(UID)).and_then(|uid| uid.parse().ok()) }
+    }
+}
 /// A page, and where it goes on.
 pub(crate) type Rows<R> = (Vec<R>, Option<String>);
 
@@ -49,8 +60,10 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()>;
     /// Is it on its way out already?
     fn is_leaving(row: &Self::Row) -> bool;
-    /// The ids of other objects with these marks.
-    async fn fragments(sim: &Sim, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<String>>;
+    /// Does the cloud show whose the parts are that hang on it? Once it is gone nobody could tell any more which parts those were.
+    async fn shows_parts(sim: &Sim, cx: &Cx, region: &str, row: &Self::Row) -> Result<bool>;
+    /// Other objects with these marks.
+    async fn fragments(sim: &Sim, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<Fragment>>;
     /// Removes one of them.
     async fn remove_fragment(sim: &Sim, cx: &Cx, region: &str, id: &str) -> Result<()>;
     /// What is shown where only fragments are left.
@@ -104,9 +117,12 @@ impl Sim {
         })
     }
     /// May its tags still be on their way?
-    fn is_young<R: Row>(&self, row: &R) -> bool {
+    pub(crate) fn is_young<R: Row>(&self, row: &R) -> bool {
         let shown = row.shown();
         shown.tags().is_none() && shown.created_ms() + self.horizon_ms() > shown.at_ms
+    }
+    fn is_ours<K: Kept>(cx: &Cx, change: &Change<K>, row: &K::Row) -> bool {
+        row.shown().tags().and_then(|t| mark(cx, t)).is_some_and(|m| m.uid == change.uid)
     }
     fn not_yet_visible(&self, what: impl std::fmt::Display) -> Error {
         Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("the cloud does not show the tags of {what} yet")).with_retry(Retry::After(self.pause()))
@@ -145,9 +161,9 @@ impl Sim {
         let Some(first) = fragments.first() else { return Err(Error::not_found(target)) };
         Ok(Object {
             name: name.clone(),
-            vendor_id: first.parse()?,
-            provider_id: ProviderId::new("sim", "", &[region, first.as_str()])?,
-            mark: uid.clone().map(|uid| Mark { owner: cx.owner.clone(), uid, digest: None }),
+            vendor_id: first.id.parse()?,
+            provider_id: ProviderId::new("sim", "", &[region, first.id.as_str()])?,
+            mark: first.uid.clone().map(|uid| Mark { owner: cx.owner.clone(), uid, digest: None }),
             revision: None,
             created_ms: None,
             spec: K::Spec::default(),
@@ -195,8 +211,7 @@ impl Sim {
         match row {
             Some(row) if self.is_young(&row) => Ok(self.later(resume)),
             Some(row) => {
-                let is_ours = row.shown().tags().and_then(|t| mark(cx, t)).is_some_and(|m| m.uid == change.uid);
-                if !is_ours {
+                if !Self::is_ours(cx, change, &row) {
                     return Err(not_ours(&change.target));
                 }
                 match expected(change, resume) {
@@ -233,28 +248,32 @@ impl Sim {
             until = until.max(Some(now + u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
         }
         let marks = [(OWNER, cx.owner.as_str()), (UID, change.uid.as_str())];
-        let rows = self.marked::<K>(cx, region, &marks).await?;
-        let mut is_quiet = rows.is_empty();
-        // What has been made lately may have fragments that are seen later than itself.
-        until = rows.iter().map(|r| r.shown().created_ms() + horizon).max().max(until);
+        let mut rows = self.marked::<K>(cx, region, &marks).await?;
         if rows.is_empty()
             && let Some(id) = change.target.vendor_id()
         {
             match self.call(cx, K::READ, region, K::one(&self.cloud, region, id.as_str())).await? {
                 Some(row) if self.is_young(&row) => until = until.max(Some(row.shown().created_ms() + horizon)),
-                // It is not ours, or no longer: nothing is done to it.
-                Some(_) => {}
+                // Its tags have become visible just now.
+                Some(row) if Self::is_ours(cx, change, &row) => rows.push(row),
+                Some(_) => return Err(not_ours(&change.target)),
                 // The engine knows that it was there. Either it is gone or it is too new to be seen.
                 None => until = until.or(Some(now + horizon)),
             }
         }
+        let mut is_quiet = rows.is_empty();
+        // What has been made lately may have fragments that are seen later than itself.
+        until = rows.iter().map(|r| r.shown().created_ms() + horizon).max().max(until);
         for row in rows.iter().filter(|r| !K::is_leaving(r)) {
+            if !K::shows_parts(self, cx, region, row).await? {
+                return Step::wait(&Leaving { leaving_until_ms: until.unwrap_or(now) }, self.pause(), "waiting for the cloud to show whose its parts are");
+            }
             let removed = self.call(cx, K::REMOVE, region, K::remove(&self.cloud, region, row.shown().id())).await;
             removed.or_else(|e| if error::is(&e, K::UNKNOWN) { Ok(()) } else { Err(e) })?;
         }
-        for id in K::fragments(self, cx, region, &marks).await? {
+        for fragment in K::fragments(self, cx, region, &marks).await? {
             is_quiet = false;
-            K::remove_fragment(self, cx, region, &id).await?;
+            K::remove_fragment(self, cx, region, &fragment.id).await?;
         }
         let until = until.unwrap_or(now);
         if is_quiet && until <= now {

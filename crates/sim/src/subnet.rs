@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Kept, Rows, expected, or_gone},
+    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, NewSubnet, RESERVED, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -31,7 +31,10 @@ impl Kept for Subnet {
     fn is_leaving(_: &Self::Row) -> bool {
         false
     }
-    async fn fragments(_: &Sim, _: &Cx, _: &str, _: &[(&str, &str)]) -> Result<Vec<String>> {
+    async fn shows_parts(_: &Sim, _: &Cx, _: &str, _: &Self::Row) -> Result<bool> {
+        Ok(true)
+    }
+    async fn fragments(_: &Sim, _: &Cx, _: &str, _: &[(&str, &str)]) -> Result<Vec<Fragment>> {
         Ok(Vec::new())
     }
     async fn remove_fragment(_: &Sim, _: &Cx, _: &str, _: &str) -> Result<()> {

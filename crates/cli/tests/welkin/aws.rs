@@ -2,6 +2,7 @@
 //! docs/fidelity.md.
 
 use crate::{moto::Moto, program::Server};
+use welkin::{api::v1::cloud::VendorCalls, client::Client};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGzLxzNnJbGvqTn6Bzxfk0Xg5JYzrBqbBwYvZ7n0S2vQ welkin-test";
 
@@ -44,7 +45,30 @@ fn a_life_on_ec2() {
     assert_eq!(moto.inventory(), [0, 0, 0, 0, 0]);
     server.run(&format!("get network {foreign}")).ok();
     server.run("get instance web").fails(3, &["web"]);
-    assert!(moto.requests() > 20);
+}
+
+/// Every single request to AWS passes the gate: it is counted, and a write is journalled.
+#[test]
+fn the_gate_counts_what_aws_receives() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(moto) = Moto::start(dir.path()) else { return };
+    let before = moto.requests();
+    let server = Server::configured(&moto.configuration());
+    server.run("create network n1 --cidr 10.0.0.0/16 --internet-access").ok();
+    server.run("create subnet s1 --network n1 --cidr 10.0.1.0/24 --zone eu-west-1a").ok();
+    server.run_words(&["create", "instance", "web", "--subnet", "s1", "--image", "debian-12", "--machine-type", "t3.small", "--ssh-key", KEY]).ok();
+    server.run("create instance no --subnet s1 --image ami-00000000000000000 --machine-type t3.small").fails(1, &["--image"]);
+    server.run("get instances").ok();
+    server.run("get machine-types").ok();
+    server.run("reboot instance web").ok();
+    server.run("delete network n1 --dry-run").fails(1, &["IN_USE"]);
+    server.run("delete instance web").ok();
+    let calls = vendor_calls(&server.endpoint);
+    assert_eq!(calls.iter().map(|c| c.count).sum::<u64>(), u64::try_from(moto.requests() - before).unwrap(), "{calls:?}");
+}
+fn vendor_calls(endpoint: &str) -> Vec<VendorCalls> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { Client::connect(endpoint.to_owned()).await.unwrap().cloud("prod").describe().await.unwrap().vendor_calls })
 }
 
 #[test]

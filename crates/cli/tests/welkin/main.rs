@@ -5,6 +5,7 @@
 #[cfg(feature = "aws")]
 mod aws;
 mod client;
+mod conformance;
 mod examples;
 mod kill;
 #[cfg(feature = "aws")]

@@ -1,58 +1,109 @@
 """Prepares a strict moto for the black-box tests and looks into it from outside.
 
-    moto.py credentials PORT POLICY_FILE   makes the user that the server runs as: exactly this policy; prints {"id": ..., "secret": ...}
-    moto.py inventory PORT ID SECRET       prints what there is, by kind, with the number of objects that carry Welkin's mark
-    moto.py plant PORT ID SECRET           makes a VPC that is not ours and prints its id
+    moto.py PORT POLICY_FILE
 
-The first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3); the fourth on is checked, signature and policy.
+makes an administrator, for itself, and the user that Welkin runs as, with exactly this policy and an instance profile `welkin-test`, and prints
+that user's {"id": ..., "secret": ...}. Then it answers one line for each line of input, {"do": ..., ...}: {"ok": ...} or {"error": ...}.
+
+    inventory               every VPC, subnet, instance, internet gateway, key pair and loose volume, with the uid of its mark
+    plant                   makes a {"what": "network" | "subnet" | "instance", ...} with {"tags": {...}}, and answers its id
+    remove                  removes what has this {"id": ...}
+
+Only the first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3); from the fourth on signature and policy are checked.
 """
 
 import json
 import sys
 
 import boto3
+from botocore.exceptions import ClientError
 
 REGION = "eu-west-1"
+PROFILE = "welkin-test"
+IAM_ROLE = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 def client(service, port, key="none", secret="none"):
     return boto3.client(service, region_name=REGION, endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id=key, aws_secret_access_key=secret)
 
 
-def credentials(port, policy):
-    iam = client("iam", port)
-    iam.create_user(UserName="welkin")
-    with open(policy, encoding="utf-8") as f:
-        iam.put_user_policy(UserName="welkin", PolicyName="welkin", PolicyDocument=f.read())
-    key = iam.create_access_key(UserName="welkin")["AccessKey"]
-    print(json.dumps({"id": key["AccessKeyId"], "secret": key["SecretAccessKey"]}))
+def user(iam, name, policy):
+    iam.create_user(UserName=name)
+    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return key["AccessKeyId"], key["SecretAccessKey"]
 
 
-def inventory(port, key, secret):
-    ec2 = client("ec2", port, key, secret)
+class World:
+    """What tests see of moto and do to it behind Welkin's back."""
 
-    def marked(items):
-        return sum(any(t["Key"] == "welkin.dev/uid" for t in i.get("Tags", [])) for i in items)
+    def __init__(self, port, policy_file):
+        admin = user(client("iam", port), "admin", json.dumps(ANYTHING))
+        iam = client("iam", port, *admin)
+        with open(policy_file, encoding="utf-8") as f:
+            self.welkin = user(iam, "welkin", f.read())
+        iam.create_role(RoleName=PROFILE, AssumeRolePolicyDocument=json.dumps(IAM_ROLE))
+        iam.create_instance_profile(InstanceProfileName=PROFILE)
+        iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
+        self.ec2 = client("ec2", port, *admin)
 
-    def all_of(operation, key):
-        return [item for page in ec2.get_paginator(operation).paginate() for item in page[key]]
+    def every(self, operation, key):
+        return [item for page in self.ec2.get_paginator(operation).paginate() for item in page[key]]
 
-    instances = [i for r in all_of("describe_instances", "Reservations") for i in r["Instances"] if i["State"]["Name"] not in ("terminated", "shutting-down")]
-    print(
-        json.dumps(
-            {
-                "vpc": marked(all_of("describe_vpcs", "Vpcs")),
-                "subnet": marked(all_of("describe_subnets", "Subnets")),
-                "internet_gateway": marked(all_of("describe_internet_gateways", "InternetGateways")),
-                "instance": marked(instances),
-                "key_pair": len(ec2.describe_key_pairs()["KeyPairs"]),
-            }
-        )
-    )
+    def inventory(self):
+        instances = [i for r in self.every("describe_instances", "Reservations") for i in r["Instances"] if i["State"]["Name"] != "terminated"]
+        volumes = [v for v in self.every("describe_volumes", "Volumes") if not v["Attachments"]]
+        rows = [
+            ("VpcId", "networks", self.every("describe_vpcs", "Vpcs")),
+            ("SubnetId", "subnets", self.every("describe_subnets", "Subnets")),
+            ("InstanceId", "instances", instances),
+            ("InternetGatewayId", None, self.every("describe_internet_gateways", "InternetGateways")),
+            ("KeyName", None, self.ec2.describe_key_pairs()["KeyPairs"]),
+            ("VolumeId", None, volumes),
+        ]
+        uid = lambda item: next((t["Value"] for t in item.get("Tags", []) if t["Key"] == "welkin.dev/uid"), None)
+        return [{"id": item[key], "collection": collection, "uid": uid(item)} for key, collection, items in rows for item in items]
+
+    def plant(self, what, tags=None, cidr=None, network=None, subnet=None, image=None):
+        kind = {"network": "vpc"}.get(what, what)
+        marks = {"TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]} if tags else {}
+        if what == "network":
+            return self.ec2.create_vpc(CidrBlock=cidr, **marks)["Vpc"]["VpcId"]
+        if what == "subnet":
+            return self.ec2.create_subnet(VpcId=network, CidrBlock=cidr, **marks)["Subnet"]["SubnetId"]
+        run = self.ec2.run_instances(ImageId=image, SubnetId=subnet, InstanceType="t3.small", MinCount=1, MaxCount=1, **marks)
+        return run["Instances"][0]["InstanceId"]
+
+    def remove(self, id):
+        if id.startswith("vpc-"):
+            for gateway in self.ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [id]}])["InternetGateways"]:
+                self.ec2.detach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=id)
+            self.ec2.delete_vpc(VpcId=id)
+        elif id.startswith("subnet-"):
+            self.ec2.delete_subnet(SubnetId=id)
+        else:
+            interfaces = self.ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [id]}])["NetworkInterfaces"]
+            self.ec2.terminate_instances(InstanceIds=[id])
+            # moto keeps them; on AWS they go with the instance that they were made with.
+            for interface in interfaces:
+                try:
+                    self.ec2.delete_network_interface(NetworkInterfaceId=interface["NetworkInterfaceId"])
+                except ClientError as e:
+                    if e.response["Error"]["Code"] != "InvalidNetworkInterfaceID.NotFound":
+                        raise
 
 
-def plant(port, key, secret):
-    print(json.dumps(client("ec2", port, key, secret).create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]))
+def main(port, policy_file):
+    world = World(port, policy_file)
+    print(json.dumps(dict(zip(("id", "secret"), world.welkin))), flush=True)
+    for line in sys.stdin:
+        wish = json.loads(line)
+        try:
+            answer = {"ok": getattr(world, wish.pop("do"))(**wish)}
+        except Exception as e:  # told to the test, whatever it is
+            answer = {"error": str(e)}
+        print(json.dumps(answer), flush=True)
 
 
-{"credentials": credentials, "inventory": inventory, "plant": plant}[sys.argv[1]](*sys.argv[2:])
+main(*sys.argv[1:])

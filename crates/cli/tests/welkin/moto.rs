@@ -1,21 +1,44 @@
 //! A strict moto as AWS: signatures and IAM policies are checked, AMIs and key pairs too.
 
-use serde_json::Value;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
 use std::{
     fs::{self, File},
+    io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
 
 pub(crate) struct Moto {
     child: Child,
     port: u16,
-    python: PathBuf,
     dir: PathBuf,
     key: String,
     secret: String,
+    world: Mutex<Script>,
+}
+/// tests/welkin/moto.py, which answers a line with a line.
+struct Script {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+impl Script {
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|e| panic!("moto.py answers {line:?}: {e}"))
+    }
+    fn ask(&mut self, wish: &Value) -> Result<Value, String> {
+        writeln!(self.input, "{wish}").unwrap();
+        let mut answer = self.line();
+        match answer["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(answer["ok"].take()),
+        }
+    }
 }
 
 /// moto's own images are old and have no family of ours; these have.
@@ -37,7 +60,7 @@ impl Moto {
         };
         fs::write(dir.join("amis.json"), IMAGES).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let child = Command::new(&python)
+        let mut child = Command::new(&python)
             .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
             .env("INITIAL_NO_AUTH_ACTION_COUNT", "3")
             .env("MOTO_ENABLE_AMI_VALIDATION", "true")
@@ -47,49 +70,68 @@ impl Moto {
             .stderr(File::create(dir.join("moto.log")).unwrap())
             .spawn()
             .unwrap();
-        let mut moto = Self { child, port, python, dir: dir.into(), key: String::new(), secret: String::new() };
         let end = Instant::now() + Duration::from_secs(60);
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let waits = moto.child.try_wait().unwrap().is_none() && Instant::now() < end;
+            let waits = child.try_wait().unwrap().is_none() && Instant::now() < end;
             assert!(waits, "moto does not start: {}", fs::read_to_string(dir.join("moto.log")).unwrap());
             std::thread::sleep(Duration::from_millis(50));
         }
-        let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../aws/policy.json");
-        let made = moto.ask("credentials", &[policy.to_str().unwrap()]);
-        moto.key = made["id"].as_str().unwrap().into();
-        moto.secret = made["secret"].as_str().unwrap().into();
-        Some(moto)
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut script = Command::new(&python)
+            .arg(package.join("tests/welkin/moto.py"))
+            .arg(port.to_string())
+            .arg(package.join("../aws/policy.json"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, output) = (script.stdin.take().unwrap(), BufReader::new(script.stdout.take().unwrap()));
+        let mut world = Script { child: script, input, output };
+        let user = world.line();
+        let text = |key: &str| user[key].as_str().unwrap().to_owned();
+        Some(Self { child, port, dir: dir.into(), key: text("id"), secret: text("secret"), world: Mutex::new(world) })
     }
-    fn ask(&self, what: &str, args: &[&str]) -> Value {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/welkin/moto.py");
-        let out = Command::new(&self.python).arg(script).args([what, &self.port.to_string()]).args(args).output().unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        serde_json::from_slice(&out.stdout).unwrap()
+    /// See moto.py.
+    pub(crate) fn ask(&self, wish: &Value) -> Result<Value, String> {
+        self.world.lock().ask(wish)
     }
-    /// The vendor's own books: how many objects carry our mark.
-    pub(crate) fn inventory(&self) -> [u64; 5] {
-        let found = self.ask("inventory", &[&self.key, &self.secret]);
-        ["vpc", "subnet", "internet_gateway", "instance", "key_pair"].map(|k| found[k].as_u64().unwrap())
+    /// The vendor's own books: how many objects carry our mark, and how many key pairs there are.
+    pub(crate) fn inventory(&self) -> [usize; 5] {
+        let all = self.ask(&json!({"do": "inventory"})).unwrap();
+        let count = |wanted: &dyn Fn(&str) -> bool| all.as_array().unwrap().iter().filter(|o| o["uid"].is_string() && wanted(o["id"].as_str().unwrap())).count();
+        let of = |prefix: &'static str| count(&move |id: &str| id.starts_with(prefix));
+        [of("vpc-"), of("subnet-"), of("igw-"), of("i-"), of("welkin-")]
     }
     /// A VPC that is not ours.
     pub(crate) fn plant(&self) -> String {
-        self.ask("plant", &[&self.key, &self.secret]).as_str().unwrap().to_owned()
+        self.ask(&json!({"do": "plant", "what": "network", "cidr": "10.99.0.0/16"})).unwrap().as_str().unwrap().to_owned()
     }
     /// A `[clouds.prod]` for this AWS. Its horizon is short: moto shows every write at once.
     pub(crate) fn configuration(&self) -> String {
+        format!("[clouds.prod]\nprovider = \"aws\"\n{}", self.keys())
+    }
+    /// The same without the table and the provider.
+    pub(crate) fn keys(&self) -> String {
         format!(
-            "[clouds.prod]\nprovider = \"aws\"\nregions = [\"eu-west-1\"]\naccess_key_id = \"{}\"\nsecret_access_key = \"{}\"\nendpoint = \"http://127.0.0.1:{}\"\nconsistency_horizon_s = 1.0\n",
+            "regions = [\"eu-west-1\"]\naccess_key_id = \"{}\"\nsecret_access_key = \"{}\"\nendpoint = \"http://127.0.0.1:{}\"\nconsistency_horizon_s = 1.0\n",
             self.key, self.secret, self.port
         )
     }
-    /// How many requests it was sent for an action; moto logs one line each, without the action, so this is the sum of all.
+    /// How many requests it was sent, whoever by; moto logs one line each.
     pub(crate) fn requests(&self) -> usize {
         fs::read_to_string(self.dir.join("moto.log")).unwrap().lines().filter(|l| l.contains("\"POST / HTTP")).count()
     }
 }
 impl Drop for Moto {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in [&mut self.world.get_mut().child, &mut self.child] {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+impl std::fmt::Debug for Moto {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Moto").field(&self.port).finish()
     }
 }

@@ -197,20 +197,24 @@ impl Cloud {
         }
         let mut state = self.state.write();
         let mut draw = Draw { config: &self.config, region, now_ms: self.clock.now_ms(), drawn: state.drawn };
-        let here = state.regions.entry(region.to_owned()).or_default();
-        let mut edits = here.swept(draw.now_ms);
-        let (answer, more) = work(here, &mut draw)?;
-        edits.extend(more);
-        if edits.is_empty() {
-            return Ok((answer, None));
+        // First what is gone by now, because it holds addresses that this call may want.
+        let gone = state.regions.entry(region.to_owned()).or_default().swept(draw.now_ms);
+        self.keep(&mut state, Record { region: region.to_owned(), drawn: draw.drawn, edits: gone })?;
+        let (answer, edits) = work(state.regions.entry(region.to_owned()).or_default(), &mut draw)?;
+        let file = self.keep(&mut state, Record { region: region.to_owned(), drawn: draw.drawn, edits })?;
+        Ok((answer, file))
+    }
+    /// On the disk, where there is one, and then in memory.
+    fn keep(&self, state: &mut State, record: Record) -> Result<Option<std::sync::Arc<std::fs::File>>, Refusal> {
+        if record.edits.is_empty() {
+            return Ok(None);
         }
-        let record = Record { region: region.to_owned(), drawn: draw.drawn, edits };
         let file = match &self.disk {
             Some(disk) => Some(disk.lock().append(&record).map_err(|e| storage(&e))?),
             None => None,
         };
         state.apply(record);
-        Ok((answer, file))
+        Ok(file)
     }
 
     /// Everything that happens to a call before its effect.

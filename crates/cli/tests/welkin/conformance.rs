@@ -1,0 +1,40 @@
+//! The trials of `welkin-conformance` on every cloud that there is to try: the simulated one in process and through a server, and AWS as moto
+//! plays it.
+
+#[cfg(feature = "aws")]
+mod aws;
+mod fidelity;
+mod server;
+mod sim;
+
+use std::io::Write as _;
+use welkin_conformance::{Report, Subject};
+
+/// Runs the trials, or those whose names contain `WELKIN_TRIALS`, and shows the table.
+async fn good(subject: &Subject) -> Report {
+    let report = match std::env::var("WELKIN_TRIALS") {
+        Ok(part) => welkin_conformance::run_some(subject, |name| name.contains(&part)).await,
+        Err(_) => welkin_conformance::run(subject).await,
+    };
+    let _ = writeln!(std::io::stderr(), "{report}");
+    assert!(report.is_good(), "see the table above");
+    report
+}
+
+/// What every subject has to declare.
+fn declared(mut subject: Subject) -> Subject {
+    if !subject.served {
+        for kind in ["networks", "subnets", "instances"] {
+            for trial in ["same_name", "request_id"] {
+                subject = subject.skipping(format!("{kind}.{trial}"), "names and request ids are the engine's; they are tried through a server");
+            }
+        }
+    }
+    subject
+        .skipping("networks.actions", "networks have no actions")
+        .skipping("networks.once", "networks have no actions")
+        .skipping("networks.refused", "a network stands alone: nothing well-formed is refused")
+        .skipping("subnets.actions", "subnets have no actions")
+        .skipping("subnets.once", "subnets have no actions")
+        .skipping("instances.in_use", "nothing stands on an instance")
+}

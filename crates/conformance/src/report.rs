@@ -1,0 +1,82 @@
+//! What a run came to.
+
+use std::fmt;
+
+/// How one trial ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds.
+    Passed,
+    /// It does not, or was declared as a gap and holds.
+    Failed(String),
+    /// It was not tried: the subject cannot do it.
+    Skipped(String),
+    /// It fails, as declared.
+    KnownGap {
+        /// The declared reason.
+        reason: String,
+        /// How it failed.
+        failure: String,
+    },
+}
+
+/// One trial of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// The trial's name: `networks.life`.
+    pub trial: String,
+    /// What it proves.
+    pub proves: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was counted on the way: `12 faults fired`.
+    pub notes: Vec<String>,
+}
+
+/// The result of a run. Its text is a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Whose.
+    pub subject: String,
+    /// Every trial.
+    pub lines: Vec<Line>,
+    /// What is wrong with the run as a whole: a skip without a declared reason, a claim that no trial has shown, a declaration for nothing.
+    pub complaints: Vec<String>,
+    /// How many claims of the capabilities were shown.
+    pub claims_shown: usize,
+}
+impl Report {
+    /// How many passed, failed and were skipped; a known gap counts as skipped, because it proves nothing.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |is: fn(&Outcome) -> bool| self.lines.iter().filter(|l| is(&l.outcome)).count();
+        let skipped = count(|o| matches!(o, Outcome::Skipped(_) | Outcome::KnownGap { .. }));
+        (count(|o| *o == Outcome::Passed), count(|o| matches!(o, Outcome::Failed(_))), skipped)
+    }
+    /// Did nothing fail, and is there nothing to complain about?
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        self.counts().1 == 0 && self.complaints.is_empty()
+    }
+}
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "conformance of {}", self.subject)?;
+        let width = self.lines.iter().map(|l| l.trial.len()).max().unwrap_or(0);
+        for line in &self.lines {
+            let (word, why) = match &line.outcome {
+                Outcome::Passed => ("passed ", String::new()),
+                Outcome::Failed(why) => ("FAILED ", format!(": {why}")),
+                Outcome::Skipped(why) => ("skipped", format!(": {why}")),
+                Outcome::KnownGap { reason, failure } => ("gap    ", format!(": {reason} [{failure}]")),
+            };
+            let notes = if line.notes.is_empty() { String::new() } else { format!(" ({})", line.notes.join(", ")) };
+            writeln!(f, "  {word} {:width$}  {}{notes}{why}", line.trial, line.proves)?;
+        }
+        for complaint in &self.complaints {
+            writeln!(f, "  COMPLAINT {complaint}")?;
+        }
+        let (passed, failed, skipped) = self.counts();
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped; {} claims shown, {} complaints", self.claims_shown, self.complaints.len())
+    }
+}

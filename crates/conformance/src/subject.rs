@@ -1,0 +1,80 @@
+//! What is tried.
+
+use crate::{FaultPoint, World};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use welkin_core::{CloudProvider, LocationName, Owner, VendorConfig};
+
+/// A provider with everything that is needed to try it.
+#[derive(Debug)]
+pub struct Subject {
+    /// For the report.
+    pub name: String,
+    /// What is tried.
+    pub provider: Arc<dyn CloudProvider>,
+    /// What it acts on.
+    pub world: Arc<dyn World>,
+    /// Whose marks are ours.
+    pub owner: Owner,
+    /// Where to try it.
+    pub location: LocationName,
+    /// A machine type there, and another one to change to.
+    pub machine_types: [String; 2],
+    /// A portable family of images that runs on them.
+    pub image_family: String,
+    /// Something to be the identity of an instance; without it that field is not tried.
+    pub identity: Option<String>,
+    /// A disk type; without it that field is not tried.
+    pub disk_type: Option<String>,
+    /// An extension for each collection that takes one.
+    pub provider_configs: BTreeMap<String, VendorConfig>,
+    /// Is there an engine in front? Then names, request ids and bad input are its business, and are tried too.
+    pub served: bool,
+    /// The faults that the world can inject.
+    pub fault_points: Vec<FaultPoint>,
+    /// How long one step may take.
+    pub step_timeout: Duration,
+    /// How long one change may take.
+    pub patience: Duration,
+    /// Trials and claims (`networks.labels`) that need not be shown, each with the reason.
+    pub expected_skips: BTreeMap<String, String>,
+    /// What the vendor's stand-in does not refuse although the vendor does ("an unknown machine type"), each with the reason.
+    pub not_refused: BTreeMap<String, String>,
+    /// Trials that fail for a reason outside of the provider, such as a defect of an emulator. They run, and have to fail.
+    pub known_gaps: BTreeMap<String, String>,
+}
+impl Subject {
+    /// A subject with nothing declared and times that suit a cloud that answers quickly.
+    pub fn new(name: impl Into<String>, provider: Arc<dyn CloudProvider>, world: Arc<dyn World>, owner: Owner, location: LocationName) -> Self {
+        Self {
+            name: name.into(),
+            provider,
+            world,
+            owner,
+            location,
+            machine_types: ["small".into(), "medium".into()],
+            image_family: "debian-12".into(),
+            identity: None,
+            disk_type: None,
+            provider_configs: BTreeMap::new(),
+            served: false,
+            fault_points: FaultPoint::ALL.to_vec(),
+            step_timeout: Duration::from_secs(30),
+            patience: Duration::from_mins(10),
+            expected_skips: BTreeMap::new(),
+            not_refused: BTreeMap::new(),
+            known_gaps: BTreeMap::new(),
+        }
+    }
+    /// Declares why a trial or a claim is skipped.
+    #[must_use]
+    pub fn skipping(mut self, what: impl Into<String>, why: impl Into<String>) -> Self {
+        self.expected_skips.insert(what.into(), why.into());
+        self
+    }
+    /// Declares why a trial fails.
+    #[must_use]
+    pub fn with_gap(mut self, trial: impl Into<String>, why: impl Into<String>) -> Self {
+        self.known_gaps.insert(trial.into(), why.into());
+        self
+    }
+}

@@ -1,0 +1,104 @@
+//! The list of trials, and running it.
+
+use crate::{
+    report::{Line, Outcome, Report},
+    stand::{Stand, Stop, Verdict},
+    subject::Subject,
+    trials,
+};
+use std::{collections::BTreeSet, pin::Pin};
+use welkin_core::Support;
+
+/// What a trial comes to, in time. Trials run on one thread: they are made of async closures, which are hardly ever Send.
+pub(crate) type Running<'s> = Pin<Box<dyn Future<Output = Verdict> + 's>>;
+
+/// One thing that is tried.
+#[derive(Clone)]
+pub struct Trial {
+    /// `networks.life`: the collection, and what is tried.
+    pub name: String,
+    /// What it proves.
+    pub proves: &'static str,
+    run: for<'s> fn(&'s Stand<'s>) -> Running<'s>,
+}
+impl Trial {
+    pub(crate) fn new(collection: &str, what: &str, proves: &'static str, run: for<'s> fn(&'s Stand<'s>) -> Running<'s>) -> Self {
+        Self { name: format!("{collection}.{what}"), proves, run }
+    }
+}
+impl std::fmt::Debug for Trial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Trial").field(&self.name).finish()
+    }
+}
+
+/// Every trial there is, whatever a provider can do.
+#[must_use]
+pub fn list() -> Vec<Trial> {
+    trials::all()
+}
+
+/// Runs every trial, one after another, and judges the whole.
+pub async fn run(subject: &Subject) -> Report {
+    run_some(subject, |_| true).await
+}
+
+/// Runs the trials that are wanted. Claims that only the others could show are complained about, so this is for looking closer.
+pub async fn run_some(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Report {
+    let (mut lines, mut shown, mut skipped) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for (number, trial) in list().into_iter().enumerate().filter(|(_, t)| wanted(&t.name)) {
+        let (outcome, notes) = match Stand::new(subject, format!("c{number}")).await {
+            Ok(stand) => {
+                let verdict = (trial.run)(&stand).await;
+                let cleared = stand.clear().await;
+                let (claims, notes) = stand.results();
+                if verdict.is_ok() && cleared.is_ok() {
+                    shown.extend(claims);
+                }
+                (judged(subject, &trial.name, verdict.and(cleared)), notes)
+            }
+            Err(stop) => (judged(subject, &trial.name, Err(stop)), Vec::new()),
+        };
+        if matches!(outcome, Outcome::Skipped(_)) {
+            skipped.insert(trial.name.clone());
+        }
+        lines.push(Line { trial: trial.name, proves: trial.proves, outcome, notes });
+    }
+    let complaints = complaints(subject, &shown, &skipped, &lines);
+    Report { subject: subject.name.clone(), lines, complaints, claims_shown: shown.len() }
+}
+
+fn judged(subject: &Subject, trial: &str, verdict: Verdict) -> Outcome {
+    match (verdict, subject.known_gaps.get(trial)) {
+        (Ok(()), None) => Outcome::Passed,
+        (Ok(()), Some(reason)) => Outcome::Failed(format!("it passes, although it was declared as a gap: {reason}")),
+        (Err(Stop::Failed(failure)), Some(reason)) => Outcome::KnownGap { reason: reason.clone(), failure },
+        (Err(Stop::Failed(failure)), None) => Outcome::Failed(failure),
+        (Err(Stop::Skipped(why)), _) => Outcome::Skipped(why),
+    }
+}
+
+/// What a provider says that it can do: `networks.create`, `networks.labels`.
+fn claims(subject: &Subject) -> BTreeSet<String> {
+    let kinds = &subject.provider.capabilities().kinds;
+    let of_kind = |(collection, kind): (&&str, &welkin_core::KindCapabilities)| {
+        let verbs = kind.verbs.iter().map(|v| v.as_str());
+        let fields = kind.fields.iter().filter(|(_, f)| f.support != Support::Unsupported).map(|(path, _)| *path);
+        verbs.chain(fields).map(|claim| format!("{collection}.{claim}")).collect::<Vec<_>>()
+    };
+    kinds.iter().flat_map(of_kind).collect()
+}
+
+fn complaints(subject: &Subject, shown: &BTreeSet<String>, skipped: &BTreeSet<String>, lines: &[Line]) -> Vec<String> {
+    let (claims, declared) = (claims(subject), &subject.expected_skips);
+    let mut out: Vec<String> = skipped.iter().filter(|t| !declared.contains_key(*t)).map(|t| format!("{t} was skipped, and no reason is declared")).collect();
+    out.extend(claims.iter().filter(|c| !shown.contains(*c) && !declared.contains_key(*c)).map(|c| format!("the provider claims {c}, and no passed trial has used it")));
+    let is_stale = |what: &String| match claims.contains(what) {
+        true => shown.contains(what),
+        false => !skipped.contains(what),
+    };
+    out.extend(declared.keys().filter(|w| is_stale(w)).map(|w| format!("{w} is declared as skipped and was not")));
+    let unknown = |gap: &&String| !lines.iter().any(|l| l.trial == **gap);
+    out.extend(subject.known_gaps.keys().filter(unknown).map(|gap| format!("{gap} is declared as a gap and is no trial")));
+    out
+}

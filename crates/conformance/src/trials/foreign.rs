@@ -1,0 +1,105 @@
+//! What is not ours, and what somebody else did.
+
+use crate::{
+    Plant, PlantMark,
+    runner::Manner,
+    specimen::Specimen,
+    stand::{Stand, Verdict, census, ensure, failed, foreign as foreign_name, ids, minted, skipped},
+};
+use welkin_core::{Query, Target, Verb, VerbName};
+
+pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
+    if !stand.subject.world.abilities().plants {
+        return skipped("nothing can be planted");
+    }
+    for marked in [false, true] {
+        let ground = K::ground(stand).await?;
+        // The very name and uid that a create of ours has: only the owner differs.
+        let create = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
+        let name = create.target.name()?.clone();
+        let mark = if marked { Some(PlantMark { owner: "somebody-else".parse()?, id: name.id.clone(), uid: create.uid.clone() }) } else { None };
+        let planted = stand.plant(Plant { what: K::planted(&ground)?, mark }).await?;
+        let before = stand.inventory().await?;
+        let there = async |after: &str| -> Verdict {
+            let now = stand.inventory().await?;
+            ensure!(ids(&now).contains(&planted), "{after}, what was not ours is gone (marked {marked})");
+            Ok(())
+        };
+
+        let by_id = Target::Vendor { parent: stand.subject.location.clone(), vendor_id: planted.parse()? };
+        let seen = stand.eventually::<K>(&by_id).await?;
+        ensure!(seen.mark.is_none() && seen.name == foreign_name(&stand.subject.location, &planted)?, "it is shown as {seen:?}");
+        match stand.get(&Target::named(name.clone())).await {
+            Err(e) if e.is_not_found() => {}
+            other => return failed(format!("by the name in another owner's mark: {other:?}")),
+        }
+        let listed = stand.list(&Query::<K>::below(stand.subject.location.clone(), 100)).await?;
+        ensure!(listed.iter().any(|o| o.vendor_id.as_str() == planted && o.mark.is_none()), "it is not listed as foreign");
+
+        // By name and uid, by its own id, and with its id under our name.
+        let targets = [
+            Target::Named { name: name.clone(), uid: Some(create.uid.clone()), vendor_id: None },
+            Target::Named { name: name.clone(), uid: Some(create.uid.clone()), vendor_id: Some(planted.parse()?) },
+            Target::Named { name: seen.name.clone(), uid: Some(create.uid.clone()), vendor_id: Some(planted.parse()?) },
+        ];
+        for target in &targets {
+            let _ = stand.drive(&stand.change(target.clone(), create.uid.clone(), Verb::Delete)?, Manner::PLAIN).await.end;
+            there("after a delete").await?;
+        }
+        let by_vendor = targets.get(1).cloned().unwrap_or(by_id.clone());
+        if let Some((_, desired)) = K::changes(stand, &seen.spec).into_iter().next() {
+            let paths = welkin_core::changed_paths::<K>(&seen.spec, &desired)?;
+            let answer = stand.drive(&stand.change(by_vendor.clone(), create.uid.clone(), Verb::Update { desired, paths })?, Manner::PLAIN).await.end;
+            ensure!(answer.is_err(), "what is not ours was changed: {answer:?}");
+        }
+        for (action, _) in K::fixed_points() {
+            let answer = stand.drive(&stand.change(by_vendor.clone(), create.uid.clone(), Verb::Act(action))?, Manner::PLAIN).await.end;
+            ensure!(answer.is_err(), "what is not ours was acted on: {answer:?}");
+        }
+        let still = stand.eventually::<K>(&by_id).await?;
+        ensure!((&still.spec, &still.status) == (&seen.spec, &seen.status), "what is not ours has changed from {seen:?} to {still:?}");
+
+        // Ours, beside it.
+        let made = stand.drive(&create, Manner { unresolved: Some(tokio::time::Instant::now()), ..Manner::PLAIN }).await.object()?;
+        ensure!(made.vendor_id.as_str() != planted, "a create took what is not ours");
+        stand.delete(&made, Manner::PLAIN).await?;
+        there("after a life of our own").await?;
+        let now = stand.inventory().await?;
+        ensure!(census(&now) == census(&before), "there is {now:?} instead of {before:?}");
+    }
+    Ok(())
+}
+
+pub(super) async fn removed_elsewhere<K: Specimen>(stand: &Stand<'_>) -> Verdict {
+    if !stand.subject.world.abilities().removes {
+        return skipped("nothing can be removed behind the provider's back");
+    }
+    stand.needs::<K>(VerbName::Delete)?;
+    let ground = K::ground(stand).await?;
+    let before = stand.inventory().await?;
+    let made = stand.create::<K>(K::variants(stand, &ground)?.swap_remove(0).1).await?;
+    let made = stand.eventually::<K>(&Target::named(made.name.clone())).await?;
+    stand.subject.world.remove(made.vendor_id.as_str()).await?;
+    let fragments = stand.new_since(&before).await?;
+    let target = Target::named(made.name.clone());
+    if fragments.is_empty() {
+        stand.eventually_gone(&target).await?;
+    } else {
+        let seen = stand.eventually_with(&target, |o| K::is_incomplete(&o.status)).await?;
+        ensure!(seen.mark.is_some() && seen.name == made.name, "what is left of it is shown as {seen:?}");
+        stand.note(format!("{} fragments left", fragments.len()));
+    }
+    stand.eventually_gone::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: made.vendor_id.clone() }).await?;
+    if let Some((_, desired)) = K::changes(stand, &made.spec).into_iter().next() {
+        let answer = stand.update(&made, desired, Manner::PLAIN).await;
+        ensure!(answer.is_err(), "what is not there any more was changed: {answer:?}");
+    }
+    stand.delete(&made, Manner::PLAIN).await?;
+    let left = stand.new_since(&before).await?;
+    ensure!(left.is_empty(), "deleted, and there is still {left:?}");
+    stand.eventually_gone(&target).await?;
+    // Nobody else's uid finds anything either.
+    let other = stand.change(target, minted()?, Verb::Delete)?;
+    stand.drive(&other, Manner::PLAIN).await.end?;
+    Ok(())
+}
