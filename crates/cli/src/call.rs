@@ -37,6 +37,10 @@ impl Api {
     /// Connects.
     pub(crate) async fn connect(endpoint: &str, kinds: Kinds) -> Result<Self, Failure> {
         let url = if endpoint.contains("://") { endpoint.to_owned() } else { format!("http://{endpoint}") };
+        if !url.starts_with("http://") {
+            // Without TLS it would be sent in clear.
+            return Err(Failure::usage(format!("{endpoint:?}: the client has no TLS yet and speaks plain http:// only")));
+        }
         let wrong = |e: tonic::transport::Error| Failure::usage(format!("{endpoint:?} is not an endpoint such as http://127.0.0.1:7750: {e}"));
         let channel = Endpoint::from_shared(url.clone())
             .map_err(wrong)?

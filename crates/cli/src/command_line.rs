@@ -81,10 +81,13 @@ fn per_kind(kinds: &Kinds, verb: &'static str, about: &'static str, args: fn(&Ki
         .arg_required_else_help(true)
         .subcommand_value_name("KIND")
         .subcommand_help_heading("Kinds")
-        .infer_subcommands(true);
+        .disable_help_subcommand(true)
+        .infer_subcommands(true)
+        // Other words come to us, who can say what the kinds are.
+        .allow_external_subcommands(true);
     for kind in kinds.all.iter().filter(|k| k.method(verb).is_some()) {
-        let below = Command::new(kind.singular()).about(format!("{about}: {}", kind.plural())).aliases(kind.other_words());
-        command = command.subcommand(mutating(below.args(args(kind))));
+        let below = Command::new(kind.singular()).about(kind.about()).aliases(kind.other_words());
+        command = command.subcommand(mutating(below.args(args(kind)), kind.takes_etag(verb)));
     }
     command
 }
@@ -104,7 +107,8 @@ fn file() -> Arg {
 /// A verb that takes a kind and one of its resources.
 fn on_one(verb: &str, about: &str, kinds: &Kinds) -> Command {
     let has = |k: &Kind| k.method(verb).is_some();
-    mutating(Command::new(verb.to_owned()).about(about.to_owned()).arg(kind_arg(kinds, has)).arg(Arg::new("id").value_name("ID").required(true).help("Its id or name")))
+    let command = Command::new(verb.to_owned()).about(about.to_owned()).arg(kind_arg(kinds, has));
+    mutating(command.arg(Arg::new("id").value_name("ID").required(true).help("Its id or name")), kinds.all.iter().any(|k| k.takes_etag(verb)))
 }
 
 fn kind_arg(kinds: &Kinds, has: impl Fn(&Kind) -> bool) -> Arg {
@@ -131,14 +135,15 @@ fn asking(command: Command) -> Command {
 fn reading(command: Command) -> Command {
     asking(command).arg(location())
 }
-fn mutating(command: Command) -> Command {
+fn mutating(command: Command, takes_etag: bool) -> Command {
+    let etag = Arg::new("etag").long("etag").value_name("ETAG").help("Fail unless this is still the resource's etag").help_heading("Operation");
     asking(command)
         .arg(location())
         .arg(Arg::new("async").long("async").action(ArgAction::SetTrue).help("Answer the operation at once instead of waiting for its end").help_heading("Operation"))
         .arg(wait_timeout())
         .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help("Run every check and change nothing").help_heading("Operation"))
         .arg(Arg::new("request-id").long("request-id").value_name("TEXT").help("Makes a repetition of this very command safe").help_heading("Operation"))
-        .arg(Arg::new("etag").long("etag").value_name("ETAG").help("Fail unless this is still the resource's etag").help_heading("Operation"))
+        .args(takes_etag.then_some(etag))
 }
 fn location() -> Arg {
     Arg::new("location").long("location").value_name("LOCATION").env("WELKIN_LOCATION").help("The region, or global; the only one by default").help_heading("Server")
@@ -237,9 +242,9 @@ mod tests {
     fn wrong_usage_is_refused() {
         for (line, word) in [
             ("welkin", "Usage"),
-            ("welkin create image x", "image"),
             ("welkin create network", "ID"),
             ("welkin create network n --colour red", "--colour"),
+            ("welkin create network n --etag x", "--etag"),
             ("welkin update network", "ID"),
             ("welkin stop instance web --wait-timeout soon", "90s"),
             ("welkin get networks -o xml", "xml"),

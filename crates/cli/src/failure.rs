@@ -45,6 +45,13 @@ impl Failure {
         self.notes.push(note.into());
         self
     }
+    /// Names the field that it is about.
+    pub(crate) fn about_field(mut self, field: String) -> Self {
+        if self.fields.is_empty() {
+            self.fields.push((field, self.message.clone()));
+        }
+        self
+    }
     /// Did the server say that there is no such resource? Any other failure says nothing about it.
     pub(crate) fn says_absent(&self) -> bool {
         self.exit == Exit::NotFound || self.reason == "LOCATION_UNKNOWN"
@@ -78,6 +85,14 @@ impl Failure {
             failure.fields = bad.field_violations.iter().map(|v| (v.field.clone(), v.description.clone())).collect();
         }
         failure.reason = details.error_info().map(|i| i.reason.clone()).unwrap_or_default();
+        for (field, _) in &mut failure.fields {
+            if matches!(failure.reason.as_str(), "CLOUD_UNKNOWN" | "LOCATION_UNKNOWN") {
+                // It was a flag, a variable, a default or a part of a name: what is wrong with it says enough.
+                field.clear();
+            } else if let Some((_, given_as)) = GIVEN_AS.iter().find(|(name, _)| name == field) {
+                *field = (*given_as).to_owned();
+            }
+        }
         failure.notes = notes(&details, status.code());
         failure
     }
@@ -95,6 +110,7 @@ impl fmt::Display for Failure {
         // The server's message repeats the violations for readers who see only the message.
         match self.fields.as_slice() {
             [] => write!(f, "error: {}", self.message)?,
+            [(field, what)] if field.is_empty() => write!(f, "error: {what}")?,
             [(field, what)] => write!(f, "error: {field}: {what}")?,
             several => {
                 f.write_str("error: several fields are wrong")?;
@@ -137,6 +153,9 @@ fn notes(details: &ErrorDetails, code: Code) -> Vec<String> {
 fn code_name(code: Code) -> String {
     crate::word::snake(&format!("{code:?}")).to_ascii_uppercase()
 }
+
+/// Fields of requests that belong to no kind, as the command line has them.
+const GIVEN_AS: &[(&str, &str)] = &[("name", "ID"), ("parent", "--cloud or --location"), ("filter", "--filter"), ("request_id", "--request-id"), ("etag", "--etag")];
 
 /// What to do, by reason.
 const ADVICE: &[(&str, &str)] = &[

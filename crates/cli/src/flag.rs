@@ -2,7 +2,7 @@
 
 use crate::{
     failure::Failure,
-    kind::{Kind, Kinds, behaviours, flag_name, inputs},
+    kind::{Kind, Kinds, behaviours, comment, flag_name, inputs},
     word::kebab,
 };
 use clap::{
@@ -81,11 +81,9 @@ impl Flag {
     }
     /// The field's comment in the API's definition, its first paragraph.
     fn help(&self) -> String {
-        let file = self.field.parent_file();
-        let info = file.file_descriptor_proto().source_code_info.as_ref();
-        let comment = info.and_then(|i| i.location.iter().find(|l| l.path == self.field.path())).and_then(|l| l.leading_comments.clone()).unwrap_or_default();
+        let comment = comment(&self.field.parent_file(), self.field.path());
         let required = if behaviours(&self.field).iter().any(|b| b == "REQUIRED") { " (required)" } else { "" };
-        format!("{}{required}", comment.trim().lines().map(str::trim).collect::<Vec<_>>().join(" ").trim_end_matches('.'))
+        format!("{comment}{required}")
     }
     /// What the command line says of this field, in protobuf's JSON; None where it says nothing.
     fn given(&self, matches: &ArgMatches) -> Result<Option<Value>, Failure> {
@@ -157,10 +155,13 @@ fn put(body: &mut Value, path: &str, value: Value) {
     *at = value;
 }
 
-/// The flag that sets the field of a violation: `cidrs[0]` is `--cidr`. None for what no flag sets.
+/// What sets the field of a violation: `cidrs[0]` is `--cidr`. None for what nothing on the command line sets.
 pub(crate) fn of_field(kinds: &Kinds, kind: &str, field: &str) -> Option<String> {
     let kind = kinds.all.iter().find(|k| k.name == kind)?;
     let path = field.split('[').next()?;
+    if path == format!("{}_id", kind.field()) {
+        return Some("ID".to_owned());
+    }
     let path = path.strip_prefix(&format!("{}.", kind.field())).unwrap_or(path);
     flags(kind).into_iter().find(|f| f.path == path).map(|f| format!("--{}", f.name))
 }
@@ -251,6 +252,7 @@ mod tests {
         assert_eq!(of_field(&kinds, "Network", "network.cidrs[1]").as_deref(), Some("--cidr"));
         assert_eq!(of_field(&kinds, "Instance", "root_disk.size_gib").as_deref(), Some("--root-disk-size-gib"));
         assert_eq!(of_field(&kinds, "Instance", "labels[\"k\"]").as_deref(), Some("--label"));
-        assert_eq!(of_field(&kinds, "Network", "network_id"), None);
+        assert_eq!(of_field(&kinds, "Network", "network_id").as_deref(), Some("ID"));
+        assert_eq!(of_field(&kinds, "Network", "state"), None);
     }
 }

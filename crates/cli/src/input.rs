@@ -9,13 +9,17 @@ use std::io::Read as _;
 pub(crate) fn read(path: &str) -> Result<String, Failure> {
     let mut text = String::new();
     let read = if path == "-" { std::io::stdin().read_to_string(&mut text).map(|_| ()) } else { std::fs::read_to_string(path).map(|t| text = t) };
-    read.map_err(|e| Failure::usage(format!("{path} cannot be read: {e}")))?;
+    read.map_err(|e| Failure::usage(format!("{} cannot be read: {e}", shown(path))))?;
     Ok(text)
+}
+
+fn shown(path: &str) -> &str {
+    if path == "-" { "standard input" } else { path }
 }
 
 /// A message of the API from its canonical JSON, or the same as YAML; and the text's own form, which also shows what is false, 0 or empty.
 pub(crate) fn message(descriptor: &MessageDescriptor, path: &str) -> Result<(DynamicMessage, Value), Failure> {
-    let wrong = |why: String| Failure::usage(format!("{path} is not a {}: {why}", descriptor.name()));
+    let wrong = |why: String| Failure::usage(format!("{} is not a {}: {why}", shown(path), descriptor.name()));
     let text = read(path)?;
     // Every JSON text is YAML too, but JSON's own parser says better what is wrong with it.
     let body: Value = if text.trim_start().starts_with('{') {

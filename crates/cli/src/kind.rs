@@ -1,7 +1,7 @@
 //! The kinds of resource that the API has, read from its descriptors: a new kind appears here by itself.
 
 use crate::word::{capitalised, kebab, singular, snake};
-use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MessageDescriptor, MethodDescriptor, ReflectMessage as _, ServiceDescriptor, Value};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, FileDescriptor, MessageDescriptor, MethodDescriptor, ReflectMessage as _, ServiceDescriptor, Value};
 
 /// One kind of resource.
 #[derive(Debug, Clone)]
@@ -37,6 +37,19 @@ impl Kind {
         let methods = self.service.methods().filter_map(|m| m.name().strip_suffix(self.name.as_str()).map(str::to_owned));
         methods.filter(|verb| !standard.contains(&verb.as_str())).map(|verb| kebab(&verb)).collect()
     }
+    /// How its names look.
+    pub(crate) fn name_form(&self) -> String {
+        let location = if self.in_location { "locations/LOCATION/" } else { "" };
+        format!("clouds/CLOUD/{location}{}/ID", self.collection)
+    }
+    /// What it is: `A virtual machine`.
+    pub(crate) fn about(&self) -> String {
+        comment(&self.message.parent_file(), self.message.path())
+    }
+    /// Can a mutation of this verb be bound to an etag? An update's stands in the resource.
+    pub(crate) fn takes_etag(&self, verb: &str) -> bool {
+        self.method(verb).is_some_and(|m| ["etag", "update_mask"].iter().any(|f| m.input().get_field_by_name(f).is_some()))
+    }
     /// Can it be created, or only be read?
     pub(crate) fn is_managed(&self) -> bool {
         self.method("create").is_some()
@@ -56,7 +69,8 @@ impl Kind {
     /// Every other word for it.
     pub(crate) fn other_words(&self) -> Vec<String> {
         let squeezed = |text: String| text.replace('-', "");
-        let mut words = vec![self.plural(), squeezed(self.singular()), squeezed(self.plural()), snake(&self.name), snake(&self.collection), self.collection.clone()];
+        let mut words =
+            vec![self.plural(), squeezed(self.singular()), squeezed(self.plural()), snake(&self.name), snake(&self.collection), self.collection.clone(), self.name.clone()];
         words.sort();
         words.dedup();
         words.retain(|w| *w != self.singular());
@@ -104,6 +118,11 @@ impl Kinds {
             (None, several) => Err(format!("{word:?} can be {}", several.iter().map(|k| k.singular()).collect::<Vec<_>>().join(" or "))),
         }
     }
+    /// The method of a kind's verb.
+    pub(crate) fn method(&self, kind: &Kind, verb: &str) -> Result<MethodDescriptor, String> {
+        let others = || self.all.iter().filter(|k| k.method(verb).is_some()).map(Kind::plural).collect::<Vec<_>>().join(", ");
+        kind.method(verb).ok_or_else(|| format!("{} have no {verb}; these have: {}", kind.plural(), others()))
+    }
     /// The kind that a field refers to by name, where it does.
     pub(crate) fn referred(&self, field: &FieldDescriptor) -> Option<&Kind> {
         let reference = extension(&field.options(), "google.api.resource_reference")?;
@@ -131,6 +150,13 @@ pub(crate) fn behaviours(field: &FieldDescriptor) -> Vec<String> {
     let kind = extension.kind();
     let (Some(numbers), Some(kind)) = (numbers.as_list(), kind.as_enum()) else { return Vec::new() };
     numbers.iter().filter_map(|n| Some(kind.get_value(n.as_enum_number()?)?.name().to_owned())).collect()
+}
+
+/// The comment on a part of the API's definition, in one line.
+pub(crate) fn comment(file: &FileDescriptor, path: &[i32]) -> String {
+    let info = file.file_descriptor_proto().source_code_info.as_ref();
+    let comment = info.and_then(|i| i.location.iter().find(|l| l.path == path)).map(|l| l.leading_comments()).unwrap_or_default();
+    comment.trim().lines().map(str::trim).collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }
 
 /// A message among a descriptor's options.

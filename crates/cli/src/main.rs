@@ -65,11 +65,12 @@ async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
         Some(("operations", m)) => operations(kinds, m).await,
         Some(("clouds", m)) => read::clouds(&connect(kinds, m).await?, format_of(m)).await,
         Some(("capabilities", m)) => {
-            let cloud = one(m, "name").or_else(|| one(m, "cloud")).map(str::to_owned);
+            let cloud = one(m, "name").or_else(|| given(m, "cloud")).map(str::to_owned);
             read::capabilities(&connect(kinds, m).await?, &Place { cloud, location: None }, format_of(m)).await
         }
         Some((verb, m)) => {
             let kind = kind_of(&kinds, m)?;
+            kinds.method(&kind, verb).map_err(Failure::usage)?;
             mutation::act(&connect(kinds, m).await?, &kind, verb, one(m, "id").unwrap_or_default(), &options(m)).await
         }
         None => Err(Failure::usage("which command?")),
@@ -78,6 +79,11 @@ async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
 
 async fn mutate_fields(kinds: Kinds, verb: &str, word: &str, m: &ArgMatches) -> Result<(), Failure> {
     let kind = kinds.find(word).map_err(Failure::usage)?.clone();
+    kinds.method(&kind, verb).map_err(Failure::usage)?;
+    if m.try_contains_id("id").is_err() {
+        // A word that only we understand came without the kind's flags.
+        return Err(Failure::usage(format!("write the kind as {}", kind.singular())));
+    }
     let (api, options, file) = (connect(kinds, m).await?, options(m), one(m, "file"));
     if verb == "create" {
         return mutation::create(&api, &kind, one(m, "id"), file, m, &options).await;
@@ -106,7 +112,7 @@ fn completion(kinds: &Kinds, m: &ArgMatches) -> Result<(), Failure> {
 }
 
 async fn connect(kinds: Kinds, m: &ArgMatches) -> Result<Api, Failure> {
-    Api::connect(one(m, "endpoint").unwrap_or(command_line::DEFAULT_ENDPOINT), kinds).await
+    Api::connect(given(m, "endpoint").unwrap_or(command_line::DEFAULT_ENDPOINT), kinds).await
 }
 fn kind_of(kinds: &Kinds, m: &ArgMatches) -> Result<Kind, Failure> {
     kinds.find(one(m, "kind").unwrap_or_default()).cloned().map_err(Failure::usage)
@@ -115,6 +121,10 @@ fn kind_of(kinds: &Kinds, m: &ArgMatches) -> Result<Kind, Failure> {
 fn one<'a>(m: &'a ArgMatches, name: &str) -> Option<&'a str> {
     m.try_get_one::<String>(name).ok().flatten().map(String::as_str)
 }
+/// A text that can come from a variable, where an empty one means none.
+fn given<'a>(m: &'a ArgMatches, name: &str) -> Option<&'a str> {
+    one(m, name).filter(|text| !text.is_empty())
+}
 fn is_given(m: &ArgMatches, name: &str) -> bool {
     m.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or_default()
 }
@@ -122,7 +132,7 @@ fn format_of(m: &ArgMatches) -> Format {
     m.get_one::<Format>("output").copied().unwrap_or(Format::Table)
 }
 fn place_of(m: &ArgMatches) -> Place {
-    Place { cloud: one(m, "cloud").map(str::to_owned), location: one(m, "location").map(str::to_owned) }
+    Place { cloud: given(m, "cloud").map(str::to_owned), location: given(m, "location").map(str::to_owned) }
 }
 fn wait_timeout(m: &ArgMatches) -> Duration {
     m.get_one::<Duration>("wait-timeout").copied().unwrap_or_default()

@@ -82,7 +82,7 @@ fn inputs_in(written: &serde_json::Value, prefix: &str, fields: &[FieldDescripto
 
 /// `welkin create KIND ID`.
 pub(crate) async fn create(api: &Api, kind: &Kind, id: Option<&str>, file: Option<&str>, flags: &ArgMatches, options: &Options) -> Result<(), Failure> {
-    let method = method(kind, "create")?;
+    let method = method(api, kind, "create")?;
     let (mut resource, _) = body(kind, file, flags)?;
     let in_file = text(&resource, "name");
     let id = id.unwrap_or(&in_file);
@@ -102,7 +102,7 @@ pub(crate) async fn create(api: &Api, kind: &Kind, id: Option<&str>, file: Optio
 
 /// `welkin update KIND ID`: the mask is what was given, and what is to be cleared.
 pub(crate) async fn update(api: &Api, kind: &Kind, id: &str, file: Option<&str>, clear: &[String], flags: &ArgMatches, options: &Options) -> Result<(), Failure> {
-    let method = method(kind, "update")?;
+    let method = method(api, kind, "update")?;
     let (mut resource, mut paths) = body(kind, file, flags)?;
     for word in clear {
         let known = flag::flags(kind).into_iter().find(|f| f.name == *word || f.path == *word);
@@ -132,15 +132,15 @@ pub(crate) async fn update(api: &Api, kind: &Kind, id: &str, file: Option<&str>,
 
 /// `welkin delete KIND ID`, and the kind's own verbs.
 pub(crate) async fn act(api: &Api, kind: &Kind, verb: &str, id: &str, options: &Options) -> Result<(), Failure> {
-    let method = method(kind, verb)?;
+    let method = method(api, kind, verb)?;
     let name = options.place.name(api, kind, id).await?;
     let mut request = with(&method.input(), options.fields());
     set(&mut request, "name", Value::String(name.clone()));
     finish(api, kind, &method, request, &name, options).await
 }
 
-fn method(kind: &Kind, verb: &str) -> Result<MethodDescriptor, Failure> {
-    kind.method(verb).ok_or_else(|| Failure::usage(format!("{} have no {verb}", kind.plural())))
+fn method(api: &Api, kind: &Kind, verb: &str) -> Result<MethodDescriptor, Failure> {
+    api.kinds.method(kind, verb).map_err(Failure::usage)
 }
 fn explained(api: &Api, kind: &Kind, failure: Failure) -> Failure {
     failure.with_flags(|field| flag::of_field(&api.kinds, &kind.name, field))

@@ -134,10 +134,17 @@ pub(crate) async fn run(api: &Api, place: &Place, format: Format, request: Reque
         Request::Cancel(id) => {
             let name = full_name(api, place, &id).await?;
             get(api, "CancelOperation", &name).await?;
-            note(&format!("{name} is being cancelled; `welkin operations wait {name}` waits for its end"));
+            let ended = is_true(&get(api, "GetOperation", &name).await?, "done");
+            let what = if ended { ("has ended", "get", "shows how") } else { ("is being cancelled", "wait", "waits for its end") };
+            note(&format!("{name} {}; `welkin operations {} {name}` {}", what.0, what.1, what.2));
             Ok(())
         }
-        Request::Delete(id) => get(api, "DeleteOperation", &full_name(api, place, &id).await?).await.map(|_| ()),
+        Request::Delete(id) => {
+            let name = full_name(api, place, &id).await?;
+            get(api, "DeleteOperation", &name).await?;
+            note(&format!("{name} is forgotten"));
+            Ok(())
+        }
     }
 }
 

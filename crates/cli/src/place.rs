@@ -64,7 +64,7 @@ impl Place {
         } else if id.starts_with("locations/") {
             Ok(format!("clouds/{}/{id}", self.cloud(api).await?))
         } else if below_a_parent {
-            Err(Failure::usage(format!("{id} is not a name: it looks like clouds/CLOUD/locations/LOCATION/{}/ID", kind.collection)))
+            Err(Failure::usage(format!("{id} is not a name: it looks like {}", kind.name_form())))
         } else {
             Ok(format!("{}/{}/{id}", self.parent(api, kind).await?, kind.collection))
         }
@@ -102,6 +102,9 @@ pub(crate) async fn resolve(api: &Api, parent: &str, message: &mut DynamicMessag
         let short = message.get_field(&field).as_str().unwrap_or_default().to_owned();
         let name = if short.starts_with("locations/") {
             format!("{cloud}/{short}")
+        } else if short.starts_with(&format!("{}/", kind.collection)) {
+            let flag = crate::kind::flag_name(&field);
+            return Err(Failure::usage(format!("--{flag}: {short} is not a name: it looks like {}, or is the last part of it", kind.name_form())));
         } else if short.contains('/') {
             continue;
         } else {
@@ -127,7 +130,7 @@ async fn look_up(api: &Api, cloud: &str, location: &str, kind: &Kind, id: &str, 
     match read(&global).await {
         Ok(_) => Ok(global),
         // Not every cloud has `global`; what the first place said is what counts.
-        Err(e) if e.says_absent() => Err(missing.with_note(format!("--{flag} needs the name of a {} that exists", kind.singular()))),
+        Err(e) if e.says_absent() => Err(missing.about_field(format!("--{flag}")).with_note(format!("`welkin get {}` lists those that exist", kind.plural()))),
         Err(e) => Err(e),
     }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 use tracing_subscriber::EnvFilter;
 use welkin::{
-    Error, Reason,
+    Error, ErrorKind, Violation,
     engine::{Engine, KeySource, SqliteJournal},
     server::{Limits, Server},
 };
@@ -34,7 +34,7 @@ pub(crate) async fn run(config_file: Option<&str>, data_dir: Option<&str>, liste
     let tries = tries(&config.clouds.iter().map(|c| (c.name.as_str(), c.configured.regions_to_try())).collect::<Vec<_>>());
     let engine = Arc::new(open(config, &data_dir).await?);
     let served = async {
-        let server = Server::bind(Arc::clone(&engine), address, Limits::default()).await.map_err(|e| refused(&e))?;
+        let server = Server::bind(Arc::clone(&engine), address, Limits::default()).await.map_err(|e| not_listening(&e))?;
         // Before the address is told, so that whoever reads it can already end the server properly.
         let stopped = stopped()?;
         print(&greeting(server.address(), &clouds, &source, &data_dir, &tries))?;
@@ -102,12 +102,21 @@ async fn open(config: Config, data_dir: &Path) -> Result<Engine, Failure> {
 
 /// What the engine, the server or a provider said while starting.
 fn refused(error: &Error) -> Failure {
-    let exit = if error.reason() == Reason::Configuration { Exit::Usage } else { Exit::Failed };
+    // What was written is wrong, or what it names cannot be had.
+    let exit = if error.kind() == ErrorKind::InvalidArgument { Exit::Usage } else { Exit::Failed };
     Failure::new(exit, error.message())
+}
+fn not_listening(error: &Error) -> Failure {
+    let mut failure = refused(error);
+    if failure.exit == Exit::Failed {
+        failure = failure.with_note("does another server run there? --listen takes another address");
+    }
+    failure.about_field("--listen".to_owned())
 }
 fn in_cloud(cloud: &str, error: &Error) -> Failure {
     let mut failure = Failure::new(refused(error).exit, format!("clouds.{cloud}: {}", error.message()));
-    failure.fields = error.violations().iter().map(|v| (format!("clouds.{cloud}.{}", v.field), v.description.clone())).collect();
+    let what = |v: &Violation| v.description.strip_prefix(&format!("{}: ", v.field)).unwrap_or(&v.description).to_owned();
+    failure.fields = error.violations().iter().map(|v| (format!("clouds.{cloud}.{}", v.field), what(v))).collect();
     failure
 }
 

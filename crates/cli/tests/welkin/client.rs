@@ -2,7 +2,11 @@
 
 use crate::program::{Ran, Server, welkin};
 use serde_json::Value;
-use std::fs;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _},
+    process::Stdio,
+};
 
 const INSTANCE: &str = "create instance web --subnet s1 --image debian-12 --machine-type small";
 
@@ -135,11 +139,11 @@ fn what_is_wrong_is_named_and_the_status_says_which_sort_it_is() {
     server.run("get network none").fails(3, &["RESOURCE_NOT_FOUND"]);
     server.run("delete network none").fails(3, &[]);
     server.run("delete network none --allow-missing").ok();
-    server.run("get networks --cloud none --location x").fails(3, &["CLOUD_UNKNOWN", "`welkin clouds`"]);
+    server.run("get networks --cloud none --location x").fails(3, &["error: no cloud \"none\"", "CLOUD_UNKNOWN", "`welkin clouds`"]);
     server.run("create network n2 --cidr 10.0.0.1/16").fails(1, &["--cidr", "10.0.0.0/16", "INVALID_FIELD"]);
     server.run("create network n2 --cidr ten").fails(1, &["--cidr"]);
-    server.run("create network N_2 --cidr 10.2.0.0/16").fails(1, &["network_id"]);
-    server.run("create subnet s2 --network n9 --cidr 10.0.2.0/24").fails(3, &["--network", "n9"]);
+    server.run("create network N_2 --cidr 10.2.0.0/16").fails(1, &["error: ID: \"N_2\""]);
+    server.run("create subnet s2 --network n9 --cidr 10.0.2.0/24").fails(3, &["error: --network: ", "n9"]);
     server.run("create subnet s2 --network n1 --cidr 10.0.1.0/25").fails(1, &["RANGE_CONFLICT"]);
     server.run("create network n1 --cidr 10.5.0.0/16").fails(1, &["NAME_TAKEN"]);
     server.run("delete network n1").fails(1, &["IN_USE", "delete what uses it first"]);
@@ -148,7 +152,12 @@ fn what_is_wrong_is_named_and_the_status_says_which_sort_it_is() {
     let several = server.run("create instance w --image debian-12").fails(1, &["--subnet", "--machine-type"]);
     assert!(several.contains("several fields"), "{several}");
     server.run("get volumes").fails(2, &["machine-types"]);
-    server.run("stop network n1").fails(2, &["networks have no stop"]);
+    server.run("get networks --filter state").fails(1, &["error: --filter: "]);
+    server.run("create volume v1").fails(2, &["machine-types"]);
+    server.run("create image i1").fails(2, &["images have no create", "instances, networks, subnets"]);
+    server.run("create NETWORK n2 --cidr 10.2.0.0/16").fails(2, &["write the kind as network"]);
+    server.run("create subnet s2 --network networks/n1 --cidr 10.0.2.0/24").fails(2, &["--network", "locations/LOCATION/networks/ID"]);
+    server.run("stop network n1").fails(2, &["networks have no stop", "instances"]);
     server.run("create network n2 --colour red").fails(2, &["--colour"]);
     // Nothing of all this left anything behind.
     assert_eq!(server.run("get networks -o name").ok().lines().count(), 1);
@@ -161,6 +170,7 @@ fn a_server_that_is_not_there_is_told_apart() {
     let run = |endpoint: &str| Ran::of(welkin(folder.path()).args(["get", "networks", "--endpoint", endpoint]));
     run("http://127.0.0.1:1").fails(4, &["cannot be reached", "welkin serve"]);
     run("http://no such host").fails(2, &["endpoint"]);
+    run("https://127.0.0.1:1").fails(2, &["TLS"]);
 }
 
 #[test]
@@ -213,9 +223,29 @@ fn waiting_has_an_end_and_the_operation_goes_on() {
     assert!(server.run("get instance web").ok().contains("RUNNING"));
 }
 
+const ENDLESS: &str = "[clouds.lab]\nprovider = \"sim\"\ncreation_time_ms = 600000\n";
+
+#[test]
+fn a_server_that_ends_under_a_waiting_command_is_told_apart() {
+    for signal in ["KILL", "TERM"] {
+        let server = Server::configured(ENDLESS);
+        with_subnet(&server);
+        let mut waiting = welkin(server.folder.path());
+        waiting.args(INSTANCE.split(' ')).env("WELKIN_ENDPOINT", &server.endpoint).stderr(Stdio::piped());
+        let mut waiting = waiting.spawn().unwrap();
+        let (mut err, mut said) = (BufReader::new(waiting.stderr.take().unwrap()), String::new());
+        err.read_line(&mut said).unwrap();
+        assert!(said.contains("instances/web"), "its progress: {said}");
+        server.stop(signal);
+        err.read_to_string(&mut said).unwrap();
+        assert_eq!(waiting.wait().unwrap().code(), Some(4), "{signal}: {said}");
+        assert!(said.contains("cannot be reached") && said.contains("welkin operations wait clouds/lab/operations/"), "{signal}: {said}");
+    }
+}
+
 #[test]
 fn a_cancelled_create_leaves_nothing() {
-    let server = Server::configured("[clouds.lab]\nprovider = \"sim\"\ncreation_time_ms = 600000\n");
+    let server = Server::configured(ENDLESS);
     with_subnet(&server);
     let name = server.run(&format!("{INSTANCE} --async -o name")).ok();
     let name = name.trim();
@@ -223,6 +253,7 @@ fn a_cancelled_create_leaves_nothing() {
     let ran = server.run(&format!("operations wait {name}"));
     assert!(ran.out.contains("FAILED"), "{ran:?}");
     ran.fails(1, &["OPERATION_CANCELLED"]);
+    assert!(server.run(&format!("operations cancel {name}")).err.contains("has ended"));
     assert_eq!(server.run("get instances -o name").ok(), "");
 }
 
