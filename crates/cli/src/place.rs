@@ -36,7 +36,7 @@ impl Place {
         }
         let list = api.kinds.find("location").ok().and_then(|k| k.method("list")).ok_or_else(|| Failure::failed("the API has no locations"))?;
         let listing = api.list(&list, ("parent", &format!("clouds/{cloud}")), "").await?;
-        only_region(cloud, listing.items.iter().map(|l| text(l, "name")).collect(), listing.unreachable)
+        only_region(cloud, &listing.items.iter().map(|l| text(l, "name")).collect::<Vec<_>>(), &listing.unreachable)
     }
     /// What a resource of this kind lives in.
     pub(crate) async fn parent(&self, api: &Api, kind: &Kind) -> Result<String, Failure> {
@@ -73,13 +73,13 @@ impl Place {
 
 /// The only region of a cloud. One that could not be read is as configured as the others, so it counts: nothing is changed in a region merely
 /// because another one is down.
-fn only_region(cloud: &str, read: Vec<String>, unread: Vec<String>) -> Result<String, Failure> {
+fn only_region(cloud: &str, read: &[String], unread: &[String]) -> Result<String, Failure> {
     let region = |name: &String| Some(part(name, "locations")).filter(|id| !id.is_empty() && *id != GLOBAL).map(str::to_owned);
     if let Some(unknown) = unread.iter().find(|name| region(name).is_none()) {
         let why = format!("which location? {unknown} could not be read, so {cloud} may have several");
         return Err(Failure::failed(why).with_note("name one with --location or WELKIN_LOCATION"));
     }
-    let ids: BTreeSet<String> = read.iter().chain(&unread).filter_map(region).collect();
+    let ids: BTreeSet<String> = read.iter().chain(unread).filter_map(region).collect();
     only("location", "--location or WELKIN_LOCATION", &Vec::from_iter(ids))
 }
 
@@ -149,13 +149,13 @@ mod tests {
     #[test]
     fn a_region_that_could_not_be_read_is_a_region() {
         let names = |ids: &[&str]| ids.iter().map(|id| format!("clouds/prod/locations/{id}")).collect::<Vec<_>>();
-        assert_eq!(only_region("prod", names(&["eu-west-1", "global"]), names(&[])).unwrap(), "eu-west-1");
-        let e = only_region("prod", names(&["eu-west-1"]), names(&["us-east-1"])).unwrap_err();
+        assert_eq!(only_region("prod", &names(&["eu-west-1", "global"]), &names(&[])).unwrap(), "eu-west-1");
+        let e = only_region("prod", &names(&["eu-west-1"]), &names(&["us-east-1"])).unwrap_err();
         assert!(e.exit == Exit::Usage && e.to_string().contains("--location or WELKIN_LOCATION: eu-west-1, us-east-1"), "{e}");
         // The server says better than we why the only one cannot be used.
-        assert_eq!(only_region("prod", names(&[]), names(&["eu-west-1"])).unwrap(), "eu-west-1");
+        assert_eq!(only_region("prod", &names(&[]), &names(&["eu-west-1"])).unwrap(), "eu-west-1");
         for unread in ["clouds/prod", "clouds/prod/locations/global"] {
-            let e = only_region("prod", names(&["eu-west-1"]), vec![unread.into()]).unwrap_err();
+            let e = only_region("prod", &names(&["eu-west-1"]), &[unread.into()]).unwrap_err();
             assert!(e.exit == Exit::Failed && e.to_string().contains(unread) && e.to_string().contains("--location"), "{e}");
         }
     }
