@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 /// The location of what belongs to no region.
 const GLOBAL: &str = "global";
+/// What to do where a cloud's regions cannot be listed.
+const NAME_ONE: &str = "name the location with --location or WELKIN_LOCATION, and it is not looked for";
 
 /// What the flags say.
 #[derive(Debug, Clone, Default)]
@@ -35,7 +37,7 @@ impl Place {
             return Ok(location.clone());
         }
         let list = api.kinds.find("location").ok().and_then(|k| k.method("list")).ok_or_else(|| Failure::failed("the API has no locations"))?;
-        let listing = api.list(&list, ("parent", &format!("clouds/{cloud}")), "").await?;
+        let listing = api.list(&list, ("parent", &format!("clouds/{cloud}")), "").await.map_err(|e| if e.exit == Exit::Failed { e.with_note(NAME_ONE) } else { e })?;
         only_region(cloud, &listing.items.iter().map(|l| text(l, "name")).collect::<Vec<_>>(), &listing.unreachable)
     }
     /// What a resource of this kind lives in.
@@ -77,7 +79,7 @@ fn only_region(cloud: &str, read: &[String], unread: &[String]) -> Result<String
     let region = |name: &String| Some(part(name, "locations")).filter(|id| !id.is_empty() && *id != GLOBAL).map(str::to_owned);
     if let Some(unknown) = unread.iter().find(|name| region(name).is_none()) {
         let why = format!("which location? {unknown} could not be read, so {cloud} may have several");
-        return Err(Failure::failed(why).with_note("name one with --location or WELKIN_LOCATION"));
+        return Err(Failure::failed(why).with_note(NAME_ONE));
     }
     let ids: BTreeSet<String> = read.iter().chain(unread).filter_map(region).collect();
     only("location", "--location or WELKIN_LOCATION", &Vec::from_iter(ids))

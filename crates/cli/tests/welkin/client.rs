@@ -129,7 +129,7 @@ fn what_a_cloud_does_not_show_yet_can_be_referred_to() {
 #[test]
 fn a_location_is_not_guessed_where_the_cloud_cannot_be_read() {
     let server = Server::configured("[clouds.lab]\nprovider = \"sim\"\n[clouds.lab.faults]\nrefuse_rate = 1.0\n");
-    server.run("delete instance web").fails(1, &["which location?", "--location"]);
+    server.run("delete instance web").fails(1, &["--location"]);
 }
 
 #[test]
