@@ -132,11 +132,11 @@ pub enum NameChange {
 pub trait Journal: Debug + Send + Sync + 'static {
     /// Records an intent. False where the request id is already taken in this cloud.
     async fn insert(&self, row: &Row) -> Result<bool>;
-    /// Replaces the change by the resolved one, and the progress with it.
+    /// Of an operation that has not ended: replaces the change by the resolved one, and the progress with it.
     async fn resolve(&self, id: &str, change: &Confidential, progress: &Progress) -> Result<()>;
-    /// Replaces the progress.
+    /// Of an operation that has not ended: replaces the progress.
     async fn save(&self, id: &str, progress: &Progress) -> Result<()>;
-    /// Ends an operation: progress and name in one transaction, the change and the handle erased.
+    /// Ends an operation: progress and name in one transaction, the change and the handle erased. One that has ended stays as it is.
     async fn finish(&self, id: &str, cloud: &str, progress: &Progress, name: &NameChange) -> Result<()>;
     /// Takes back an intent that was refused before anything happened.
     async fn withdraw(&self, id: &str) -> Result<()>;

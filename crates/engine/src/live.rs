@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     gate::Marks,
-    journal::{Journal, NameChange, Row},
+    journal::{Journal, NameChange, Progress, Row},
     operation::{Operation, Outcome, Phase},
 };
 use async_trait::async_trait;
@@ -37,6 +37,9 @@ pub(crate) struct Live {
     /// Of a create: to tell whether another create means the same.
     pub(crate) digest: Option<Digest>,
     record: Mutex<Record>,
+    /// Held from the look at the record to the end of its writing, so that an older record never replaces a newer one. Asynchronous, because it is
+    /// held across that write.
+    writing: tokio::sync::Mutex<()>,
     stage: watch::Sender<Stage>,
     /// Wakes the loop from its wait.
     pub(crate) poke: Notify,
@@ -47,7 +50,7 @@ pub(crate) struct Live {
 struct Record {
     row: Row,
     /// The progress as it was last made durable.
-    saved: Row,
+    saved: Progress,
     /// From earlier steps.
     unresolved: Option<Instant>,
     last_write: Option<Instant>,
@@ -70,9 +73,10 @@ impl Live {
                 unresolved: row.progress.unresolved_ms.map(|_| now),
                 last_write: row.progress.last_write_ms.map(|_| now),
                 marks: BTreeMap::new(),
-                saved: row.clone(),
+                saved: row.progress.clone(),
                 row,
             }),
+            writing: tokio::sync::Mutex::default(),
             stage: watch::Sender::new(stage),
             poke: Notify::new(),
         })
@@ -163,6 +167,7 @@ impl Live {
 
     /// Makes the resolved change durable: from here on it is an operation.
     pub(crate) async fn accept(&self, change: crate::journal::Confidential) -> Result<()> {
+        let _turn = self.writing.lock().await;
         let progress = {
             let mut r = self.record.lock();
             r.row.progress.prepared = true;
@@ -175,14 +180,18 @@ impl Live {
         };
         self.journal.resolve(&self.id, &change, &progress).await?;
         let mut r = self.record.lock();
-        r.saved.progress = progress;
+        r.saved = progress;
         Ok(())
     }
     /// Makes the progress durable where anything changed that a restart has to know.
     pub(crate) async fn save(&self) -> Result<()> {
+        let _turn = self.writing.lock().await;
+        self.save_in_turn().await
+    }
+    async fn save_in_turn(&self) -> Result<()> {
         let progress = {
             let r = self.record.lock();
-            let (now, saved) = (&r.row.progress, &r.saved.progress);
+            let (now, saved) = (&r.row.progress, &r.saved);
             let same = now.handle == saved.handle
                 && (now.unresolved_ms, now.last_write_ms, now.cancel, now.phase) == (saved.unresolved_ms, saved.last_write_ms, saved.cancel, saved.phase);
             if same {
@@ -191,11 +200,12 @@ impl Live {
             now.clone()
         };
         self.journal.save(&self.id, &progress).await?;
-        self.record.lock().saved.progress = progress;
+        self.record.lock().saved = progress;
         Ok(())
     }
     /// Notes the wish to cancel, durably.
     pub(crate) async fn cancel(&self) -> Result<()> {
+        let _turn = self.writing.lock().await;
         {
             let mut r = self.record.lock();
             if r.row.progress.end.is_some() {
@@ -203,12 +213,13 @@ impl Live {
             }
             r.row.progress.cancel = true;
         }
-        self.save().await?;
+        self.save_in_turn().await?;
         self.poke.notify_one();
         Ok(())
     }
     /// Ends it, durably. Nobody is told before that.
     pub(crate) async fn end(&self, end: std::result::Result<Outcome, Error>, name: &NameChange) -> Result<()> {
+        let _turn = self.writing.lock().await;
         let progress = {
             let r = self.record.lock();
             let mut p = r.row.progress.clone();
@@ -234,6 +245,7 @@ impl Live {
 #[async_trait]
 impl Marks for Live {
     async fn mark(&self, permit: Permit) -> Result<()> {
+        let _turn = self.writing.lock().await;
         let progress = {
             let mut r = self.record.lock();
             let ms = self.clock.now_ms();
@@ -246,7 +258,7 @@ impl Marks for Live {
         let mut r = self.record.lock();
         match written {
             Ok(()) => {
-                r.saved.progress = progress;
+                r.saved = progress;
                 Ok(())
             }
             Err(e) => {
@@ -274,5 +286,94 @@ pub(crate) fn operation(row: &Row, cloud: &Arc<str>) -> Operation {
         created_ms: row.created_ms,
         updated_ms: p.updated_ms,
         end: p.end.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Confidential, MemoryJournal, NameRow};
+
+    /// Keeps the first writer waiting until it is told to go on.
+    #[derive(Debug, Default)]
+    struct Slow {
+        journal: MemoryJournal,
+        first: Mutex<Option<Arc<Notify>>>,
+    }
+    #[async_trait]
+    impl Journal for Slow {
+        async fn save(&self, id: &str, progress: &Progress) -> Result<()> {
+            let first = self.first.lock().take();
+            if let Some(go) = first {
+                go.notified().await;
+            }
+            self.journal.save(id, progress).await
+        }
+        async fn insert(&self, row: &Row) -> Result<bool> {
+            self.journal.insert(row).await
+        }
+        async fn load(&self, cloud: &str, id: &str) -> Result<Option<Row>> {
+            self.journal.load(cloud, id).await
+        }
+        async fn resolve(&self, _: &str, _: &Confidential, _: &Progress) -> Result<()> {
+            unreachable!()
+        }
+        async fn finish(&self, _: &str, _: &str, _: &Progress, _: &NameChange) -> Result<()> {
+            unreachable!()
+        }
+        async fn withdraw(&self, _: &str) -> Result<()> {
+            unreachable!()
+        }
+        async fn open_rows(&self) -> Result<Vec<Row>> {
+            unreachable!()
+        }
+        async fn by_request(&self, _: &str, _: &str) -> Result<Option<Row>> {
+            unreachable!()
+        }
+        async fn page(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<Row>> {
+            unreachable!()
+        }
+        async fn hide(&self, _: &str, _: &str) -> Result<bool> {
+            unreachable!()
+        }
+        async fn expire(&self, _: u64, _: u64) -> Result<()> {
+            unreachable!()
+        }
+        async fn names(&self, _: &str) -> Result<Vec<NameRow>> {
+            unreachable!()
+        }
+        async fn set_name(&self, _: &str, _: &NameChange) -> Result<()> {
+            unreachable!()
+        }
+        async fn setting(&self, _: &str, _: &str) -> Result<String> {
+            unreachable!()
+        }
+        async fn close(&self) {}
+    }
+
+    #[tokio::test]
+    async fn a_slow_writer_does_not_take_a_mark_away() {
+        let go = Arc::new(Notify::new());
+        let journal = Arc::new(Slow { journal: MemoryJournal::new(), first: Mutex::new(Some(Arc::clone(&go))) });
+        let row = Row {
+            id: "a".into(),
+            cloud: "lab".into(),
+            collection: "networks".into(),
+            verb: "create".into(),
+            target: "n".into(),
+            request_id: None,
+            payload: String::new(),
+            created_ms: 0,
+            change: None,
+            progress: Progress::new(0),
+        };
+        journal.insert(&row).await.unwrap();
+        let live = Live::new(row, "lab".into(), None, Arc::clone(&journal) as Arc<dyn Journal>, Clock::start());
+        // Whoever cancels has looked at the record and is being kept from writing it, while a write of the operation's is about to leave.
+        let writers = async { tokio::join!(live.cancel(), live.mark(Permit(1)), async { go.notify_one() }) };
+        let (cancelled, marked, ()) = writers.await;
+        (cancelled.unwrap(), marked.unwrap());
+        let kept = journal.load("lab", "a").await.unwrap().unwrap().progress;
+        assert!(kept.cancel && kept.unresolved_ms.is_some(), "{kept:?}");
     }
 }

@@ -64,6 +64,14 @@ async fn trials(journal: &dyn Journal) {
     assert_eq!((a.change, &a.progress.end, &a.progress.handle), (None, &ended.end, &None));
     assert_eq!(journal.names("lab").await.unwrap(), [name("n")]);
     assert_eq!(journal.names("other").await.unwrap(), []);
+    // A writer that comes late changes nothing of what has ended.
+    let late = Progress { end: None, cancel: true, ..ended.clone() };
+    journal.save("a", &late).await.unwrap();
+    journal.resolve("a", &Confidential("late".into()), &late).await.unwrap();
+    journal.finish("a", "lab", &late, &NameChange::Remove("n".into())).await.unwrap();
+    journal.withdraw("a").await.unwrap();
+    assert_eq!(journal.load("lab", "a").await.unwrap().unwrap().progress.end, ended.end);
+    assert_eq!(journal.names("lab").await.unwrap(), [name("n")]);
 
     // A refused intent leaves nothing.
     journal.withdraw("b").await.unwrap();

@@ -21,6 +21,10 @@ struct State {
     settings: BTreeMap<String, String>,
 }
 impl State {
+    /// What has ended is not changed any more.
+    fn open(&mut self, id: &str) -> Option<&mut Row> {
+        self.rows.get_mut(id).filter(|r| r.progress.end.is_none())
+    }
     fn rename(&mut self, cloud: &str, change: &NameChange) {
         match change {
             NameChange::Keep => {}
@@ -53,30 +57,33 @@ impl Journal for MemoryJournal {
         Ok(true)
     }
     async fn resolve(&self, id: &str, change: &Confidential, progress: &Progress) -> Result<()> {
-        if let Some(row) = self.0.lock().rows.get_mut(id) {
+        if let Some(row) = self.0.lock().open(id) {
             row.change = Some(change.clone());
             row.progress = progress.clone();
         }
         Ok(())
     }
     async fn save(&self, id: &str, progress: &Progress) -> Result<()> {
-        if let Some(row) = self.0.lock().rows.get_mut(id) {
+        if let Some(row) = self.0.lock().open(id) {
             row.progress = progress.clone();
         }
         Ok(())
     }
     async fn finish(&self, id: &str, cloud: &str, progress: &Progress, name: &NameChange) -> Result<()> {
         let mut state = self.0.lock();
-        if let Some(row) = state.rows.get_mut(id) {
+        if let Some(row) = state.open(id) {
             row.change = None;
             row.progress = progress.clone();
             row.progress.handle = None;
+            state.rename(cloud, name);
         }
-        state.rename(cloud, name);
         Ok(())
     }
     async fn withdraw(&self, id: &str) -> Result<()> {
-        self.0.lock().rows.remove(id);
+        let mut state = self.0.lock();
+        if state.open(id).is_some() {
+            state.rows.remove(id);
+        }
         Ok(())
     }
     async fn open_rows(&self) -> Result<Vec<Row>> {

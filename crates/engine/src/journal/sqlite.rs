@@ -259,7 +259,7 @@ impl Journal for SqliteJournal {
     async fn resolve(&self, id: &str, change: &Confidential, progress: &Progress) -> Result<()> {
         let (text, handle) = self.progress(id, progress)?;
         let change = self.seal.seal(id, &change.0)?;
-        sqlx::query("UPDATE operations SET change_sealed = $2, progress = $3, handle_sealed = $4, updated_ms = $5 WHERE id = $1")
+        sqlx::query("UPDATE operations SET change_sealed = $2, progress = $3, handle_sealed = $4, updated_ms = $5 WHERE id = $1 AND ended = 0")
             .bind(id)
             .bind(change)
             .bind(text)
@@ -272,7 +272,7 @@ impl Journal for SqliteJournal {
     }
     async fn save(&self, id: &str, progress: &Progress) -> Result<()> {
         let (text, handle) = self.progress(id, progress)?;
-        sqlx::query("UPDATE operations SET progress = $2, handle_sealed = $3, updated_ms = $4 WHERE id = $1")
+        sqlx::query("UPDATE operations SET progress = $2, handle_sealed = $3, updated_ms = $4 WHERE id = $1 AND ended = 0")
             .bind(id)
             .bind(text)
             .bind(handle)
@@ -285,18 +285,20 @@ impl Journal for SqliteJournal {
     async fn finish(&self, id: &str, cloud: &str, progress: &Progress, name: &NameChange) -> Result<()> {
         let (text, _) = self.progress(id, progress)?;
         let mut tx = self.pool.begin().await.map_err(broken)?;
-        sqlx::query("UPDATE operations SET progress = $2, handle_sealed = NULL, change_sealed = NULL, ended = 1, updated_ms = $3 WHERE id = $1")
+        let ended = sqlx::query("UPDATE operations SET progress = $2, handle_sealed = NULL, change_sealed = NULL, ended = 1, updated_ms = $3 WHERE id = $1 AND ended = 0")
             .bind(id)
             .bind(text)
             .bind(number(progress.updated_ms))
             .execute(&mut *tx)
             .await
             .map_err(broken)?;
-        write_name(&mut tx, cloud, name).await?;
+        if ended.rows_affected() == 1 {
+            write_name(&mut tx, cloud, name).await?;
+        }
         tx.commit().await.map_err(broken)
     }
     async fn withdraw(&self, id: &str) -> Result<()> {
-        sqlx::query("DELETE FROM operations WHERE id = $1").bind(id).execute(&self.pool).await.map_err(broken)?;
+        sqlx::query("DELETE FROM operations WHERE id = $1 AND ended = 0").bind(id).execute(&self.pool).await.map_err(broken)?;
         Ok(())
     }
     async fn open_rows(&self) -> Result<Vec<Row>> {
