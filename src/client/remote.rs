@@ -5,21 +5,26 @@ use crate::convert::{Mutable, Resource, split_name};
 use async_trait::async_trait;
 use std::{collections::BTreeSet, future::Future, time::Duration};
 use welkin_core::{
-    Api, Capabilities, Change, CloudProvider, Cursor, Cx, Driver, Error, FieldPath, Kind, Name, Object, Page, Query, Reader, Reason, Result, Resume, Retry, Shard, Step, Target,
-    Verb, kinds,
+    Api, Capabilities, Change, CloudProvider, Condition, Cursor, Cx, Driver, Error, FieldPath, Kind, Name, Object, Page, Query, Reader, Reason, Result, Resume, Retry, Shard, Step,
+    Target, VendorId, Verb, kinds,
 };
-use welkin_engine::{Operation, Options, Outcome};
+use welkin_engine::{Operation, Options, Outcome, Phase};
 
 /// How long until a server's operation is looked at again.
 const POLL: Duration = Duration::from_millis(200);
+/// For so long after it was sent, a create may still come in at the server: as long as its call may take.
+const ARRIVAL: Duration = super::TIMEOUT;
 /// The server's part in the names of calls at the gate.
 const FAMILY: &str = "welkin";
 
 /// One cloud of a server as a [`CloudProvider`].
 ///
-/// The change's token is the request id (with the verb in front, because a create and the delete that cleans up after it are two requests), and the
-/// handle is the server's operation. The server has its own journal: it goes on by itself, gives its own uids and digests, and cleans up after what
-/// fails. So there is nothing to look up when a write is unresolved: sending it again joins the first.
+/// The change's token is the request id, with the verb in front; a create's is made of its uid, so that whoever deletes that uid finds what the create
+/// has made. The handle is the server's operation. The server has its own journal: it goes on by itself, gives its own uids and digests, and cleans up
+/// after what fails. So there is nothing to look up when a write is unresolved: sending it again joins the first.
+///
+/// The server has other callers too, and a name that this one has made may be another's by now. So changes call what is there by the vendor's id, and
+/// a delete that does not know it removes, or cancels, only what the create of its uid has made.
 ///
 /// What the server owns counts as ours, whatever its owner is called there.
 #[derive(Debug)]
@@ -78,18 +83,59 @@ impl Remote {
         }
     }
 
-    /// Where another operation of the server is in the way of a delete: a create is told to end, and either is waited for.
-    async fn make_way<K: Mutable>(&self, cx: &Cx, name: &Name<K>, error: &Error) -> Result<Step<()>> {
-        if let Some(id) = error.operation().and_then(|o| o.rsplit('/').next())
-            && let Ok(other) = cx.call(Api::read(FAMILY, "GetOperation", self.cloud.name()), self.cloud.operation(id)).await
-            && other.verb == "create"
-            && other.target == name.to_string()
-            && !other.is_done()
-        {
-            cx.call(Api::write(FAMILY, "CancelOperation", self.cloud.name()), self.cloud.cancel(id)).await?;
+    /// What the create of a delete's uid has made. Where it is still being made, it is told to end.
+    async fn made<K: Mutable>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Made> {
+        let request_id = create_id(change);
+        let filter = format!("request_id = {request_id}");
+        let found = cx.call(Api::read(FAMILY, "ListOperations", self.cloud.name()), self.cloud.operations(&filter, 1, "")).await?;
+        let Some(create) = found.0.into_iter().next() else {
+            return Ok(if resume.is_past(ARRIVAL) { Made::Nothing } else { Made::Open("the create may still come in at the server") });
+        };
+        match &create.end {
+            // Another caller's request began it, and ours only was answered with it: it is that caller's to end.
+            _ if create.request_id.as_ref() != Some(&request_id) => Ok(Made::Nothing),
+            None => {
+                if create.phase == Phase::Running {
+                    cx.call(Api::write(FAMILY, "CancelOperation", self.cloud.name()), self.cloud.cancel(&create.id)).await?;
+                }
+                Ok(Made::Open("the create is ending at the server"))
+            }
+            Some(Err(_)) => Ok(Made::Nothing),
+            Some(Ok(_)) => {
+                let object = create.object::<K>()?;
+                // A create that was answered with what exists has made nothing.
+                let is_its_own = object.mark.is_some_and(|m| Some(m.uid) == create.uid);
+                Ok(if is_its_own { Made::This(object.vendor_id) } else { Made::Nothing })
+            }
         }
-        Ok(Step::look_again(POLL, "another operation is ending at the server"))
     }
+
+    /// The main object is gone; where only fragments are left, the server shows the name as incomplete.
+    async fn fragments<K: Mutable>(&self, cx: &Cx, target: &Target<K>) -> Result<Step<()>> {
+        let Target::Named { name, .. } = target else { return Ok(Step::Done(())) };
+        let left = match cx.call(Api::read(FAMILY, "Get", self.cloud.name()), self.cloud.get(name)).await {
+            Err(e) if e.is_not_found() => return Ok(Step::Done(())),
+            left => left?,
+        };
+        if K::condition(&left.status) != Condition::Incomplete {
+            return Ok(Step::Done(()));
+        }
+        // The etag: nothing else than what was seen.
+        let options = Options { etag: Some(left.etag()), allow_missing: true, ..Default::default() };
+        match cx.call(Api::write(FAMILY, "Delete", self.cloud.name()), self.cloud.delete(name, options)).await {
+            Err(e) if !matches!(e.reason(), Reason::OperationInProgress | Reason::EtagMismatch) => Err(e),
+            _ => Ok(Step::look_again(POLL, "fragments are being removed at the server")),
+        }
+    }
+}
+
+/// What a create has come to at the server.
+enum Made {
+    This(VendorId),
+    /// Nothing that is its own.
+    Nothing,
+    /// It has not ended.
+    Open(&'static str),
 }
 
 /// The server has repeated it as often as it may, and would answer the same again for the same request id.
@@ -102,6 +148,10 @@ fn ended(error: Error) -> Error {
 fn request_id(verb: &str, token: &str) -> Options {
     Options { request_id: Some(format!("{verb}-{token}")), ..Default::default() }
 }
+/// A uid is minted for one resource, so one create goes by it.
+fn create_id<K: Mutable>(change: &Change<K>) -> String {
+    format!("create-{}", change.uid)
+}
 fn ours<K: Kind>(cx: &Cx, mut object: Object<K>) -> Object<K> {
     if let Some(mark) = &mut object.mark {
         mark.owner = cx.owner.clone();
@@ -112,6 +162,14 @@ fn name_of<K: Kind>(target: &Target<K>) -> Result<Name<K>> {
     match target {
         Target::Named { name, .. } => Ok(name.clone()),
         Target::Vendor { parent, vendor_id } => Ok(Name::new(parent.clone(), K::foreign_id(vendor_id.as_str())?)),
+    }
+}
+
+/// Whom a change means: by the vendor's id where that is known, because a name can be another resource's by now.
+fn changed<K: Kind>(target: &Target<K>) -> Result<Name<K>> {
+    match target.vendor_id() {
+        Some(id) => Ok(Name::new(target.parent().clone(), K::foreign_id(id.as_str())?)),
+        None => name_of(target),
     }
 }
 
@@ -142,7 +200,7 @@ impl<K: Resource> Reader<K> for Remote {
 #[async_trait]
 impl<K: Mutable> Driver<K> for Remote {
     async fn check(&self, cx: &Cx, change: &Change<K>) -> Result<()> {
-        let name = name_of(&change.target)?;
+        let name = changed(&change.target)?;
         let options = Options { validate_only: true, ..Default::default() };
         let checked = async {
             match &change.verb {
@@ -156,28 +214,38 @@ impl<K: Mutable> Driver<K> for Remote {
     }
 
     async fn create(&self, cx: &Cx, change: &Change<K>, spec: &K::Spec, resume: &Resume) -> Result<Step<Object<K>>> {
-        let name = name_of(&change.target)?;
-        let step = self.advance(cx, "Create", resume, || self.cloud.create(&name, spec.clone(), request_id("create", &change.token))).await?;
+        let name = changed(&change.target)?;
+        let step = self.advance(cx, "Create", resume, || self.cloud.create(&name, spec.clone(), Options { request_id: Some(create_id(change)), ..Default::default() })).await?;
         object(cx, step)
     }
 
     async fn update(&self, cx: &Cx, change: &Change<K>, desired: &K::Spec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<K>>> {
-        let name = name_of(&change.target)?;
+        let name = changed(&change.target)?;
         let step = self.advance(cx, "Update", resume, || self.cloud.update(&name, desired.clone(), paths, request_id("update", &change.token))).await?;
         object(cx, step)
     }
 
     async fn delete(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Step<()>> {
-        let name = name_of(&change.target)?;
+        let name = if change.target.vendor_id().is_some() {
+            changed(&change.target)?
+        } else {
+            match self.made(cx, change, resume).await? {
+                Made::This(id) => Name::new(change.target.parent().clone(), K::foreign_id(id.as_str())?),
+                Made::Nothing => return Ok(Step::Done(())),
+                Made::Open(progress) => return Ok(Step::look_again(POLL, progress)),
+            }
+        };
         let options = Options { allow_missing: true, ..request_id("delete", &change.token) };
         match self.advance(cx, "Delete", resume, || self.cloud.delete(&name, options)).await {
-            Err(e) if e.reason() == Reason::OperationInProgress => self.make_way(cx, &name, &e).await,
-            step => Ok(step?.map(|_| ())),
+            Err(e) if e.reason() == Reason::OperationInProgress => Ok(Step::look_again(POLL, "another operation is ending at the server")),
+            Err(e) => Err(e),
+            Ok(Step::Done(_)) => self.fragments(cx, &change.target).await,
+            Ok(Step::Wait { handle, after, progress }) => Ok(Step::Wait { handle, after, progress }),
         }
     }
 
     async fn act(&self, cx: &Cx, change: &Change<K>, action: &K::Action, resume: &Resume) -> Result<Step<K::Outcome>> {
-        let name = name_of(&change.target)?;
+        let name = changed(&change.target)?;
         let verb = action.to_string();
         match self.advance(cx, "Act", resume, || self.cloud.act(&name, action.clone(), request_id(&verb, &change.token))).await? {
             Step::Done(Operation { end: Some(Ok(Outcome::Acted(value))), .. }) => {

@@ -94,7 +94,8 @@ async fn an_instance_lives_over_the_wire() {
     world.done(cloud.act(&web, InstanceAction::Start, Options::default()).await).await;
 
     let patch = InstanceSpec { labels: [("a".to_owned(), "b".to_owned())].into(), ..Default::default() };
-    let updated = world.done(cloud.update(&web, patch.clone(), &Default::default(), Options::default()).await).await;
+    let just_read = Options { etag: Some(cloud.get(&web).await.unwrap().etag()), ..Default::default() };
+    let updated = world.done(cloud.update(&web, patch.clone(), &Default::default(), just_read).await).await;
     assert_eq!(updated.object::<Instance>().unwrap().spec.labels, patch.labels);
 
     let listed = cloud.list::<Instance>(None, "state = RUNNING", 0, "").await.unwrap();
@@ -111,9 +112,7 @@ async fn an_instance_lives_over_the_wire() {
 }
 /// References are answered by name; what the vendor calls them stays at the server.
 fn without_vendor_ids(mut object: Object<Instance>) -> Object<Instance> {
-    for r in Instance::refs(&mut object.spec) {
-        *r.vendor_id = None;
-    }
+    unresolve::<Instance>(&mut object.spec);
     object
 }
 
@@ -224,7 +223,7 @@ async fn a_servers_cloud_is_a_provider() {
     for amnesia in [false, true] {
         let target = Target::named(instance(if amnesia { "b" } else { "a" }));
         let digest: Digest = "v1-0".parse().unwrap();
-        let change = |verb| Change::<Instance> { target: target.clone(), uid: "00000000".parse().unwrap(), token: format!("t-{amnesia}"), expect: None, verb };
+        let change = |verb| Change::<Instance> { target: target.clone(), uid: format!("00000000-{amnesia}").parse().unwrap(), token: format!("t-{amnesia}"), expect: None, verb };
         let create = change(Verb::Create { spec: an_instance(), digest });
         driver.check(&cx, &create).await.unwrap();
         let spec = an_instance();
@@ -243,6 +242,75 @@ async fn a_servers_cloud_is_a_provider() {
         }
         assert!(driver.get(&cx, &target).await.unwrap_err().is_not_found());
     }
+    world.end().await;
+}
+
+/// A client's change of a network, with the uid and the token of its own.
+fn change(uid: &str, vendor_id: Option<VendorId>, verb: Verb<Network>) -> Change<Network> {
+    let uid: Uid = uid.parse().unwrap();
+    Change { target: Target::Named { name: network("n1"), uid: Some(uid.clone()), vendor_id }, token: format!("t-{uid}"), uid, expect: None, verb }
+}
+fn create_network() -> Verb<Network> {
+    Verb::Create { spec: a_network(), digest: "v1-0".parse().unwrap() }
+}
+
+#[tokio::test]
+async fn a_delete_takes_nothing_that_others_have_made() {
+    let world = World::new(Config::default()).await;
+    let (cloud, remote) = (world.cloud(), Remote::new(&world.client, "lab").await.unwrap());
+    let cx = Cx { deadline: Instant::now() + SOON, owner: "me".parse().unwrap(), gate: Arc::new(OpenGate) };
+    let driver = remote.networks().unwrap();
+    let delete = async |c: &Change<Network>| steps(async |resume| driver.delete(&cx, c, &resume).await, false).await.unwrap();
+
+    // A create that never came in, one that was answered with what exists, and what is meant is somebody else's.
+    let theirs = world.done(cloud.create(&network("n1"), a_network(), Options::default()).await).await.object::<Network>().unwrap();
+    delete(&change("11111111", None, Verb::Delete)).await;
+    let create = change("22222222", None, create_network());
+    let met = steps(async |resume| driver.create(&cx, &create, &a_network(), &resume).await, false).await.unwrap();
+    assert_eq!(met.vendor_id, theirs.vendor_id);
+    delete(&change("22222222", None, Verb::Delete)).await;
+    assert_eq!(cloud.get(&network("n1")).await.unwrap().vendor_id, theirs.vendor_id);
+    world.done(cloud.delete(&network("n1"), Options::default()).await).await;
+
+    // What a create has made goes with its uid, whatever the token.
+    let create = change("33333333", None, create_network());
+    let first = steps(async |resume| driver.create(&cx, &create, &a_network(), &resume).await, false).await.unwrap();
+    delete(&Change { token: "other".into(), ..change("33333333", None, Verb::Delete) }).await;
+    assert!(cloud.get(&network("n1")).await.unwrap_err().is_not_found());
+
+    // The name is another resource's by now.
+    let theirs = world.done(cloud.create(&network("n1"), a_network(), Options::default()).await).await.object::<Network>().unwrap();
+    delete(&change("33333333", Some(first.vendor_id), Verb::Delete)).await;
+    delete(&Change { token: "again".into(), ..change("33333333", None, Verb::Delete) }).await;
+    assert_eq!(cloud.get(&network("n1")).await.unwrap().vendor_id, theirs.vendor_id);
+    world.end().await;
+}
+
+#[tokio::test]
+async fn a_delete_ends_only_its_own_create() {
+    let world = World::new(Config { latency_ms: 300, ..Config::default() }).await;
+    let (cloud, remote) = (world.cloud(), Remote::new(&world.client, "lab").await.unwrap());
+    let cx = Cx { deadline: Instant::now() + SOON, owner: "me".parse().unwrap(), gate: Arc::new(OpenGate) };
+    let driver = remote.networks().unwrap();
+    let internet = || NetworkSpec { internet_access: true, ..a_network() };
+    let delete = async |c: &Change<Network>| steps(async |resume| driver.delete(&cx, c, &resume).await, false).await.unwrap();
+
+    // Joined: somebody else's create goes on.
+    let theirs = cloud.create(&network("n1"), internet(), request("theirs")).await.unwrap();
+    let create = change("11111111", None, Verb::Create { spec: internet(), digest: "v1-0".parse().unwrap() });
+    assert!(matches!(driver.create(&cx, &create, &internet(), &Resume::default()).await.unwrap(), Step::Wait { .. }));
+    delete(&change("11111111", None, Verb::Delete)).await;
+    world.done(Ok(theirs)).await;
+    world.done(cloud.delete(&network("n1"), Options::default()).await).await;
+
+    // Its own is cancelled, and nothing is left.
+    let create = change("22222222", None, Verb::Create { spec: internet(), digest: "v1-0".parse().unwrap() });
+    assert!(matches!(driver.create(&cx, &create, &internet(), &Resume::default()).await.unwrap(), Step::Wait { .. }));
+    delete(&change("22222222", None, Verb::Delete)).await;
+    assert!(cloud.get(&network("n1")).await.unwrap_err().is_not_found());
+    let (found, _) = cloud.operations("request_id = create-22222222", 1, "").await.unwrap();
+    assert_eq!(found[0].end.clone().unwrap().unwrap_err().reason(), Reason::OperationCancelled);
+    assert_eq!(cloud.operations("request_id = nobody", 1, "").await.unwrap().0, []);
     world.end().await;
 }
 

@@ -30,6 +30,8 @@ pub fn encode(operation: &Operation) -> Result<Message> {
         progress: operation.progress.clone(),
         create_time: Some(timestamp(operation.created_ms)),
         update_time: Some(timestamp(operation.updated_ms)),
+        request_id: operation.request_id.clone().unwrap_or_default(),
+        uid: operation.uid.as_ref().map(ToString::to_string).unwrap_or_default(),
     };
     let end = match &operation.end {
         None => None,
@@ -82,6 +84,8 @@ pub fn decode(message: Message) -> Result<Operation> {
         collection: collection.to_owned(),
         verb: metadata.verb,
         target: target.to_owned(),
+        request_id: (!metadata.request_id.is_empty()).then_some(metadata.request_id),
+        uid: if metadata.uid.is_empty() { None } else { Some(metadata.uid.parse()?) },
         phase,
         steps: metadata.steps_done,
         progress: metadata.progress,

@@ -59,19 +59,39 @@ async fn list(shared: &Shared, request: lro::ListOperationsRequest) -> Reply<lro
     });
     let account = found.map_err(|e| to_status(&e.with_field("name"), None))?;
     let size = read::page_size(request.page_size).map_err(|v| to_status(&Error::violated(Reason::InvalidField, vec![v]), None))?;
-    let done = answer(account, done_filter(&request.filter))?;
-    let (operations, next_page_token) = answer(account, account.operations(size, &request.page_token).await)?;
-    // A page may be short.
-    let operations = operations.iter().filter(|o| done.is_none_or(|done| o.is_done() == done)).map(operation::encode).collect::<Result<_>>();
+    let (operations, next_page_token) = match answer(account, Which::of(&request.filter))? {
+        Which::Request(id) => (answer(account, account.operation_of(&id).await)?.into_iter().collect(), String::new()),
+        Which::All => answer(account, account.operations(size, &request.page_token).await)?,
+        Which::Done(done) => {
+            let (mut operations, next) = answer(account, account.operations(size, &request.page_token).await)?;
+            // A page may be short.
+            operations.retain(|o| o.is_done() == done);
+            (operations, next)
+        }
+    };
+    let operations = operations.iter().map(operation::encode).collect::<Result<_>>();
     Ok(lro::ListOperationsResponse { operations: answer(account, operations)?, next_page_token })
 }
-/// `done = true`, `done = false`, or nothing.
-fn done_filter(text: &str) -> Result<Option<bool>> {
-    match text.split_whitespace().collect::<String>().as_str() {
-        "" => Ok(None),
-        "done=true" => Ok(Some(true)),
-        "done=false" => Ok(Some(false)),
-        _ => Err(Error::new(ErrorKind::InvalidArgument, Reason::InvalidFilter, "operations can be filtered by done = true or done = false").with_field("filter")),
+/// Which operations a filter lets through.
+enum Which {
+    All,
+    Done(bool),
+    /// The one that answers this request.
+    Request(String),
+}
+impl Which {
+    fn of(text: &str) -> Result<Self> {
+        let compact = text.split_whitespace().collect::<String>();
+        match (compact.as_str(), compact.strip_prefix("request_id=")) {
+            ("", _) => Ok(Self::All),
+            ("done=true", _) => Ok(Self::Done(true)),
+            ("done=false", _) => Ok(Self::Done(false)),
+            (_, Some(id)) if !id.is_empty() => Ok(Self::Request(id.trim_matches('"').to_owned())),
+            _ => {
+                let message = "operations can be filtered by done = true, done = false, or request_id = ID";
+                Err(Error::new(ErrorKind::InvalidArgument, Reason::InvalidFilter, message).with_field("filter"))
+            }
+        }
     }
 }
 

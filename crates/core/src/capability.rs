@@ -163,13 +163,24 @@ impl Capabilities {
     /// # Errors
     /// `InvalidArgument` naming every field.
     pub fn check_spec<K: Managed>(&self, spec: &K::Spec) -> Result<()> {
+        self.check_where::<K>(spec, |_| true)
+    }
+    /// The same for the specification that an update comes to, as far as its caller has changed it: the rest is as the vendor shows it, which the
+    /// caller has no hand in.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming every field.
+    pub fn check_changed<K: Managed>(&self, spec: &K::Spec, changed: &BTreeSet<FieldPath>) -> Result<()> {
+        self.check_where::<K>(spec, |v| changed.iter().any(|path| root(&path.0) == root(&v.field)))
+    }
+    fn check_where<K: Managed>(&self, spec: &K::Spec, counts: impl Fn(&Violation) -> bool) -> Result<()> {
         let caps = self.of::<K>()?;
         let mut wrong = K::violations(spec);
         let set = set_fields::<K>(spec);
-        let mut reason = Reason::InvalidField;
+        let mut unsupported = BTreeSet::new();
         for path in &set {
             if caps.fields.get(path.as_str()).is_some_and(|f| f.support == Support::Unsupported) {
-                reason = Reason::CapabilityUnsupported;
+                unsupported.insert(root(path));
                 wrong.push(Violation::new(path.split('=').next().unwrap_or(path), format!("{} cannot do {path}", self.vendor)));
             }
         }
@@ -203,12 +214,17 @@ impl Capabilities {
         {
             wrong.push(Violation::new("provider_config", format!("{} does not take a {name} here", self.vendor)));
         }
+        wrong.retain(counts);
         if wrong.is_empty() {
             return Ok(());
         }
-        if wrong.iter().all(|v| !set.contains(v.field.split('[').next().unwrap_or_default())) && reason == Reason::InvalidField {
-            reason = Reason::FieldRequired;
-        }
+        let reason = if wrong.iter().any(|v| unsupported.contains(root(&v.field))) {
+            Reason::CapabilityUnsupported
+        } else if wrong.iter().all(|v| !set.contains(v.field.split('[').next().unwrap_or_default())) {
+            Reason::FieldRequired
+        } else {
+            Reason::InvalidField
+        };
         Err(Error::violated(reason, wrong))
     }
     /// Refuses a change of what can only be set at creation.
@@ -224,4 +240,9 @@ impl Capabilities {
             .collect();
         if fixed.is_empty() { Ok(()) } else { Err(Error::violated(Reason::FieldImmutable, fixed)) }
     }
+}
+
+/// The field of the specification that a path begins with.
+fn root(path: &str) -> &str {
+    path.split(['.', '[', '=']).next().unwrap_or(path)
 }

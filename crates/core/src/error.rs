@@ -413,10 +413,10 @@ impl Error {
             Retry::Never | Retry::Exhausted => None,
         }
     }
-    /// Did the vendor itself say that the resource is not there?
+    /// Did the vendor itself say that the resource is not there? That its cloud or its location is not there says nothing of it.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
-        self.0.kind == ErrorKind::NotFound
+        self.0.kind == ErrorKind::NotFound && self.0.reason == Reason::ResourceNotFound
     }
 }
 
@@ -481,6 +481,12 @@ mod tests {
             assert_eq!(r.as_str().parse::<Reason>().unwrap(), *r);
             assert!(!r.meaning().is_empty());
         }
+    }
+    #[test]
+    fn only_the_resource_itself_is_not_found() {
+        assert!(Error::not_found("x").is_not_found());
+        assert!(!Error::new(ErrorKind::NotFound, Reason::CloudUnknown, "no cloud").is_not_found());
+        assert!(!Error::new(ErrorKind::NotFound, Reason::OperationNotFound, "no operation").is_not_found());
     }
     #[test]
     fn an_error_survives_the_journal() {

@@ -4,6 +4,7 @@ use crate::{Effect, Error, ErrorKind, Owner, Reason, Result, Retry};
 use async_trait::async_trait;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 /// One call of a vendor's API.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -76,7 +77,13 @@ impl Cx {
     pub async fn call<T>(&self, api: Api, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let permit = self.gate.admit(&api).await?;
         let start = Instant::now();
-        let answer = match tokio::time::timeout_at(self.deadline, call).await {
+        // Reads are many, so nothing is built where nobody looks.
+        let span = if tracing::enabled!(tracing::Level::DEBUG) {
+            tracing::debug_span!("vendor_call", family = api.family, action = api.action, region = api.region, write = api.write)
+        } else {
+            tracing::Span::none()
+        };
+        let answer = match tokio::time::timeout_at(self.deadline, call.instrument(span)).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::new(ErrorKind::DeadlineExceeded, Reason::CloudTimeout, format!("{} {} in {} did not answer in time", api.family, api.action, api.region))
                 .with_retry(Retry::After(Duration::ZERO))

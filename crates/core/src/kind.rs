@@ -32,8 +32,8 @@ pub trait Kind: Clone + Debug + Eq + Ord + Hash + Send + Sync + 'static {
     type Id: Segment;
     /// What a caller asks for. Its serde form is its canonical form.
     type Spec: Data + Default;
-    /// What the cloud says.
-    type Status: Data;
+    /// What the cloud says. Its serde form has the API's names.
+    type Status: Data + Default;
     /// This kind's reader, where the cloud offers the kind.
     fn reader(provider: &dyn CloudProvider) -> Option<&dyn Reader<Self>>;
     /// The id under which the vendor's object appears where it is not ours.
@@ -43,8 +43,30 @@ pub trait Kind: Clone + Debug + Eq + Ord + Hash + Send + Sync + 'static {
     fn foreign_id(vendor_id: &str) -> Result<Self::Id, Error>;
     /// The zone it lies in, where it lies in one.
     fn zone(spec: &Self::Spec, status: &Self::Status) -> Option<String>;
-    /// Is a fragment of it missing? Then it can only be deleted.
-    fn is_incomplete(status: &Self::Status) -> bool;
+    /// What can be done with it, whatever its kind.
+    fn condition(status: &Self::Status) -> Condition;
+    /// Every reference in the specification, for the engine to resolve.
+    fn refs(spec: &mut Self::Spec) -> Vec<AnyRef<'_>>;
+}
+
+/// What can be done with a resource, whatever its kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Condition {
+    /// It is there, or on its way to be; the cloud has told nothing worse.
+    Usable,
+    /// It is being removed.
+    Leaving,
+    /// The cloud says that it failed.
+    Failed,
+    /// A part is missing: it can only be deleted.
+    Incomplete,
+}
+
+/// Takes the vendor's ids out of every reference.
+pub fn unresolve<K: Kind>(spec: &mut K::Spec) {
+    for r in K::refs(spec) {
+        *r.vendor_id = None;
+    }
 }
 
 /// A kind that can be created, changed and deleted; the read-only catalogue is only [`Kind`].
@@ -57,8 +79,6 @@ pub trait Managed: Kind {
     fn driver(provider: &dyn CloudProvider) -> Option<&dyn Driver<Self>>;
     /// The id as a caller may choose it; None for kinds whose id follows from what they are (a record set).
     fn label(id: &Self::Id) -> Option<&ResourceId>;
-    /// Every reference in the specification, for the engine to resolve.
-    fn refs(spec: &mut Self::Spec) -> Vec<AnyRef<'_>>;
     /// The zone field, for the engine to fill in where the cloud needs it and the caller left it open.
     fn zone_mut(spec: &mut Self::Spec) -> Option<&mut Option<String>>;
     /// What is wrong with this specification on any cloud. What depends on the cloud is in its capabilities.

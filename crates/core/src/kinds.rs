@@ -18,6 +18,10 @@ pub type Labels = BTreeMap<String, String>;
 
 /// At most this many labels, so that they fit beside our own marks on every cloud (AWS allows 50 tags, GCP 64 labels).
 const MAX_LABELS: usize = 32;
+/// At most this many ranges: more than any cloud takes, and few enough to be compared with each other.
+const MAX_CIDRS: usize = 64;
+/// A vendor's own word, such as a zone or a machine type, is at most this long.
+const MAX_WORD: usize = 255;
 /// Keys below this prefix are ours.
 const RESERVED_PREFIX: &str = "welkin.dev/";
 
@@ -41,8 +45,19 @@ fn label_violations(labels: &Labels, out: &mut Vec<Violation>) {
     }
 }
 
+/// A word of bounded length.
+fn word_violation(field: &str, word: Option<&String>, out: &mut Vec<Violation>) {
+    let length = word.map_or(0, |w| w.chars().count());
+    if length > MAX_WORD {
+        out.push(Violation::new(field, format!("at most {MAX_WORD} characters, got {length}")));
+    }
+}
+
 /// Ranges in canonical form that do not overlap each other.
 fn cidr_violations(cidrs: &[IpNet], bounds: CidrBounds, out: &mut Vec<Violation>) {
+    if cidrs.len() > MAX_CIDRS {
+        return out.push(Violation::new("cidrs", format!("at most {MAX_CIDRS} ranges, got {}", cidrs.len())));
+    }
     for (i, net) in cidrs.iter().enumerate() {
         let field = format!("cidrs[{i}]");
         if net.trunc() != *net {
@@ -103,7 +118,7 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// Declares the marker type of a kind and its `Kind` implementation; what differs from kind to kind stays visible at its use.
 macro_rules! kind {
-    ($(#[$doc:meta])* $k:ident at $collection:literal in $parent:ty, id $id:ty, spec $spec:ty, status $status:ty, fields $fields:expr, input_only $input:expr, reader $reader:expr, zone $zone:expr, incomplete $incomplete:expr) => {
+    ($(#[$doc:meta])* $k:ident at $collection:literal in $parent:ty, id $id:ty, spec $spec:ty, status $status:ty, fields $fields:expr, input_only $input:expr, reader $reader:expr, zone $zone:expr, condition $condition:expr, refs $refs:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $k {}
@@ -125,9 +140,13 @@ macro_rules! kind {
                 let pick: fn(&$spec, &$status) -> Option<String> = $zone;
                 pick(spec, status)
             }
-            fn is_incomplete(status: &Self::Status) -> bool {
-                let ask: fn(&$status) -> bool = $incomplete;
+            fn condition(status: &Self::Status) -> $crate::Condition {
+                let ask: fn(&$status) -> $crate::Condition = $condition;
                 ask(status)
+            }
+            fn refs(spec: &mut Self::Spec) -> Vec<$crate::AnyRef<'_>> {
+                let all: fn(&mut $spec) -> Vec<$crate::AnyRef<'_>> = $refs;
+                all(spec)
             }
         }
     };

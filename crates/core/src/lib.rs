@@ -14,7 +14,7 @@ mod time;
 pub use capability::{Capabilities, FieldCapability, KindCapabilities, Mutability, Scope, Support, VerbName};
 pub use error::{Effect, Error, ErrorKind, Reason, Result, Retry, VendorError, Violation};
 pub use gate::{Api, Cx, Gate, OpenGate, Permit};
-pub use kind::{AnyRef, Data, Kind, Managed, NoAction, Ref, Segment, VendorConfig};
+pub use kind::{AnyRef, Condition, Data, Kind, Managed, NoAction, Ref, Segment, VendorConfig, unresolve};
 pub use kinds::image::{Image, ImageSpec, ImageStatus};
 pub use kinds::instance::{Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, RootDisk};
 pub use kinds::location::{Location, LocationSpec, LocationStatus};

@@ -1,6 +1,6 @@
 //! The values that pass between engine and driver.
 
-use crate::{Data, Digest, Error, FieldPath, Kind, LocationName, Managed, Name, Owner, ProviderId, Uid, VendorId};
+use crate::{Data, Digest, Error, FieldPath, Kind, LocationName, Managed, Name, Owner, ProviderId, Uid, VendorId, unresolve};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, time::Duration};
 use tokio::time::Instant;
@@ -42,13 +42,16 @@ pub struct Object<K: Kind> {
     pub status: K::Status,
 }
 impl<K: Kind> Object<K> {
-    /// A hash that changes whenever the specification, the vendor's object or the vendor's version of it do, and only then.
+    /// A hash that changes whenever the specification, the vendor's object or the vendor's version of it do, and only then. References count by
+    /// their names, so that it is the same over a wire, which does not carry what they were resolved to.
     #[must_use]
     pub fn etag(&self) -> Etag {
         // A struct serialises in the order of its fields and a map is a BTreeMap, so this is canonical. Data cannot fail to serialise. It is
         // hashed in one piece, because every read needs it and a hasher is slow in small ones.
+        let mut spec = self.spec.clone();
+        unresolve::<K>(&mut spec);
         let mut canonical = Vec::with_capacity(1024);
-        let _ = serde_json::to_writer(&mut canonical, &(&self.spec, &self.vendor_id, &self.revision));
+        let _ = serde_json::to_writer(&mut canonical, &(&spec, &self.vendor_id, &self.revision));
         let mut text = String::with_capacity(34);
         text.push('"');
         text.push_str(&blake3::hash(&canonical).to_hex()[..32]);

@@ -80,7 +80,41 @@ impl Stop {
 pub(crate) struct Open {
     pub(crate) by_id: HashMap<String, Arc<Live>>,
     pub(crate) by_target: HashMap<String, String>,
-    pub(crate) by_request: HashMap<String, String>,
+    /// Request id to operation and payload.
+    pub(crate) by_request: HashMap<String, (String, String)>,
+}
+
+/// What stands behind the names of ours, found by name, and by the name that the vendor's id would be.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    rows: HashMap<String, NameRow>,
+    by_vendor_id: HashMap<String, String>,
+}
+impl Names {
+    pub(crate) fn get(&self, name: &str) -> Option<&NameRow> {
+        self.rows.get(name)
+    }
+    /// Also where it is called by the vendor's id.
+    fn find(&self, name: &str) -> Option<&NameRow> {
+        self.rows.get(name).or_else(|| self.rows.get(self.by_vendor_id.get(name)?))
+    }
+    fn set(&mut self, row: NameRow) {
+        self.remove(&row.name);
+        if let Some(alias) = alias(&row) {
+            self.by_vendor_id.insert(alias, row.name.clone());
+        }
+        self.rows.insert(row.name.clone(), row);
+    }
+    fn remove(&mut self, name: &str) {
+        if let Some(alias) = self.rows.remove(name).as_ref().and_then(alias) {
+            self.by_vendor_id.remove(&alias);
+        }
+    }
+}
+fn alias(row: &NameRow) -> Option<String> {
+    let (collection, _) = row.name.rsplit_once('/')?;
+    let id = ResourceId::of_vendor(row.vendor_id.as_str()).ok()?;
+    Some(format!("{collection}/{id}"))
 }
 
 /// One account at one vendor.
@@ -96,7 +130,7 @@ pub struct Account {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) settings: Settings,
     pub(crate) digester: Digester,
-    pub(crate) names: RwLock<HashMap<String, NameRow>>,
+    pub(crate) names: RwLock<Names>,
     pub(crate) open: Mutex<Open>,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
@@ -122,10 +156,14 @@ impl Account {
         let s = &parts.settings;
         let stack =
             layer::stack(Arc::clone(&parts.provider), RetryLayer { attempts: s.read_attempts, backoff: s.backoff }, TimeoutLayer { read: s.read_timeout, step: s.step_timeout });
+        let mut names = Names::default();
+        for row in parts.names {
+            names.set(row);
+        }
         Arc::new(Self {
             stack,
             gate: Arc::default(),
-            names: RwLock::new(parts.names.into_iter().map(|row| (row.name.clone(), row)).collect()),
+            names: RwLock::new(names),
             open: Mutex::default(),
             clock: Clock::start(),
             steps: Semaphore::new(s.concurrent_steps),
@@ -194,18 +232,27 @@ impl Account {
         if !caps.verbs.contains(&VerbName::Create) {
             return Ok((Target::named(name.clone()), None));
         }
-        let known = self.names.read();
-        if !known.is_empty()
-            && let Some(row) = known.get(&name.to_string())
-        {
-            return Ok((Target::Named { name: name.clone(), uid: Some(row.uid.clone()), vendor_id: Some(row.vendor_id.clone()) }, Some(row.since_ms)));
+        if let Some((target, since_ms)) = self.known(name)? {
+            return Ok((target, Some(since_ms)));
         }
-        drop(known);
         let id = name.id.to_string();
         if let Some(id) = foreign_id(&id, caps.id_shape)? {
             return Ok((Target::Vendor { parent: name.parent.clone(), vendor_id: id }, None));
         }
         Ok((Target::named(name.clone()), None))
+    }
+
+    /// One of ours as the store knows it, by its name or by the vendor's id, and since when.
+    pub(crate) fn known<K: Kind>(&self, name: &Name<K>) -> Result<Option<(Target<K>, u64)>> {
+        let names = self.names.read();
+        if names.rows.is_empty() {
+            return Ok(None);
+        }
+        let text = name.to_string();
+        let Some(row) = names.find(&text) else { return Ok(None) };
+        let name = if row.name == text { name.clone() } else { row.name.parse()? };
+        let target = Target::Named { name, uid: Some(row.uid.clone()), vendor_id: Some(row.vendor_id.clone()) };
+        Ok(Some((target, row.since_ms)))
     }
 
     /// For a read: its own deadline, counted, not journalled.
@@ -219,7 +266,7 @@ impl Account {
         match change {
             NameChange::Keep => {}
             NameChange::Set(row) => {
-                self.names.write().insert(row.name.clone(), row.clone());
+                self.names.write().set(row.clone());
             }
             NameChange::Remove(name) => {
                 self.names.write().remove(name);

@@ -14,14 +14,16 @@ use crate::{
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use uuid::Uuid;
-use welkin_core::{Digest, Error, ErrorKind, FieldPath, Managed, Name, Reason, Result, Retry, check_chosen_id};
+use welkin_core::{Digest, Error, ErrorKind, FieldPath, Managed, Name, Reason, Result, Retry, check_chosen_id, unresolve};
 
 /// What the book of open operations says of a new one.
 enum Place {
     /// It has its place; go on.
     Taken(Arc<Live>),
-    /// Another call started the same.
+    /// Another request asked for the same.
     Join(Arc<Live>),
+    /// This very request is there already.
+    Repeated(Arc<Live>),
 }
 
 impl Account {
@@ -30,8 +32,9 @@ impl Account {
     /// # Errors
     /// `InvalidArgument` naming every wrong field, `AlreadyExists` for another specification, `FailedPrecondition` for what is not ours or a
     /// reference that is not there, `Aborted` while another operation works on the name.
-    pub async fn create<K: Managed>(self: &Arc<Self>, name: Name<K>, spec: K::Spec, options: Options) -> Result<Operation> {
+    pub async fn create<K: Managed>(self: &Arc<Self>, name: Name<K>, mut spec: K::Spec, options: Options) -> Result<Operation> {
         self.capabilities().check_verb::<K>("create")?;
+        unresolve::<K>(&mut spec);
         if let Some(id) = K::label(&name.id) {
             check_chosen_id(id, self.capabilities().of::<K>()?.id_shape, "id")?;
         }
@@ -44,8 +47,9 @@ impl Account {
     ///
     /// # Errors
     /// `InvalidArgument` for unknown and immutable fields, `Aborted` for another etag, and those of [`Account::get`].
-    pub async fn update<K: Managed>(self: &Arc<Self>, name: Name<K>, patch: K::Spec, paths: BTreeSet<FieldPath>, options: Options) -> Result<Operation> {
+    pub async fn update<K: Managed>(self: &Arc<Self>, name: Name<K>, mut patch: K::Spec, paths: BTreeSet<FieldPath>, options: Options) -> Result<Operation> {
         self.capabilities().check_verb::<K>("update")?;
+        unresolve::<K>(&mut patch);
         self.admit(name, Wish::Update { patch, paths }, options).await
     }
 
@@ -83,26 +87,30 @@ impl Account {
             collection: K::COLLECTION.to_owned(),
             verb,
             target,
+            uid: digest.as_ref().map(|_| intent.uid.clone()),
             request_id: options.request_id,
-            payload,
             created_ms: self.clock.now_ms(),
             change: Some(Stored::Intent(intent.clone()).write()?),
             progress: Progress::new(self.clock.now_ms()),
         };
         // Twice: a repeated request may have ended between the look at the journal and the insertion.
         for _ in 0..2 {
-            if let Some(answer) = self.repeated(&row).await? {
+            if let Some(answer) = self.repeated(&row, &payload).await? {
                 return Ok(answer);
             }
-            let live = match self.take_place(&row, digest.as_ref())? {
-                Place::Join(live) => return self.answer(&live).await,
+            let live = match self.take_place(&row, &payload, digest.as_ref())? {
+                Place::Repeated(live) => return self.answer(&live).await,
+                Place::Join(live) => match self.join(&live, &row, &payload).await? {
+                    Some(answer) => return Ok(answer),
+                    None => continue,
+                },
                 Place::Taken(live) => live,
             };
             // From here on the caller may go away at any await; the task owns the operation and its place.
             let (account, first) = (Arc::clone(self), Arc::clone(&live));
-            let (row, intent) = (row.clone(), intent.clone());
+            let (row, payload, intent) = (row.clone(), payload.clone(), intent.clone());
             let inserted = self.tasks.spawn(async move {
-                let inserted = account.journal.insert(&row).await;
+                let inserted = account.journal.insert(&row, &payload).await;
                 match &inserted {
                     Ok(true) => account.spawn_run(first, Stored::Intent(intent)),
                     Ok(false) => account.release(&first, Stage::Refused(Error::internal("the request id was taken meanwhile"))),
@@ -129,6 +137,8 @@ impl Account {
             collection: K::COLLECTION.to_owned(),
             verb,
             target,
+            request_id: None,
+            uid: None,
             phase: Phase::Ended,
             steps: 0,
             progress: String::new(),
@@ -138,36 +148,42 @@ impl Account {
         })
     }
 
+    /// Answers with what another request began. From then on this request's id stands for it too: sent again later, it must mean neither a new
+    /// resource nor another request. None where the id was taken meanwhile.
+    async fn join(&self, live: &Arc<Live>, row: &Row, payload: &str) -> Result<Option<Operation>> {
+        // What is refused after all leaves no record that could be joined.
+        let answer = self.answer(live).await?;
+        let Some(request_id) = &row.request_id else { return Ok(Some(answer)) };
+        let joined = self.journal.join(&self.cloud, request_id, payload, &live.id).await?;
+        Ok(joined.then_some(answer))
+    }
+
     /// The operation of an earlier request with the same id.
-    async fn repeated(self: &Arc<Self>, row: &Row) -> Result<Option<Operation>> {
+    async fn repeated(self: &Arc<Self>, row: &Row, payload: &str) -> Result<Option<Operation>> {
         let Some(request_id) = &row.request_id else { return Ok(None) };
-        let live = {
-            let open = self.open.lock();
-            open.by_request.get(request_id).and_then(|id| open.by_id.get(id)).cloned()
-        };
-        let earlier = match &live {
-            Some(live) => live.row(),
-            None => match self.journal.by_request(&self.cloud, request_id).await? {
-                Some(row) => row,
-                None => return Ok(None),
-            },
-        };
-        same_request(&earlier, row)?;
+        let Some((earlier, its_payload)) = self.journal.by_request(&self.cloud, request_id).await? else { return Ok(None) };
+        same_request(request_id, (&earlier, &its_payload), payload)?;
+        let live = self.open.lock().by_id.get(&earlier.id).cloned();
         match live {
             Some(live) => self.answer(&live).await.map(Some),
+            // It may have ended since the journal was asked.
+            None if earlier.progress.end.is_none() => Ok(self.journal.by_request(&self.cloud, request_id).await?.map(|(row, _)| live::operation(&row, &self.cloud))),
             None => Ok(Some(live::operation(&earlier, &self.cloud))),
         }
     }
 
     /// One operation at a time on a name. A create joins the create that means the same.
-    fn take_place(&self, row: &Row, digest: Option<&Digest>) -> Result<Place> {
+    fn take_place(&self, row: &Row, payload: &str, digest: Option<&Digest>) -> Result<Place> {
         if self.stop.is_stopping() {
             return Err(Error::new(ErrorKind::Unavailable, Reason::ShuttingDown, "the server is shutting down").with_retry(Retry::After(Duration::from_secs(1))));
         }
         let mut open = self.open.lock();
-        if let Some(live) = row.request_id.as_ref().and_then(|r| open.by_request.get(r)).and_then(|id| open.by_id.get(id)) {
-            same_request(&live.row(), row)?;
-            return Ok(Place::Join(Arc::clone(live)));
+        if let Some(request_id) = &row.request_id
+            && let Some((id, its_payload)) = open.by_request.get(request_id)
+            && let Some(live) = open.by_id.get(id)
+        {
+            same_request(request_id, (&live.row(), its_payload), payload)?;
+            return Ok(Place::Repeated(Arc::clone(live)));
         }
         if let Some(other) = open.by_target.get(&row.target).and_then(|id| open.by_id.get(id)) {
             if digest.is_some() && other.digest.as_ref() == digest && other.failure().is_none() && !other.is_cancelled() {
@@ -180,7 +196,7 @@ impl Account {
                 .with_operation(&other.id));
         }
         let live = Live::new(row.clone(), Arc::clone(&self.cloud), digest.cloned(), Arc::clone(&self.journal), self.clock);
-        open.register(&live, row);
+        open.register(&live, row, Some(payload));
         Ok(Place::Taken(live))
     }
 
@@ -207,21 +223,33 @@ impl Account {
 }
 
 /// One request id stands for one request.
-fn same_request(earlier: &Row, row: &Row) -> Result<()> {
-    if earlier.payload == row.payload {
+fn same_request(request_id: &str, (earlier, its_payload): (&Row, &str), payload: &str) -> Result<()> {
+    if its_payload == payload {
         return Ok(());
     }
-    let message = format!("request id {:?} was used for another request: {} {}", row.request_id.as_deref().unwrap_or_default(), earlier.verb, earlier.target);
+    let message = format!("request id {request_id:?} was used for another request: {} {}", earlier.verb, earlier.target);
     Err(Error::new(ErrorKind::InvalidArgument, Reason::RequestIdReused, message).with_field("request_id"))
 }
 
 impl crate::account::Open {
-    pub(crate) fn register(&mut self, live: &Arc<Live>, row: &Row) {
+    /// `payload` where the request has come to this process: the journal knows those of before.
+    pub(crate) fn register(&mut self, live: &Arc<Live>, row: &Row, payload: Option<&str>) {
         self.by_id.insert(row.id.clone(), Arc::clone(live));
         self.by_target.insert(row.target.clone(), row.id.clone());
-        if let Some(request) = &row.request_id {
-            self.by_request.insert(request.clone(), row.id.clone());
+        if let (Some(request), Some(payload)) = (&row.request_id, payload) {
+            self.by_request.insert(request.clone(), (row.id.clone(), payload.to_owned()));
         }
+    }
+    /// Moves an operation to the place of what its target turned out to be. The other operation where that place is taken.
+    pub(crate) fn move_to(&mut self, live: &Live, target: &str) -> std::result::Result<(), String> {
+        match self.by_target.get(target) {
+            Some(other) if *other != live.id => return Err(other.clone()),
+            _ => {}
+        }
+        self.by_target.remove(&live.row().target);
+        self.by_target.insert(target.to_owned(), live.id.clone());
+        live.retarget(target);
+        Ok(())
     }
     fn forget(&mut self, row: &Row) {
         self.by_id.remove(&row.id);
@@ -229,7 +257,7 @@ impl crate::account::Open {
             self.by_target.remove(&row.target);
         }
         if let Some(request) = &row.request_id
-            && self.by_request.get(request) == Some(&row.id)
+            && self.by_request.get(request).is_some_and(|(id, _)| *id == row.id)
         {
             self.by_request.remove(request);
         }

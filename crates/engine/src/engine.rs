@@ -8,7 +8,7 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
-use welkin_core::{CloudProvider, Error, ErrorKind, Owner, Reason, Result};
+use welkin_core::{CloudProvider, Error, ErrorKind, Owner, Reason, Result, Violation};
 
 /// How long a request id outlives its operation's record.
 const REQUEST_ID_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -46,7 +46,7 @@ impl EngineBuilder {
         self.clouds.push((name.into(), provider, None));
         self
     }
-    /// A cloud, marked with this owner.
+    /// A cloud, marked with this owner. It is kept in the journal too, and cannot be changed afterwards.
     #[must_use]
     pub fn cloud_owned_by(mut self, name: impl Into<String>, provider: Arc<dyn CloudProvider>, owner: Owner) -> Self {
         self.clouds.push((name.into(), provider, Some(owner)));
@@ -61,7 +61,8 @@ impl EngineBuilder {
     /// Opens every account and takes up what the journal says is open.
     ///
     /// # Errors
-    /// `InvalidArgument` for a cloud's name that is not a label or there twice; the journal's own.
+    /// `InvalidArgument` for a cloud's name that is not a label or there twice; `FailedPrecondition` with reason CONFIGURATION where the journal knows
+    /// the cloud with another owner or vendor; the journal's own. Nothing has begun to run then.
     pub async fn open(self) -> Result<Engine> {
         let (stop, tasks) = (Stop::default(), TaskTracker::new());
         let journal = self.journal;
@@ -71,10 +72,8 @@ impl EngineBuilder {
             // A cloud's name has the form of an owner: a label.
             let _: Owner =
                 name.parse().map_err(|_| Error::invalid("clouds", format!("{name:?} is not a name for a cloud: it needs 1 to 63 of a-z, 0-9 and '-', a letter first")))?;
-            let owner = match owner {
-                Some(owner) => owner,
-                None => journal.setting(&format!("owner/{name}"), &format!("w{}", &Uuid::new_v4().simple().to_string()[..15])).await?.parse()?,
-            };
+            let owner = kept_owner(&*journal, &name, owner).await?;
+            keep_vendor(&*journal, &name, provider.capabilities().vendor).await?;
             let account = Account::new(Parts {
                 cloud: Arc::from(name.as_str()),
                 owner,
@@ -101,12 +100,47 @@ fn fresh_secret() -> String {
     format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple())
 }
 
+/// Whose marks are ours in a cloud: once and for all. Under another owner nothing that was made would be ours any more, and what an open operation
+/// has written could not be found.
+async fn kept_owner(journal: &dyn Journal, cloud: &str, configured: Option<Owner>) -> Result<Owner> {
+    let fresh = configured.as_ref().map_or_else(|| format!("w{}", &Uuid::new_v4().simple().to_string()[..15]), ToString::to_string);
+    let kept: Owner = journal.setting(&format!("owner/{cloud}"), &fresh).await?.parse()?;
+    match configured {
+        Some(other) if other != kept => {
+            let message = format!(
+                "this store knows the cloud as {kept:?}, and what {kept:?} has made would not be found as {other:?}: take {kept:?}, or give the cloud another name",
+                kept = kept.as_str(),
+                other = other.as_str()
+            );
+            Err(misconfigured(&format!("clouds.{cloud}.owner"), &message))
+        }
+        _ => Ok(kept),
+    }
+}
+/// A name of a cloud stays with its vendor: ids that the store holds mean nothing to another one.
+async fn keep_vendor(journal: &dyn Journal, cloud: &str, vendor: &str) -> Result<()> {
+    let kept = journal.setting(&format!("vendor/{cloud}"), vendor).await?;
+    if kept == vendor {
+        return Ok(());
+    }
+    let message = format!("this store knows the cloud as one of {kept}, and now it is one of {vendor}: give it another name");
+    Err(misconfigured(&format!("clouds.{cloud}.provider"), &message))
+}
+fn misconfigured(key: &str, message: &str) -> Error {
+    Error::new(ErrorKind::FailedPrecondition, Reason::Configuration, format!("{key}: {message}")).with_violations(vec![Violation::new(key, message)])
+}
+
+/// Every record is read before the first operation goes on: a store that cannot be read is refused, and nothing drives a cloud behind that refusal.
 async fn recover(journal: &dyn Journal, accounts: &BTreeMap<String, Arc<Account>>) -> Result<()> {
+    let mut starts = Vec::new();
     for row in journal.open_rows().await? {
         match accounts.get(&row.cloud) {
-            Some(account) => account.recover(&row)?,
+            Some(account) => starts.push(account.recovered(row)?),
             None => tracing::warn!(operation = row.id, cloud = row.cloud, "an open operation waits for its cloud to be configured again"),
         }
+    }
+    for start in starts {
+        start();
     }
     Ok(())
 }

@@ -37,7 +37,11 @@ impl AccountGate {
 }
 #[async_trait]
 impl Gate for AccountGate {
+    /// For reads and checks: what writes belongs to an operation, whose gate has a journal.
     async fn admit(&self, api: &Api) -> Result<Permit> {
+        if api.write {
+            return Err(Error::internal(format!("{} {} would write outside any operation", api.family, api.action)));
+        }
         self.count(api);
         Ok(self.permit())
     }
@@ -53,6 +57,8 @@ pub(crate) trait Marks: std::fmt::Debug + Send + Sync {
     async fn mark(&self, permit: Permit) -> Result<()>;
     /// The vendor refused it: it never happened.
     fn clear(&self, permit: Permit);
+    /// The vendor did it.
+    fn acknowledge(&self, permit: Permit);
 }
 
 /// Journals writes before they leave.
@@ -72,9 +78,13 @@ impl Gate for StepGate {
         Ok(permit)
     }
     fn settle(&self, permit: Permit, api: &Api, took: Duration, error: Option<&Error>) {
-        // A refusal clears its own mark only: writes beside it may have happened.
-        if api.write && error.is_some_and(|e| e.effect() == Effect::None) {
-            self.marks.clear(permit);
+        if api.write {
+            // A refusal clears its own mark only: writes beside it may have happened.
+            match error.map(Error::effect) {
+                Some(Effect::None) => self.marks.clear(permit),
+                Some(Effect::Unknown) => {}
+                Some(Effect::Applied) | None => self.marks.acknowledge(permit),
+            }
         }
         self.account.settle(permit, api, took, error);
     }

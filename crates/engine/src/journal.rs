@@ -14,7 +14,7 @@ use crate::operation::Phase;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
-use welkin_core::{Digest, Handle, Result, Uid, VendorId};
+use welkin_core::{Handle, Result, Uid, VendorId};
 
 /// The record of one operation.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,10 +29,10 @@ pub struct Row {
     pub verb: String,
     /// The resource's name.
     pub target: String,
-    /// The caller's id of the request.
+    /// Of a create: the uid of what it makes.
+    pub uid: Option<Uid>,
+    /// The id of the request that it began with.
     pub request_id: Option<String>,
-    /// A keyed hash of the request, to tell a repeated request from another one.
-    pub payload: String,
     /// When it was accepted, in milliseconds since 1970.
     pub created_ms: u64,
     /// What to do, as an intent at first and resolved when `progress.prepared`. It may hold secrets; None once the operation ended.
@@ -105,8 +105,6 @@ pub struct NameRow {
     pub uid: Uid,
     /// The vendor's id of the main object.
     pub vendor_id: VendorId,
-    /// The digest of the specification that it was created from.
-    pub digest: Option<Digest>,
     /// Its zone.
     pub zone: Option<String>,
     /// When it was learned, in milliseconds since 1970.
@@ -130,10 +128,13 @@ pub enum NameChange {
 /// All of them: `Unavailable` with reason STORE, worth repeating; `DataLoss` where a record cannot be read.
 #[async_trait]
 pub trait Journal: Debug + Send + Sync + 'static {
-    /// Records an intent. False where the request id is already taken in this cloud.
-    async fn insert(&self, row: &Row) -> Result<bool>;
-    /// Of an operation that has not ended: replaces the change by the resolved one, and the progress with it.
-    async fn resolve(&self, id: &str, change: &Confidential, progress: &Progress) -> Result<()>;
+    /// Records an intent. `payload` is a keyed hash of the request, to tell it from another one with the same id. False where the request id is
+    /// already taken in this cloud.
+    async fn insert(&self, row: &Row, payload: &str) -> Result<bool>;
+    /// Records that another request was answered with an operation that is there. False where its id is already taken in this cloud.
+    async fn join(&self, cloud: &str, request_id: &str, payload: &str, operation: &str) -> Result<bool>;
+    /// Of an operation that has not ended: replaces the change by the resolved one, with the target and the progress.
+    async fn resolve(&self, id: &str, target: &str, change: &Confidential, progress: &Progress) -> Result<()>;
     /// Of an operation that has not ended: replaces the progress.
     async fn save(&self, id: &str, progress: &Progress) -> Result<()>;
     /// Ends an operation: progress and name in one transaction, the change and the handle erased. One that has ended stays as it is.
@@ -144,8 +145,8 @@ pub trait Journal: Debug + Send + Sync + 'static {
     async fn open_rows(&self) -> Result<Vec<Row>>;
     /// One operation of a cloud. Hidden ones are not found.
     async fn load(&self, cloud: &str, id: &str) -> Result<Option<Row>>;
-    /// The operation of a request id, hidden or not.
-    async fn by_request(&self, cloud: &str, request_id: &str) -> Result<Option<Row>>;
+    /// The operation of a request id, hidden or not, and the payload of that request.
+    async fn by_request(&self, cloud: &str, request_id: &str) -> Result<Option<(Row, String)>>;
     /// Up to `limit` operations of a cloud with an id below `before`, newest first.
     async fn page(&self, cloud: &str, before: Option<&str>, limit: usize) -> Result<Vec<Row>>;
     /// Hides an ended operation; its request id stays taken until it expires. False where there is no such ended operation.

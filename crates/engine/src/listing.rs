@@ -53,8 +53,6 @@ struct Position {
     cloud: String,
     shard: Shard,
     from: Option<Cursor>,
-    /// Of the page that begins there, this many were answered already: a vendor's page can be larger than ours.
-    skip: usize,
 }
 #[derive(Serialize, Deserialize)]
 struct Token {
@@ -69,7 +67,7 @@ impl Engine {
     /// `InvalidArgument` for a filter or token that is not understood, and the error of a single named parent that cannot be read. What cannot
     /// be read of several is named in `unreachable`.
     pub async fn list<K: Kind>(&self, request: ListRequest<K>) -> Result<ListAnswer<K>> {
-        let filter = Filter::parse(&request.filter)?;
+        let filter = Filter::parse::<K>(&request.filter)?;
         let size = request.page_size.clamp(1, MAX_PAGE);
         let mut left = self.positions(&request)?;
         let (mut items, mut unreachable) = (Vec::new(), Vec::new());
@@ -88,7 +86,7 @@ impl Engine {
                     Ok((page, next)) => {
                         let cloud = Arc::clone(self.account(&at.cloud)?.cloud());
                         unreachable.extend(page.unreachable.iter().map(|l| format!("clouds/{}/{l}", at.cloud)));
-                        items.extend(page.items.into_iter().filter(|o| filter.matches(o)).map(|o| (Arc::clone(&cloud), o)));
+                        items.extend(page.items.into_iter().filter(|o| filter.matches(&cloud, o)).map(|o| (Arc::clone(&cloud), o)));
                         left.extend(next);
                     }
                     Err(e) if whole || e.kind() == ErrorKind::InvalidArgument => return Err(e),
@@ -126,24 +124,21 @@ impl Engine {
             {
                 return Err(Error::new(ErrorKind::NotFound, Reason::LocationUnknown, format!("clouds/{cloud} has no {parent}")).with_field("parent"));
             }
-            left.extend(shards.into_iter().map(|shard| Position { cloud: account.cloud.to_string(), shard, from: None, skip: 0 }));
+            left.extend(shards.into_iter().map(|shard| Position { cloud: account.cloud.to_string(), shard, from: None }));
         }
         Ok(left)
     }
 
-    /// One page of one shard, cut to its share, and where it goes on.
+    /// One page of one shard, and where it goes on.
     async fn page<K: Kind>(&self, request: &ListRequest<K>, at: Position, share: usize) -> (Position, Result<(Page<K>, Option<Position>)>) {
         let answer = async {
             let account = self.account(&at.cloud)?;
-            let list = List { query: query(request, share + at.skip), shard: at.shard.clone(), from: at.from.clone() };
+            let list = List { query: query(request, share), shard: at.shard.clone(), from: at.from.clone() };
             let mut page = layer::ask(&account.stack, account.cx(), list).await?;
-            page.items.drain(..at.skip.min(page.items.len()));
-            let next = if page.items.len() > share {
-                page.items.truncate(share);
-                Some(Position { skip: at.skip + share, ..at.clone() })
-            } else {
-                page.next.take().map(|from| Position { from: Some(from), skip: 0, ..at.clone() })
-            };
+            if page.items.len() > share {
+                return Err(Error::internal(format!("the driver of {} answered {} where at most {share} were asked for", K::COLLECTION, page.items.len())));
+            }
+            let next = page.next.take().map(|from| Position { from: Some(from), ..at.clone() });
             Ok((page, next))
         };
         let answer = answer.await;

@@ -8,12 +8,19 @@ use crate::{
 };
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
 };
-use welkin_core::{Digest, Error, Handle, Permit, Result, Resume};
+use welkin_core::{Digest, Effect, Error, Handle, Permit, Result, Resume};
 
 /// How far a waiting caller is concerned.
 #[derive(Debug, Clone)]
@@ -34,6 +41,8 @@ pub(crate) struct Live {
     cloud: Arc<str>,
     journal: Arc<dyn Journal>,
     clock: Clock,
+    taken_up: Instant,
+    answered: AtomicBool,
     /// Of a create: to tell whether another create means the same.
     pub(crate) digest: Option<Digest>,
     record: Mutex<Record>,
@@ -54,8 +63,19 @@ struct Record {
     /// From earlier steps.
     unresolved: Option<Instant>,
     last_write: Option<Instant>,
+    /// The reply to a write of an earlier step is missing, and no handle accounts for it.
+    lost: bool,
     /// Of this step.
-    marks: BTreeMap<Permit, (Instant, u64)>,
+    marks: BTreeMap<Permit, Mark>,
+}
+
+/// A write that was let out and not refused.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    at: Instant,
+    at_ms: u64,
+    /// The vendor has said that it did it.
+    answered: bool,
 }
 
 impl Live {
@@ -68,10 +88,13 @@ impl Live {
             cloud,
             journal,
             clock,
+            taken_up: now,
+            answered: AtomicBool::new(false),
             digest,
             record: Mutex::new(Record {
                 unresolved: row.progress.unresolved_ms.map(|_| now),
                 last_write: row.progress.last_write_ms.map(|_| now),
+                lost: row.progress.unresolved_ms.is_some(),
                 marks: BTreeMap::new(),
                 saved: row.progress.clone(),
                 row,
@@ -93,15 +116,36 @@ impl Live {
     pub(crate) fn operation(&self) -> Operation {
         operation(&self.record.lock().row, &self.cloud)
     }
+    pub(crate) fn retarget(&self, target: &str) {
+        self.record.lock().row.target = target.to_owned();
+    }
     pub(crate) fn is_cancelled(&self) -> bool {
         self.record.lock().row.progress.cancel
     }
     pub(crate) fn age_ms(&self) -> u64 {
         self.clock.now_ms().saturating_sub(self.record.lock().row.created_ms)
     }
-    pub(crate) fn has_unresolved(&self) -> bool {
+    /// For how long this process has worked on it.
+    pub(crate) fn taken_up(&self) -> Duration {
+        self.taken_up.elapsed()
+    }
+    /// A step of this process came to a wait: the cloud was asked.
+    pub(crate) fn note_answered(&self) {
+        self.answered.store(true, Ordering::Relaxed);
+    }
+    pub(crate) fn was_answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+    /// What its writes have done so far.
+    pub(crate) fn effect(&self) -> Effect {
         let r = self.record.lock();
-        r.unresolved.is_some() || !r.marks.is_empty()
+        if r.lost || r.marks.values().any(|m| !m.answered) {
+            Effect::Unknown
+        } else if r.last_write.is_some() || !r.marks.is_empty() {
+            Effect::Applied
+        } else {
+            Effect::None
+        }
     }
     pub(crate) fn has_written(&self) -> bool {
         let r = self.record.lock();
@@ -117,10 +161,11 @@ impl Live {
     }
     /// Writes that were not refused are of unknown fate until a handle accounts for them.
     fn fold_marks(r: &mut Record) {
-        if let Some((at, ms)) = r.marks.values().max().copied() {
-            r.unresolved = Some(at);
-            r.last_write = Some(at);
-            (r.row.progress.unresolved_ms, r.row.progress.last_write_ms) = (Some(ms), Some(ms));
+        if let Some(last) = r.marks.values().max_by_key(|m| m.at).copied() {
+            r.lost |= r.marks.values().any(|m| !m.answered);
+            r.unresolved = Some(last.at);
+            r.last_write = Some(last.at);
+            (r.row.progress.unresolved_ms, r.row.progress.last_write_ms) = (Some(last.at_ms), Some(last.at_ms));
         } else {
             // A mark that was cleared may still be in the record.
             if r.unresolved.is_none() {
@@ -138,6 +183,7 @@ impl Live {
         Self::fold_marks(&mut r);
         if handle.is_some() {
             r.row.progress.handle = handle;
+            r.lost = false;
             r.unresolved = None;
             r.row.progress.unresolved_ms = None;
         }
@@ -168,7 +214,7 @@ impl Live {
     /// Makes the resolved change durable: from here on it is an operation.
     pub(crate) async fn accept(&self, change: crate::journal::Confidential) -> Result<()> {
         let _turn = self.writing.lock().await;
-        let progress = {
+        let (target, progress) = {
             let mut r = self.record.lock();
             r.row.progress.prepared = true;
             if r.row.progress.phase == Phase::Pending {
@@ -176,9 +222,9 @@ impl Live {
             }
             r.row.progress.updated_ms = self.clock.now_ms();
             r.row.change = Some(change.clone());
-            r.row.progress.clone()
+            (r.row.target.clone(), r.row.progress.clone())
         };
-        self.journal.resolve(&self.id, &change, &progress).await?;
+        self.journal.resolve(&self.id, &target, &change, &progress).await?;
         let mut r = self.record.lock();
         r.saved = progress;
         Ok(())
@@ -249,7 +295,7 @@ impl Marks for Live {
         let progress = {
             let mut r = self.record.lock();
             let ms = self.clock.now_ms();
-            r.marks.insert(permit, (Instant::now(), ms));
+            r.marks.insert(permit, Mark { at: Instant::now(), at_ms: ms, answered: false });
             r.row.progress.unresolved_ms = Some(ms);
             r.row.progress.last_write_ms = Some(ms);
             r.row.progress.clone()
@@ -270,6 +316,11 @@ impl Marks for Live {
     fn clear(&self, permit: Permit) {
         self.record.lock().marks.remove(&permit);
     }
+    fn acknowledge(&self, permit: Permit) {
+        if let Some(mark) = self.record.lock().marks.get_mut(&permit) {
+            mark.answered = true;
+        }
+    }
 }
 
 pub(crate) fn operation(row: &Row, cloud: &Arc<str>) -> Operation {
@@ -280,6 +331,8 @@ pub(crate) fn operation(row: &Row, cloud: &Arc<str>) -> Operation {
         collection: row.collection.clone(),
         verb: row.verb.clone(),
         target: row.target.clone(),
+        request_id: row.request_id.clone(),
+        uid: row.uid.clone(),
         phase: p.phase,
         steps: p.steps,
         progress: p.note.clone(),
@@ -309,13 +362,16 @@ mod tests {
             }
             self.journal.save(id, progress).await
         }
-        async fn insert(&self, row: &Row) -> Result<bool> {
-            self.journal.insert(row).await
+        async fn insert(&self, row: &Row, payload: &str) -> Result<bool> {
+            self.journal.insert(row, payload).await
         }
         async fn load(&self, cloud: &str, id: &str) -> Result<Option<Row>> {
             self.journal.load(cloud, id).await
         }
-        async fn resolve(&self, _: &str, _: &Confidential, _: &Progress) -> Result<()> {
+        async fn join(&self, _: &str, _: &str, _: &str, _: &str) -> Result<bool> {
+            unreachable!()
+        }
+        async fn resolve(&self, _: &str, _: &str, _: &Confidential, _: &Progress) -> Result<()> {
             unreachable!()
         }
         async fn finish(&self, _: &str, _: &str, _: &Progress, _: &NameChange) -> Result<()> {
@@ -327,7 +383,7 @@ mod tests {
         async fn open_rows(&self) -> Result<Vec<Row>> {
             unreachable!()
         }
-        async fn by_request(&self, _: &str, _: &str) -> Result<Option<Row>> {
+        async fn by_request(&self, _: &str, _: &str) -> Result<Option<(Row, String)>> {
             unreachable!()
         }
         async fn page(&self, _: &str, _: Option<&str>, _: usize) -> Result<Vec<Row>> {
@@ -361,13 +417,13 @@ mod tests {
             collection: "networks".into(),
             verb: "create".into(),
             target: "n".into(),
+            uid: None,
             request_id: None,
-            payload: String::new(),
             created_ms: 0,
             change: None,
             progress: Progress::new(0),
         };
-        journal.insert(&row).await.unwrap();
+        journal.insert(&row, "").await.unwrap();
         let live = Live::new(row, "lab".into(), None, Arc::clone(&journal) as Arc<dyn Journal>, Clock::start());
         // Whoever cancels has looked at the record and is being kept from writing it, while a write of the operation's is about to leave.
         let writers = async { tokio::join!(live.cancel(), live.mark(Permit(1)), async { go.notify_one() }) };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use welkin_core::{Error, Kind, Object, Result};
+use welkin_core::{Error, Kind, Object, Result, Uid};
 
 /// Where an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +45,10 @@ pub struct Operation {
     pub verb: String,
     /// The resource's name, below the cloud.
     pub target: String,
+    /// The id of the request that it began with. Others may have been answered with it too.
+    pub request_id: Option<String>,
+    /// Of a create: the uid of what it makes. Where the create was answered with what exists, that has another one.
+    pub uid: Option<Uid>,
     /// Where it is.
     pub phase: Phase,
     /// How many steps were taken.

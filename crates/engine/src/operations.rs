@@ -26,6 +26,16 @@ impl Account {
         row.map(|row| live::operation(&row, &self.cloud)).ok_or_else(|| unknown(id))
     }
 
+    /// The operation that answers a request, also one whose checks have not ended.
+    ///
+    /// # Errors
+    /// Those of the journal.
+    pub async fn operation_of(&self, request_id: &str) -> Result<Option<Operation>> {
+        let Some((row, _)) = self.journal.by_request(&self.cloud, request_id).await? else { return Ok(None) };
+        let live = self.open.lock().by_id.get(&row.id).cloned();
+        Ok(Some(live.map_or_else(|| live::operation(&row, &self.cloud), |live| live.operation())))
+    }
+
     /// Operations, newest first: one page and the token of the next, which is empty at the end.
     ///
     /// # Errors

@@ -7,10 +7,12 @@ use crate::{
     intent::{Intent, Wish},
     journal::{NameChange, NameRow},
     layer::{self, Get},
+    live::Live,
     operation::Outcome,
 };
+use std::time::Duration;
 use welkin_core::{
-    AnyRef, Change, Digest, Error, ErrorKind, Etag, Kind, Location, Managed, Mark, Name, Object, Reason, Result, Retry, Target, Uid, VendorId, Verb, changed_paths, merge,
+    AnyRef, Change, Condition, Digest, Error, ErrorKind, Etag, Kind, Location, Managed, Name, Object, Reason, Result, Retry, Target, Uid, VendorId, Verb, changed_paths, merge,
 };
 
 /// What an intent came to.
@@ -41,7 +43,7 @@ impl Account {
                 if changed.is_empty() {
                     return Ok(Prepared::Answer(Outcome::Object(stored_object(current)?), NameChange::Keep));
                 }
-                self.capabilities().check_spec::<K>(&merged)?;
+                self.capabilities().check_changed::<K>(&merged, &changed)?;
                 let (mut desired, revision) = (merged, current.revision.clone());
                 self.resolve_refs::<K>(&mut desired).await?;
                 let (target, uid) = owned_target(current)?;
@@ -49,7 +51,7 @@ impl Account {
             }
             Wish::Delete { allow_missing } => self.prepare_delete(name, token, etag.as_ref(), allow_missing).await,
             Wish::Act(action) => {
-                let (target, uid) = match self.known_target(&name, etag.as_ref()) {
+                let (target, uid) = match self.known_target(&name, etag.as_ref())? {
                     Some(known) => known,
                     None => owned_target(self.own(&name, etag.as_ref()).await?)?,
                 };
@@ -63,12 +65,6 @@ impl Account {
             Ok(existing) => return self.same_or_taken(existing, &digest),
             Err(e) if e.is_not_found() => {}
             Err(e) => return Err(e),
-        }
-        // The store knew it and the cloud, past its horizon, does not: it was removed behind our back.
-        if self.names.read().contains_key(&name.to_string()) {
-            let gone = NameChange::Remove(name.to_string());
-            self.journal.set_name(&self.cloud, &gone).await?;
-            self.note_name(&gone);
         }
         let mut zones = self.resolve_refs::<K>(&mut spec).await?;
         let location = location_of(&name.to_string());
@@ -84,6 +80,27 @@ impl Account {
         Ok(Prepared::Change(Change { target: Target::Named { name, uid: Some(uid.clone()), vendor_id: None }, uid, token, expect: None, verb: Verb::Create { spec, digest } }))
     }
 
+    /// Gives the resolved change the place of what it is about, before anything is written.
+    pub(crate) async fn settle<K: Managed>(&self, live: &Live, change: &Change<K>) -> Result<()> {
+        let name = change.target.to_string();
+        // One of ours can also be called by the vendor's id, which is another place than its name's.
+        if live.row().target != name
+            && let Err(other) = self.open.lock().move_to(live, &name)
+        {
+            return Err(Error::new(ErrorKind::Aborted, Reason::OperationInProgress, format!("operation {other} is working on {name}"))
+                .with_retry(Retry::After(Duration::from_secs(1)))
+                .with_resource(&name)
+                .with_operation(other));
+        }
+        // The store knew it and the cloud, past its horizon, does not: it was removed behind our back.
+        if matches!(change.verb, Verb::Create { .. }) && self.names.read().get(&name).is_some() {
+            let gone = NameChange::Remove(name);
+            self.journal.set_name(&self.cloud, &gone).await?;
+            self.note_name(&gone);
+        }
+        Ok(())
+    }
+
     /// A create met something under its name.
     fn same_or_taken<K: Managed>(&self, existing: Object<K>, digest: &Digest) -> Result<Prepared<K>> {
         let name = existing.name.to_string();
@@ -91,18 +108,24 @@ impl Account {
         let Some(mark) = existing.mark.clone().filter(|m| m.owner == self.owner) else {
             return refuse(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{name} exists and was not made by this Welkin"));
         };
-        if K::is_incomplete(&existing.status) {
-            return refuse(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{name} exists and is incomplete: delete it first"));
+        match K::condition(&existing.status) {
+            Condition::Usable => {}
+            Condition::Leaving => {
+                let e = Error::new(ErrorKind::Aborted, Reason::WrongState, format!("{name} is still being deleted"));
+                return Err(e.with_retry(Retry::After(Duration::from_secs(1))).with_resource(name));
+            }
+            Condition::Failed => return refuse(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{name} exists and has failed: delete it first")),
+            Condition::Incomplete => return refuse(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{name} exists and is incomplete: delete it first")),
         }
         if mark.digest.as_ref() != Some(digest) {
             return refuse(ErrorKind::AlreadyExists, Reason::NameTaken, format!("{name} exists with another specification"));
         }
-        let row = NameChange::Set(name_row(&existing, &mark, self.clock.now_ms()));
+        let row = NameChange::Set(name_row(&existing, &mark.uid, self.clock.now_ms()));
         Ok(Prepared::Answer(Outcome::Object(stored_object(existing)?), row))
     }
 
     async fn prepare_delete<K: Managed>(&self, name: Name<K>, token: String, etag: Option<&Etag>, allow_missing: bool) -> Result<Prepared<K>> {
-        let (target, uid) = match self.known_target(&name, etag) {
+        let (target, uid) = match self.known_target(&name, etag)? {
             Some(known) => known,
             None => match self.own(&name, etag).await {
                 Ok(current) => owned_target(current)?,
@@ -114,10 +137,15 @@ impl Account {
     }
 
     /// From the store alone, where no etag has to be compared.
-    fn known_target<K: Managed>(&self, name: &Name<K>, etag: Option<&Etag>) -> Option<(Target<K>, Uid)> {
-        let known = self.names.read();
-        let row = known.get(&name.to_string()).filter(|_| etag.is_none())?;
-        Some((Target::Named { name: name.clone(), uid: Some(row.uid.clone()), vendor_id: Some(row.vendor_id.clone()) }, row.uid.clone()))
+    fn known_target<K: Managed>(&self, name: &Name<K>, etag: Option<&Etag>) -> Result<Option<(Target<K>, Uid)>> {
+        if etag.is_some() {
+            return Ok(None);
+        }
+        let known = self.known(name)?.map(|(target, _)| target);
+        Ok(known.and_then(|target| match &target {
+            Target::Named { uid: Some(uid), .. } => Some((target.clone(), uid.clone())),
+            _ => None,
+        }))
     }
 
     /// The object as it is now, refused where it is not ours or not at this version.
@@ -140,6 +168,7 @@ impl Account {
     async fn resolve_refs<K: Managed>(&self, spec: &mut K::Spec) -> Result<Vec<String>> {
         let mut zones = Vec::new();
         for r in K::refs(spec) {
+            // A caller's own was left out on entry: what is there, a read has just shown.
             if r.vendor_id.is_some() {
                 continue;
             }
@@ -156,9 +185,7 @@ impl Account {
         }
         if let Some(operation) = self.open.lock().by_target.get(&r.name) {
             let message = format!("{} is still being made by operation {operation}", r.name);
-            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::OperationInProgress, message)
-                .with_retry(Retry::After(std::time::Duration::from_secs(1)))
-                .with_field(&r.path));
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::OperationInProgress, message).with_retry(Retry::After(Duration::from_secs(1))).with_field(&r.path));
         }
         let unknown = Err(Error::internal(format!("{} is no kind", r.collection)));
         welkin_core::with_any_kind!(r.collection, R => self.resolve_as::<R>(r).await, else unknown)
@@ -171,11 +198,16 @@ impl Account {
             if !e.is_not_found() {
                 return e.with_field(&r.path);
             }
-            let reason = if e.reason() == Reason::ResourceNotFound { Reason::ReferenceNotFound } else { e.reason() };
-            Error::new(ErrorKind::FailedPrecondition, reason, format!("{} does not exist", r.name)).with_field(&r.path).with_resource(&r.name)
+            Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("{} does not exist", r.name)).with_field(&r.path).with_resource(&r.name)
         })?;
-        if R::is_incomplete(&object.status) {
-            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{} is incomplete: delete it and make it again", r.name)).with_field(&r.path));
+        let why = match R::condition(&object.status) {
+            Condition::Usable => None,
+            Condition::Leaving => Some("is being deleted"),
+            Condition::Failed => Some("has failed: delete it and make it again"),
+            Condition::Incomplete => Some("is incomplete: delete it and make it again"),
+        };
+        if let Some(why) = why {
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{} {why}", r.name)).with_field(&r.path));
         }
         Ok(Resolved { zone: R::zone(&object.spec, &object.status), vendor_id: object.vendor_id })
     }
@@ -208,13 +240,6 @@ pub(crate) fn stored_object<K: Kind>(object: Object<K>) -> Result<serde_json::Va
     Ok(value)
 }
 
-pub(crate) fn name_row<K: Kind>(object: &Object<K>, mark: &Mark, now_ms: u64) -> NameRow {
-    NameRow {
-        name: object.name.to_string(),
-        uid: mark.uid.clone(),
-        vendor_id: object.vendor_id.clone(),
-        digest: mark.digest.clone(),
-        zone: K::zone(&object.spec, &object.status),
-        since_ms: now_ms,
-    }
+pub(crate) fn name_row<K: Kind>(object: &Object<K>, uid: &Uid, now_ms: u64) -> NameRow {
+    NameRow { name: object.name.to_string(), uid: uid.clone(), vendor_id: object.vendor_id.clone(), zone: K::zone(&object.spec, &object.status), since_ms: now_ms }
 }

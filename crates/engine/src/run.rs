@@ -3,7 +3,7 @@
 use crate::{
     account::Account,
     gate::StepGate,
-    intent::Stored,
+    intent::{Intent, Stored, Wish},
     journal::{NameChange, Row},
     layer::{self, Advance, Changed},
     live::{Live, Stage},
@@ -12,7 +12,8 @@ use crate::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
-use welkin_core::{Change, Cx, Effect, Error, ErrorKind, Gate, Managed, Mark, Reason, Result, Retry, Step, Target, Verb};
+use tracing::Instrument as _;
+use welkin_core::{Change, Cx, Effect, Error, ErrorKind, Gate, Managed, Mark, Object, Reason, Result, Retry, Step, Target, Verb};
 
 /// What one turn of the loop came to.
 enum Turn<K: Managed> {
@@ -23,34 +24,41 @@ enum Turn<K: Managed> {
 }
 
 impl Account {
-    /// Takes up what the journal says was open.
-    pub(crate) fn recover(self: &Arc<Self>, row: &Row) -> Result<()> {
+    /// Reads what the journal says was open; calling the answer takes it up.
+    pub(crate) fn recovered(self: &Arc<Self>, row: Row) -> Result<Box<dyn FnOnce() + Send>> {
         let unknown = Err(Error::new(ErrorKind::DataLoss, Reason::Store, format!("operation {} is on {}, which this Welkin does not know", row.id, row.collection)));
-        welkin_core::with_kind!(row.collection.as_str(), K => self.recover_as::<K>(row), else unknown)
+        welkin_core::with_kind!(row.collection.clone().as_str(), K => self.recovered_as::<K>(row), else unknown)
     }
-    fn recover_as<K: Managed>(self: &Arc<Self>, row: &Row) -> Result<()> {
-        let stored = Stored::<K>::read(row)?;
-        let digest = match &stored {
-            Stored::Intent(crate::intent::Intent { wish: crate::intent::Wish::Create { digest, .. }, .. }) | Stored::Resolved(Change { verb: Verb::Create { digest, .. }, .. }) => {
-                Some(digest.clone())
-            }
-            _ => None,
-        };
-        let unresolved = row.progress.unresolved_ms.is_some();
-        tracing::info!(operation = row.id, verb = row.verb, target = row.target, unresolved, "recovered");
-        let live = Live::new(row.clone(), Arc::clone(&self.cloud), digest, Arc::clone(&self.journal), self.clock);
-        self.open.lock().register(&live, row);
-        self.spawn_run(live, stored);
-        Ok(())
+    fn recovered_as<K: Managed>(self: &Arc<Self>, row: Row) -> Result<Box<dyn FnOnce() + Send>> {
+        let stored = Stored::<K>::read(&row)?;
+        let account = Arc::clone(self);
+        Ok(Box::new(move || {
+            let digest = match &stored {
+                Stored::Intent(Intent { wish: Wish::Create { digest, .. }, .. }) | Stored::Resolved(Change { verb: Verb::Create { digest, .. }, .. }) => Some(digest.clone()),
+                _ => None,
+            };
+            let unresolved = row.progress.unresolved_ms.is_some();
+            tracing::info!(operation = row.id, verb = row.verb, target = row.target, unresolved, "recovered");
+            let live = Live::new(row.clone(), Arc::clone(&account.cloud), digest, Arc::clone(&account.journal), account.clock);
+            account.open.lock().register(&live, &row, None);
+            account.spawn_run(live, stored);
+        }))
     }
 
     pub(crate) fn spawn_run<K: Managed>(self: &Arc<Self>, live: Arc<Live>, stored: Stored<K>) {
         let account = Arc::clone(self);
-        self.tasks.spawn(async move {
+        // Not a part of the request that began it, which it outlives.
+        let span = tracing::info_span!(parent: None, "operation", id = live.id, cloud = %self.cloud, verb = tracing::field::Empty, target = tracing::field::Empty);
+        if !span.is_disabled() {
+            let row = live.row();
+            span.record("verb", row.verb.as_str()).record("target", row.target.as_str());
+        }
+        let run = async move {
             let abort = account.stop.abort.clone();
             // A step that is dropped here is what a crash would have made of it.
             tokio::select! { () = abort.cancelled() => {} () = account.run(live, stored) => {} }
-        });
+        };
+        self.tasks.spawn(run.instrument(span));
     }
 
     async fn run<K: Managed>(self: &Arc<Self>, live: Arc<Live>, stored: Stored<K>) {
@@ -62,7 +70,11 @@ impl Account {
                         Ok(text) => text,
                         Err(e) => return self.refuse(&live, e).await,
                     };
-                    if let Err(e) = live.accept(text).await {
+                    let accepted = async {
+                        self.settle(&live, &change).await?;
+                        live.accept(text).await
+                    };
+                    if let Err(e) = accepted.await {
                         return self.refuse(&live, e).await;
                     }
                     live.announce(Stage::Accepted);
@@ -97,11 +109,13 @@ impl Account {
         match self.step(live, &change).await {
             Ok(Step::Done(Changed::Gone)) if is_cleaning => {
                 let error = live.failure().unwrap_or_else(|| Error::internal("cleaning without a failure"));
-                Turn::End(Err(error), NameChange::Remove(change.target.to_string()))
+                // Whatever it did is undone.
+                Turn::End(Err(error.with_effect(Effect::None)), NameChange::Remove(change.target.to_string()))
             }
             Ok(Step::Done(done)) => self.done(&change, done),
             Ok(Step::Wait { handle, after, progress }) => {
                 *failures = 0;
+                live.note_answered();
                 live.waited(handle, progress);
                 // Without the record a restart only knows less; it then looks.
                 if let Err(error) = live.save().await {
@@ -109,7 +123,7 @@ impl Account {
                 }
                 Turn::Again(change, after)
             }
-            Err(error) if is_cleaning || error.retry_after().is_some() => {
+            Err(error) if is_cleaning || error.retry_after().is_some() || (live.has_written() && is_ours_to_mend(&error)) => {
                 live.failed(error.to_string());
                 tracing::info!(operation = live.id, %error, "step failed, to be repeated");
                 let after = error.retry_after().unwrap_or_default().max(self.backoff(*failures));
@@ -126,12 +140,14 @@ impl Account {
             return Some(Error::new(ErrorKind::Cancelled, Reason::OperationCancelled, "cancelled on request"));
         }
         let expired = u128::from(live.age_ms()) > self.settings.max_age.as_millis();
+        // The time that the process was down counts too. But a create that went well meanwhile is not removed before the cloud was asked.
+        let expired = expired && (live.was_answered() || live.taken_up() > self.settings.max_age);
         expired.then(|| Error::new(ErrorKind::DeadlineExceeded, Reason::OperationExpired, format!("not reached within {} s", self.settings.max_age.as_secs())))
     }
 
     /// No more attempts. What a create made is removed before it ends; of anything else only the steps stop.
     async fn give_up<K: Managed>(&self, live: &Arc<Live>, change: Arc<Change<K>>, error: Error) -> Turn<K> {
-        let error = if live.has_unresolved() && error.effect() == Effect::None { error.with_effect(Effect::Unknown) } else { error };
+        let error = if error.effect() == Effect::None { error.with_effect(live.effect()) } else { error };
         if !matches!(change.verb, Verb::Create { .. }) || !live.has_written() {
             return Turn::End(Err(error), NameChange::Keep);
         }
@@ -152,18 +168,34 @@ impl Account {
                 Err(e) => Turn::End(Err(Error::internal("an outcome does not serialise").with_source(e).with_effect(Effect::Applied)), NameChange::Keep),
             },
             Changed::Is(object) => {
-                let digest = if let Verb::Create { digest, .. } = &change.verb { Some(digest.clone()) } else { object.mark.as_ref().and_then(|m| m.digest.clone()) };
-                let mark = Mark { owner: self.owner.clone(), uid: change.uid.clone(), digest };
-                let mut row = name_row(&object, &mark, self.clock.now_ms());
+                let object = self.as_changed(change, *object);
+                let mut row = name_row(&object, &change.uid, self.clock.now_ms());
                 if let Some(known) = self.names.read().get(&row.name) {
                     row.since_ms = known.since_ms;
                 }
-                match stored_object(*object) {
+                match stored_object(object) {
                     Ok(value) => Turn::End(Ok(Outcome::Object(value)), NameChange::Set(row)),
                     Err(e) => Turn::End(Err(e.with_effect(Effect::Applied)), NameChange::Set(row)),
                 }
             }
         }
+    }
+
+    /// What the driver answered under the name and the mark that the change gave it: those that a vendor shows can lag behind, and a name that is
+    /// stored wrong makes the next create a second one.
+    fn as_changed<K: Managed>(&self, change: &Change<K>, mut object: Object<K>) -> Object<K> {
+        if let Target::Named { name, .. } = &change.target
+            && object.name != *name
+        {
+            tracing::error!(%name, answered = %object.name, vendor_id = %object.vendor_id, "a driver answered a change with another name");
+            object.name = name.clone();
+        }
+        let digest = match &change.verb {
+            Verb::Create { digest, .. } => Some(digest.clone()),
+            _ => object.mark.take().and_then(|m| m.digest),
+        };
+        object.mark = Some(Mark { owner: self.owner.clone(), uid: change.uid.clone(), digest });
+        object
     }
 
     async fn step<K: Managed>(&self, live: &Arc<Live>, change: &Arc<Change<K>>) -> Result<Step<Changed<K>>> {
@@ -205,6 +237,12 @@ impl Account {
         }
         self.release(live, Stage::Refused(error));
     }
+}
+
+/// Errors that are not the operation's: of the configuration or the account. Who mends them finds what was begun as it was.
+fn is_ours_to_mend(error: &Error) -> bool {
+    let theirs = matches!(error.reason(), Reason::CloudCredentials | Reason::CloudPermission | Reason::CloudAccount | Reason::LocationUnknown);
+    theirs && error.effect() == Effect::None
 }
 
 /// The delete that follows a failed create: of its own uid, whatever its name stands for.

@@ -174,7 +174,7 @@ async fn cancel_removes_what_was_made() {
         let op = lab.end(op).await;
         match op.end.clone().unwrap() {
             Err(e) => {
-                assert_eq!(e.reason(), Reason::OperationCancelled);
+                assert_eq!((e.reason(), e.effect()), (Reason::OperationCancelled, Effect::None));
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 assert_eq!(lab.sim.inventory(), [], "cancelled after {wait_ms} ms");
             }
@@ -343,6 +343,16 @@ async fn validation_leaves_nothing() {
     assert_eq!((lab.writes(), lab.sim.inventory().len()), (0, 0));
     assert_eq!(refused(lab.account().delete(network("n1"), only()).await).0, ErrorKind::NotFound);
     assert_eq!(lab.account().operations(10, "").await.unwrap().0, []);
+    // Nor does it take anything away: what the store knows of a name that the cloud has lost.
+    use welkin_engine::Journal as _;
+    lab.network().await;
+    for gone in ["gateway", "network"] {
+        let id = lab.sim.inventory().iter().find(|o| o.object_type == gone).unwrap().id.clone();
+        lab.sim.uproot("sim-1", &id).unwrap();
+    }
+    let known = lab.journal.names("lab").await.unwrap();
+    assert_eq!(lab.account().create(network("n1"), net_spec(), only()).await.unwrap().end, Some(Ok(Outcome::Validated)));
+    assert_eq!((known.len(), lab.journal.names("lab").await.unwrap()), (1, known));
 }
 
 #[tokio::test(start_paused = true)]
@@ -437,6 +447,259 @@ async fn a_list_goes_over_every_shard_to_its_end() {
     lab.sim.inject(Fault { action: Some("DescribeNetworks".into()), after: 0, kind: FaultKind::Refused });
     let single = ListRequest { cloud: Some("lab".into()), parent: Some(LocationName::of("r-1").unwrap()), ..ask };
     assert_eq!(refused(lab.engine.list(single).await).0, ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_goes_over_every_cloud() {
+    let (one, two) = (Sim::open(Config::default(), None).unwrap(), Sim::open(Config { seed: 2, page_size: 2, ..Default::default() }, None).unwrap());
+    let engine = Engine::builder().cloud("one", one.clone()).cloud("two", two.clone()).open().await.unwrap();
+    let mut expected = BTreeSet::new();
+    for (cloud, sim, n) in [("one", &one, 3), ("two", &two, 5)] {
+        for i in 0..n {
+            let id = sim.plant("sim-1", Planted::Network { cidr: format!("10.{i}.0.0/16").parse().unwrap() }, Default::default()).unwrap();
+            expected.insert(format!("clouds/{cloud}/locations/sim-1/networks/{id}"));
+        }
+    }
+    for (size, filter) in [(1, ""), (3, ""), (1000, ""), (2, "name : clouds/two/")] {
+        let mut ask = ListRequest::<Network> { cloud: None, parent: Some(at()), filter: filter.into(), page_size: size, page_token: String::new() };
+        let mut names = Vec::new();
+        loop {
+            let page = engine.list(ask.clone()).await.unwrap();
+            assert!(page.items.len() <= size && page.unreachable.is_empty());
+            names.extend(page.items.into_iter().map(|(cloud, o)| format!("clouds/{cloud}/{}", o.name)));
+            ask.page_token = page.next_page_token;
+            if ask.page_token.is_empty() {
+                break;
+            }
+        }
+        let expected: BTreeSet<_> = expected.iter().filter(|n| filter.is_empty() || n.contains("/two/")).cloned().collect();
+        assert_eq!((names.len(), names.into_iter().collect::<BTreeSet<_>>()), (expected.len(), expected), "pages of {size} {filter}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_id_that_joined_stands_for_its_request_too() {
+    let lab = Lab::open(Config { latency_ms: 50, ..Default::default() }).await;
+    let account = lab.account();
+    let (first, second) = tokio::join!(account.create(network("n1"), net_spec(), request("r1")), account.create(network("n1"), net_spec(), request("r2")));
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!((&second.id, second.request_id.as_deref()), (&first.id, Some("r1")));
+    lab.end(first.clone()).await;
+    let gone = account.delete(network("n1"), Options::default()).await.unwrap();
+    lab.end(gone).await;
+    drop(account);
+    let lab = lab.crash().await;
+    assert_eq!(lab.account().create(network("n1"), net_spec(), request("r2")).await.unwrap().id, first.id, "not a second machine");
+    assert_eq!(lab.account().operation_of("r2").await.unwrap().unwrap().id, first.id);
+    assert_eq!(refused(lab.account().delete(network("n1"), request("r2")).await).1, Reason::RequestIdReused);
+    assert_eq!(lab.count("network"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_vendors_id_is_no_second_place() {
+    let lab = Lab::open(Config { latency_ms: 400, ..Default::default() }).await;
+    let id = lab.network().await.object::<Network>().unwrap().vendor_id;
+    let by_id = || network(id.as_str());
+    assert_eq!(lab.account().get(&by_id()).await.unwrap().name, network("n1"));
+    let patch = NetworkSpec { labels: [("a".to_owned(), "b".to_owned())].into(), ..Default::default() };
+    let updating = lab.account().update(network("n1"), patch.clone(), ["labels".into()].into(), Options::default()).await.unwrap();
+    assert!(!updating.is_done());
+    let e = lab.account().delete(by_id(), Options::default()).await.unwrap_err();
+    assert_eq!((e.kind(), e.reason(), e.operation()), (ErrorKind::Aborted, Reason::OperationInProgress, Some(updating.id.as_str())));
+    lab.end(updating).await;
+    // The other way round, and after a restart.
+    let deleting = lab.account().delete(by_id(), Options::default()).await.unwrap();
+    assert!(!deleting.is_done());
+    assert_eq!(deleting.target, network("n1").to_string());
+    let lab = lab.crash().await;
+    assert_eq!(refused(lab.account().update(network("n1"), patch, ["labels".into()].into(), Options::default()).await).1, Reason::OperationInProgress);
+    lab.end(lab.account().operation(&deleting.id).await.unwrap()).await.end.unwrap().unwrap();
+    assert_eq!(lab.sim.inventory(), []);
+    // Both places are free again.
+    lab.network().await.object::<Network>().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_leaving_is_no_answer_to_a_create() {
+    let sim = Sim::open(Config { transition_time_ms: 20_000, ..Default::default() }, None).unwrap();
+    let owner = || "team".parse().unwrap();
+    let ours = Engine::builder().cloud_owned_by("lab", sim.clone(), owner()).open().await.unwrap();
+    let lab = Lab { sim: sim.clone(), journal: MemoryJournal::new(), engine: ours };
+    lab.subnet().await;
+    let op = lab.account().create(instance("web"), web_spec(), Options::default()).await.unwrap();
+    lab.end(op).await.object::<Instance>().unwrap();
+    // Another process of the same owner removes it.
+    let other = Engine::builder().cloud_owned_by("lab", sim, owner()).open().await.unwrap();
+    let deleting = other.account("lab").unwrap().delete(instance("web"), Options::default()).await.unwrap();
+    let e = lab.account().create(instance("web"), web_spec(), Options::default()).await.unwrap_err();
+    assert_eq!((e.kind(), e.reason(), e.retry_after().is_some()), (ErrorKind::Aborted, Reason::WrongState, true));
+    other.account("lab").unwrap().wait(&deleting.id, Duration::from_secs(600)).await.unwrap();
+    let op = lab.account().create(instance("web"), web_spec(), Options::default()).await.unwrap();
+    assert_eq!(lab.end(op).await.object::<Instance>().unwrap().status.state, InstanceState::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_keeps_its_owner_and_its_vendor() {
+    #[derive(Debug)]
+    struct Moved(Arc<Sim>, welkin_core::Capabilities);
+    impl welkin_core::CloudProvider for Moved {
+        fn capabilities(&self) -> &welkin_core::Capabilities {
+            &self.1
+        }
+        fn networks(&self) -> Option<&dyn welkin_core::Driver<Network>> {
+            self.0.networks()
+        }
+        fn subnets(&self) -> Option<&dyn welkin_core::Driver<Subnet>> {
+            None
+        }
+        fn instances(&self) -> Option<&dyn welkin_core::Driver<Instance>> {
+            None
+        }
+        fn locations(&self) -> Option<&dyn welkin_core::Reader<welkin_core::Location>> {
+            None
+        }
+        fn machine_types(&self) -> Option<&dyn welkin_core::Reader<welkin_core::MachineType>> {
+            None
+        }
+        fn images(&self) -> Option<&dyn welkin_core::Reader<welkin_core::Image>> {
+            None
+        }
+    }
+    let (sim, journal) = (Sim::open(Config::default(), None).unwrap(), MemoryJournal::new());
+    let builder = || Engine::builder().journal(journal.clone());
+    let first = builder().cloud_owned_by("lab", sim.clone(), "a".parse().unwrap()).open().await.unwrap();
+    let op = first.account("lab").unwrap().create(network("n1"), net_spec(), Options::default()).await.unwrap();
+    first.account("lab").unwrap().wait(&op.id, Duration::from_secs(60)).await.unwrap();
+    drop(first);
+    let e = builder().cloud_owned_by("lab", sim.clone(), "b".parse().unwrap()).open().await.unwrap_err();
+    assert_eq!((e.reason(), e.violations()[0].field.as_str()), (Reason::Configuration, "clouds.lab.owner"));
+    assert!(e.message().contains("clouds.lab.owner"), "{e}");
+    let moved = Moved(sim.clone(), welkin_core::Capabilities { vendor: "other", ..welkin_core::CloudProvider::capabilities(&*sim).clone() });
+    let e = builder().cloud("lab", Arc::new(moved)).open().await.unwrap_err();
+    assert_eq!((e.reason(), e.violations()[0].field.as_str()), (Reason::Configuration, "clouds.lab.provider"));
+    // Without a word it is the one that the store has.
+    let again = builder().cloud("lab", sim).open().await.unwrap();
+    assert_eq!(again.account("lab").unwrap().owner().as_str(), "a");
+    assert!(again.account("lab").unwrap().get(&network("n1")).await.unwrap().mark.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_read_stops_everything() {
+    use welkin_engine::journal::{Confidential, Journal, Progress, Row};
+    let (sim, journal) = (Sim::open(Config { latency_ms: 100, ..Default::default() }, None).unwrap(), MemoryJournal::new());
+    let lab = Lab::with(sim.clone(), journal.clone(), Settings::default()).await;
+    lab.account().create(network("n1"), net_spec(), Options::default()).await.unwrap();
+    drop(lab);
+    let broken = Row {
+        id: "~".into(),
+        cloud: "lab".into(),
+        collection: "networks".into(),
+        verb: "create".into(),
+        target: network("n2").to_string(),
+        uid: None,
+        request_id: None,
+        created_ms: 0,
+        change: Some(Confidential("{".into())),
+        progress: Progress::new(0),
+    };
+    journal.insert(&broken, "").await.unwrap();
+    tokio::task::yield_now().await;
+    let calls = sim.calls();
+    let e = Engine::builder().journal(journal).cloud("lab", sim.clone()).open().await.unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::DataLoss);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(sim.calls(), calls, "nothing goes on behind the refusal");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_intent_goes_on_after_a_crash() {
+    let lab = Lab::open(Config { latency_ms: 200, ..Default::default() }).await;
+    let account = lab.account();
+    // The name is still being checked.
+    assert!(tokio::time::timeout(Duration::from_millis(50), account.create(network("n1"), net_spec(), request("r1"))).await.is_err());
+    drop(account);
+    let lab = lab.crash().await;
+    assert_eq!(lab.writes(), 0);
+    let op = lab.account().create(network("n1"), net_spec(), request("r1")).await.unwrap();
+    lab.end(op).await.object::<Network>().unwrap();
+    assert_eq!((lab.count("network"), lab.account().operations(10, "").await.unwrap().0.len()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn downtime_alone_destroys_nothing() {
+    let settings = || Settings { max_age: Duration::from_secs(30), ..Default::default() };
+    let lab = Lab::with(Sim::open(Config { creation_time_ms: 20_000, ..Default::default() }, None).unwrap(), MemoryJournal::new(), settings()).await;
+    lab.subnet().await;
+    let op = lab.account().create(instance("web"), web_spec(), Options::default()).await.unwrap();
+    assert!(!op.is_done());
+    let Lab { sim, journal, engine } = lab;
+    drop(engine);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    // The cloud cannot be asked at first.
+    for _ in 0..3 {
+        sim.inject(Fault { action: Some("DescribeInstances".into()), after: 0, kind: FaultKind::Refused });
+    }
+    let lab = Lab::with(sim, journal, settings()).await;
+    let op = lab.end(op).await;
+    assert_eq!(op.object::<Instance>().unwrap().status.state, InstanceState::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_hangs_or_is_slow_has_its_time() {
+    for kind in [FaultKind::HangsBefore, FaultKind::HangsAfter] {
+        let lab = Lab::open(Config { tag_lag_ms: 500, ..Default::default() }).await;
+        lab.sim.inject(Fault { action: Some("CreateNetwork".into()), after: 0, kind });
+        let start = tokio::time::Instant::now();
+        assert!(matches!(lab.network().await.end, Some(Ok(_))));
+        assert!(start.elapsed() >= Settings::default().step_timeout, "{:?}", start.elapsed());
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!((lab.count("network"), lab.count("gateway")), (1, 1), "{kind:?}");
+    }
+    // Slower than a read may be: the caller has an answer at the deadline, and nothing was begun.
+    let lab = Lab::open(Config { latency_ms: 60_000, ..Default::default() }).await;
+    let start = tokio::time::Instant::now();
+    let e = lab.account().create(network("n1"), net_spec(), Options::default()).await.unwrap_err();
+    assert_eq!((e.reason(), e.effect()), (Reason::CloudTimeout, Effect::None));
+    assert!(start.elapsed() <= Settings::default().read_deadline + Duration::from_secs(1));
+    assert_eq!((lab.writes(), lab.account().operations(10, "").await.unwrap().0.len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_is_repeated_and_then_given_up() {
+    let lab = Lab::open(Config::default()).await;
+    lab.network().await;
+    let refuse = |n| (0..n).for_each(|_| lab.sim.inject(Fault { action: Some("DescribeNetworks".into()), after: 0, kind: FaultKind::Refused }));
+    let before = lab.calls("DescribeNetworks");
+    refuse(3);
+    lab.account().get(&network("n1")).await.unwrap();
+    assert_eq!(lab.calls("DescribeNetworks") - before, 4);
+    lab.sim.clear_faults();
+    refuse(20);
+    let e = lab.account().get(&network("n1")).await.unwrap_err();
+    assert_eq!((e.reason(), e.retry()), (Reason::CloudUnavailable, welkin_core::Retry::Exhausted));
+    assert_eq!(lab.calls("DescribeNetworks") - before, 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callers_vendor_ids_count_for_nothing() {
+    let lab = Lab::open(Config::default()).await;
+    lab.network().await;
+    let wrong = |spec: SubnetSpec| SubnetSpec { network: Some(Ref::resolved(network("n1"), "net-00000000000000000".parse().unwrap())), ..spec };
+    let op = lab.account().create(subnet("s1"), wrong(sub_spec()), Options::default()).await.unwrap();
+    let made = lab.end(op).await.object::<Subnet>().unwrap();
+    let op = lab.account().create(subnet("s1"), sub_spec(), Options::default()).await.unwrap();
+    assert_eq!(op.object::<Subnet>().unwrap().vendor_id, made.vendor_id, "the same specification");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_is_judged_by_what_it_changes() {
+    let lab = Lab::open(Config::default()).await;
+    let account = lab.account();
+    // As a vendor may show it: made by other means, or by older rules.
+    let shown = InstanceSpec { machine_type: "x".repeat(300), ..web_spec() };
+    account.capabilities().check_changed::<Instance>(&shown, &["labels".into()].into()).unwrap();
+    let e = account.capabilities().check_changed::<Instance>(&shown, &["machine_type".into()].into()).unwrap_err();
+    assert_eq!(e.violations()[0].field, "machine_type");
 }
 
 #[tokio::test(start_paused = true)]

@@ -108,6 +108,12 @@ fn object_comes_back<K: Resource>(object: &Object<K>) {
     let back = K::decode("prod", message).unwrap();
     assert_eq!(&back, object);
     assert_eq!(back.etag(), object.etag());
+    // What its references were resolved to stays at the server.
+    let mut resolved = object.clone();
+    for r in K::refs(&mut resolved.spec) {
+        *r.vendor_id = Some("vendor-1".parse().unwrap());
+    }
+    assert_eq!(back.etag(), resolved.etag());
 }
 
 proptest! {
@@ -281,6 +287,8 @@ fn operations_come_back() {
                 collection: "networks".into(),
                 verb: verb.into(),
                 target: "locations/r/networks/n1".into(),
+                request_id: (verb == "start").then(|| "r1".into()),
+                uid: (verb == "create").then(|| "0123456789".parse().unwrap()),
                 phase,
                 steps: 3,
                 progress: "waiting".into(),

@@ -12,7 +12,8 @@ kind! {
     input_only &[],
     reader |p| p.images(),
     zone |_, _| None,
-    incomplete |_| false
+    condition |_| crate::Condition::Usable,
+    refs |_| Vec::new()
 }
 
 /// An image is not made by anybody.

@@ -1,7 +1,7 @@
 //! A virtual machine.
 
-use super::{Labels, Secret, api_enum, kind, label_violations};
-use crate::{AnyRef, CloudProvider, Driver, Image, LocationName, Managed, Ref, ResourceId, Subnet, VendorConfig, Violation};
+use super::{Labels, Secret, api_enum, kind, label_violations, word_violation};
+use crate::{CloudProvider, Condition, Driver, Image, LocationName, Managed, Ref, ResourceId, Subnet, VendorConfig, Violation};
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
 
@@ -13,7 +13,13 @@ kind! {
     input_only &["ssh_key", "user_data"],
     reader |p| p.instances().map(|d| d as &dyn crate::Reader<Self>),
     zone |spec, _| spec.zone.clone(),
-    incomplete |status| status.state == InstanceState::Incomplete
+    condition |status| match status.state {
+        InstanceState::Unspecified | InstanceState::Pending | InstanceState::Running | InstanceState::Stopping | InstanceState::Stopped => Condition::Usable,
+        InstanceState::Deleting => Condition::Leaving,
+        InstanceState::Failed => Condition::Failed,
+        InstanceState::Incomplete => Condition::Incomplete,
+    },
+    refs |spec| spec.subnet.iter_mut().map(|r| r.any("subnet")).chain(spec.image.iter_mut().map(|r| r.any("image"))).collect()
 }
 
 /// What an instance should be.
@@ -91,6 +97,7 @@ pub struct InstanceStatus {
     /// Why it is in this state, in the cloud's words, where it tells.
     pub state_reason: String,
     /// Every private address, IPv4 and then IPv6.
+    #[serde(rename = "effective_private_ips")]
     pub private_ips: Vec<IpAddr>,
     /// Every public IPv4 address.
     pub public_ips: Vec<IpAddr>,
@@ -129,9 +136,6 @@ impl Managed for Instance {
     fn label(id: &ResourceId) -> Option<&ResourceId> {
         Some(id)
     }
-    fn refs(spec: &mut InstanceSpec) -> Vec<AnyRef<'_>> {
-        spec.subnet.iter_mut().map(|r| r.any("subnet")).chain(spec.image.iter_mut().map(|r| r.any("image"))).collect()
-    }
     fn zone_mut(spec: &mut InstanceSpec) -> Option<&mut Option<String>> {
         Some(&mut spec.zone)
     }
@@ -165,6 +169,15 @@ impl Managed for Instance {
         }
         if spec.root_disk.size_gib == Some(0) {
             out.push(Violation::new("root_disk.size_gib", "at least 1"));
+        }
+        let words = [
+            ("machine_type", Some(&spec.machine_type)),
+            ("zone", spec.zone.as_ref()),
+            ("identity", spec.identity.as_ref()),
+            ("root_disk.disk_type", spec.root_disk.disk_type.as_ref()),
+        ];
+        for (field, word) in words {
+            word_violation(field, word, &mut out);
         }
         label_violations(&spec.labels, &mut out);
         out

@@ -11,7 +11,8 @@ kind! {
     input_only &[],
     reader |p| p.locations(),
     zone |_, _| None,
-    incomplete |_| false
+    condition |_| crate::Condition::Usable,
+    refs |_| Vec::new()
 }
 impl LocationId {
     /// A location is named as its vendor names it.

@@ -11,7 +11,8 @@ kind! {
     input_only &[],
     reader |p| p.machine_types(),
     zone |_, _| None,
-    incomplete |_| false
+    condition |_| crate::Condition::Usable,
+    refs |_| Vec::new()
 }
 
 /// A machine type is not made by anybody.

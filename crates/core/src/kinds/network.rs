@@ -1,7 +1,7 @@
 //! A private network.
 
 use super::{CidrBounds, Labels, api_enum, cidr_violations, kind, label_violations};
-use crate::{AnyRef, CloudProvider, Driver, LocationName, Managed, NoAction, ResourceId, VendorConfig, Violation};
+use crate::{CloudProvider, Condition, Driver, LocationName, Managed, NoAction, ResourceId, VendorConfig, Violation};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,12 @@ kind! {
     input_only &[],
     reader |p| p.networks().map(|d| d as &dyn crate::Reader<Self>),
     zone |_, _| None,
-    incomplete |status| status.state == NetworkState::Incomplete
+    condition |status| match status.state {
+        NetworkState::Unspecified | NetworkState::Pending | NetworkState::Available => Condition::Usable,
+        NetworkState::Deleting => Condition::Leaving,
+        NetworkState::Incomplete => Condition::Incomplete,
+    },
+    refs |_| Vec::new()
 }
 
 /// What a network should be.
@@ -52,6 +57,7 @@ pub struct NetworkStatus {
     /// Its state.
     pub state: NetworkState,
     /// Every range it has, the assigned ones too.
+    #[serde(rename = "effective_cidrs")]
     pub cidrs: Vec<IpNet>,
 }
 
@@ -63,9 +69,6 @@ impl Managed for Network {
     }
     fn label(id: &ResourceId) -> Option<&ResourceId> {
         Some(id)
-    }
-    fn refs(_: &mut NetworkSpec) -> Vec<AnyRef<'_>> {
-        Vec::new()
     }
     fn zone_mut(_: &mut NetworkSpec) -> Option<&mut Option<String>> {
         None

@@ -1,7 +1,7 @@
 //! A part of a network.
 
-use super::{CidrBounds, Labels, api_enum, cidr_violations, kind, label_violations};
-use crate::{AnyRef, CloudProvider, Driver, LocationName, Managed, Network, NoAction, Ref, ResourceId, VendorConfig, Violation};
+use super::{CidrBounds, Labels, api_enum, cidr_violations, kind, label_violations, word_violation};
+use crate::{CloudProvider, Condition, Driver, LocationName, Managed, Network, NoAction, Ref, ResourceId, VendorConfig, Violation};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,13 @@ kind! {
     input_only &[],
     reader |p| p.subnets().map(|d| d as &dyn crate::Reader<Self>),
     zone |spec, _| spec.zone.clone(),
-    incomplete |status| status.state == SubnetState::Incomplete
+    condition |status| match status.state {
+        SubnetState::Unspecified | SubnetState::Pending | SubnetState::Available => Condition::Usable,
+        SubnetState::Deleting => Condition::Leaving,
+        SubnetState::Failed => Condition::Failed,
+        SubnetState::Incomplete => Condition::Incomplete,
+    },
+    refs |spec| spec.network.iter_mut().map(|r| r.any("network")).collect()
 }
 
 /// What a subnet should be.
@@ -58,6 +64,7 @@ pub struct SubnetStatus {
     /// Its state.
     pub state: SubnetState,
     /// Every range it has, the assigned ones too.
+    #[serde(rename = "effective_cidrs")]
     pub cidrs: Vec<IpNet>,
     /// How many IPv4 addresses are free, where the cloud tells.
     pub available_ipv4_addresses: Option<u64>,
@@ -71,9 +78,6 @@ impl Managed for Subnet {
     }
     fn label(id: &ResourceId) -> Option<&ResourceId> {
         Some(id)
-    }
-    fn refs(spec: &mut SubnetSpec) -> Vec<AnyRef<'_>> {
-        spec.network.iter_mut().map(|r| r.any("network")).collect()
     }
     fn zone_mut(spec: &mut SubnetSpec) -> Option<&mut Option<String>> {
         Some(&mut spec.zone)
@@ -95,6 +99,7 @@ impl Managed for Subnet {
             out.push(Violation::new("assign_ipv6_cidr", "either name an IPv6 range in cidrs or let the cloud assign one"));
         }
         cidr_violations(&spec.cidrs, CidrBounds { v4: (8, 29), v6: (44, 64) }, &mut out);
+        word_violation("zone", spec.zone.as_ref(), &mut out);
         label_violations(&spec.labels, &mut out);
         out
     }

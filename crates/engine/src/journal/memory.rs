@@ -17,6 +17,8 @@ pub struct MemoryJournal(Arc<Mutex<State>>);
 struct State {
     rows: BTreeMap<String, Row>,
     hidden: BTreeSet<String>,
+    /// Cloud and request id to payload and operation.
+    requests: BTreeMap<(String, String), (String, String)>,
     names: BTreeMap<(String, String), NameRow>,
     settings: BTreeMap<String, String>,
 }
@@ -24,6 +26,18 @@ impl State {
     /// What has ended is not changed any more.
     fn open(&mut self, id: &str) -> Option<&mut Row> {
         self.rows.get_mut(id).filter(|r| r.progress.end.is_none())
+    }
+    fn request(&mut self, cloud: &str, id: &str, payload: &str, operation: &str) -> bool {
+        let key = (cloud.to_owned(), id.to_owned());
+        let is_free = !self.requests.contains_key(&key);
+        if is_free {
+            self.requests.insert(key, (payload.to_owned(), operation.to_owned()));
+        }
+        is_free
+    }
+    fn forget_requests(&mut self) {
+        let Self { rows, requests, .. } = self;
+        requests.retain(|_, (_, operation)| rows.contains_key(operation));
     }
     fn rename(&mut self, cloud: &str, change: &NameChange) {
         match change {
@@ -48,16 +62,22 @@ impl MemoryJournal {
 
 #[async_trait]
 impl Journal for MemoryJournal {
-    async fn insert(&self, row: &Row) -> Result<bool> {
+    async fn insert(&self, row: &Row, payload: &str) -> Result<bool> {
         let mut state = self.0.lock();
-        if row.request_id.is_some() && state.rows.values().any(|r| r.cloud == row.cloud && r.request_id == row.request_id) {
+        if let Some(request_id) = &row.request_id
+            && !state.request(&row.cloud, request_id, payload, &row.id)
+        {
             return Ok(false);
         }
         state.rows.insert(row.id.clone(), row.clone());
         Ok(true)
     }
-    async fn resolve(&self, id: &str, change: &Confidential, progress: &Progress) -> Result<()> {
+    async fn join(&self, cloud: &str, request_id: &str, payload: &str, operation: &str) -> Result<bool> {
+        Ok(self.0.lock().request(cloud, request_id, payload, operation))
+    }
+    async fn resolve(&self, id: &str, target: &str, change: &Confidential, progress: &Progress) -> Result<()> {
         if let Some(row) = self.0.lock().open(id) {
+            row.target = target.to_owned();
             row.change = Some(change.clone());
             row.progress = progress.clone();
         }
@@ -83,6 +103,7 @@ impl Journal for MemoryJournal {
         let mut state = self.0.lock();
         if state.open(id).is_some() {
             state.rows.remove(id);
+            state.forget_requests();
         }
         Ok(())
     }
@@ -93,8 +114,10 @@ impl Journal for MemoryJournal {
         let state = self.0.lock();
         Ok(state.rows.get(id).filter(|r| r.cloud == cloud && !state.hidden.contains(id)).cloned())
     }
-    async fn by_request(&self, cloud: &str, request_id: &str) -> Result<Option<Row>> {
-        Ok(self.0.lock().rows.values().find(|r| r.cloud == cloud && r.request_id.as_deref() == Some(request_id)).cloned())
+    async fn by_request(&self, cloud: &str, request_id: &str) -> Result<Option<(Row, String)>> {
+        let state = self.0.lock();
+        let found = state.requests.get(&(cloud.to_owned(), request_id.to_owned()));
+        Ok(found.and_then(|(payload, operation)| Some((state.rows.get(operation)?.clone(), payload.clone()))))
     }
     async fn page(&self, cloud: &str, before: Option<&str>, limit: usize) -> Result<Vec<Row>> {
         let state = self.0.lock();
@@ -115,6 +138,7 @@ impl Journal for MemoryJournal {
         rows.retain(|_, r| r.progress.end.is_none() || r.progress.updated_ms >= forget_ms);
         hidden.extend(rows.values().filter(|r| r.progress.end.is_some() && r.progress.updated_ms < hide_ms).map(|r| r.id.clone()));
         hidden.retain(|id| rows.contains_key(id));
+        state.forget_requests();
         Ok(())
     }
     async fn names(&self, cloud: &str) -> Result<Vec<NameRow>> {

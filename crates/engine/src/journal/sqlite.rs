@@ -8,7 +8,7 @@ use super::{
 };
 use async_trait::async_trait;
 use sqlx::{
-    Row as _, SqlitePool,
+    ConnectOptions as _, Connection as _, Row as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
 };
 use std::{
@@ -17,12 +17,12 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use welkin_core::{Error, ErrorKind, Handle, Reason, Result, Retry};
+use welkin_core::{Error, ErrorKind, Handle, Reason, Result, Retry, Uid};
 
 /// "WLKN": a file with another id is somebody else's database.
 const APPLICATION_ID: i64 = 0x574c_4b4e;
 /// The version of the tables; a store with a higher one belongs to a newer Welkin.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 const SCHEMA: &str = "
 CREATE TABLE operations (
     id TEXT PRIMARY KEY,
@@ -30,8 +30,8 @@ CREATE TABLE operations (
     collection TEXT NOT NULL,
     verb TEXT NOT NULL,
     target TEXT NOT NULL,
+    uid TEXT,
     request_id TEXT,
-    payload TEXT NOT NULL,
     created_ms BIGINT NOT NULL,
     updated_ms BIGINT NOT NULL,
     ended INTEGER NOT NULL,
@@ -40,15 +40,21 @@ CREATE TABLE operations (
     change_sealed BLOB,
     handle_sealed BLOB
 );
-CREATE UNIQUE INDEX operations_request ON operations (cloud, request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX operations_open ON operations (id) WHERE ended = 0;
 CREATE INDEX operations_cloud ON operations (cloud, id);
+CREATE TABLE requests (
+    cloud TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    operation TEXT NOT NULL REFERENCES operations (id) ON DELETE CASCADE,
+    PRIMARY KEY (cloud, request_id)
+);
+CREATE INDEX requests_operation ON requests (operation);
 CREATE TABLE names (
     cloud TEXT NOT NULL,
     name TEXT NOT NULL,
     uid TEXT NOT NULL,
     vendor_id TEXT NOT NULL,
-    digest TEXT,
     zone TEXT,
     since_ms BIGINT NOT NULL,
     PRIMARY KEY (cloud, name)
@@ -107,8 +113,9 @@ impl SqliteJournal {
     /// It is never overwritten.
     pub async fn open(path: &Path, key: &KeySource) -> Result<Self> {
         let lock = lock(path)?;
-        let is_new = !path.exists();
+        let is_new = is_new(path).await?;
         let key = key_bytes(key, is_new)?;
+        let refused = |e: sqlx::Error| damaged(path, e);
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -117,42 +124,15 @@ impl SqliteJournal {
             .pragma("secure_delete", "ON")
             .busy_timeout(Duration::from_secs(5));
         // SQLite has one writer; more connections would only queue inside it.
-        let refused = |e: sqlx::Error| {
-            configuration(format!("{} is not a store that this Welkin can use: {e}. It was left as it is; move it away to start afresh", path.display())).with_source(e)
-        };
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.map_err(refused)?;
-        let journal = Self { pool, seal: Seal::new(&key), _lock: lock };
-        journal.check_schema(path, is_new).await?;
-        Ok(journal)
-    }
-
-    async fn check_schema(&self, path: &Path, is_new: bool) -> Result<()> {
-        let refused = |e: sqlx::Error| configuration(format!("{} is damaged: {e}. It was left as it is", path.display())).with_source(e);
         if is_new {
-            let mut tx = self.pool.begin().await.map_err(refused)?;
+            let mut tx = pool.begin().await.map_err(refused)?;
             sqlx::raw_sql(SCHEMA).execute(&mut *tx).await.map_err(refused)?;
-            sqlx::raw_sql(sqlx::AssertSqlSafe(format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};")))
-                .execute(&mut *tx)
-                .await
-                .map_err(refused)?;
-            return tx.commit().await.map_err(refused);
+            let ours = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(ours)).execute(&mut *tx).await.map_err(refused)?;
+            tx.commit().await.map_err(refused)?;
         }
-        let check: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&self.pool).await.map_err(refused)?;
-        if check != "ok" {
-            return Err(configuration(format!("{} is damaged: {check}. It was left as it is", path.display())));
-        }
-        let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&self.pool).await.map_err(refused)?;
-        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&self.pool).await.map_err(refused)?;
-        if application != APPLICATION_ID {
-            return Err(configuration(format!("{} is a database, but not Welkin's. It was left as it is", path.display())));
-        }
-        if version != SCHEMA_VERSION {
-            return Err(configuration(format!(
-                "{} has tables of version {version} and this Welkin knows version {SCHEMA_VERSION}: use the Welkin that wrote it. It was left as it is",
-                path.display()
-            )));
-        }
-        Ok(())
+        Ok(Self { pool, seal: Seal::new(&key), _lock: lock })
     }
 
     fn row(&self, row: &SqliteRow) -> Result<Row> {
@@ -169,8 +149,8 @@ impl SqliteJournal {
             collection: row.try_get("collection").map_err(broken)?,
             verb: row.try_get("verb").map_err(broken)?,
             target: row.try_get("target").map_err(broken)?,
+            uid: row.try_get::<Option<String>, _>("uid").map_err(broken)?.map(|u| u.parse()).transpose().map_err(|e: Error| unreadable(&format!("operation {id}"), e))?,
             request_id: row.try_get("request_id").map_err(broken)?,
-            payload: row.try_get("payload").map_err(broken)?,
             created_ms: millis(row.try_get("created_ms").map_err(broken)?),
             change: change.map(|sealed| self.seal.open(&id, &sealed).map(Confidential)).transpose()?,
             progress,
@@ -183,6 +163,41 @@ impl SqliteJournal {
         let open = Progress { handle: None, ..progress.clone() };
         Ok((serde_json::to_string(&open).map_err(text)?, handle))
     }
+}
+
+fn damaged(path: &Path, e: sqlx::Error) -> Error {
+    configuration(format!("{} is not a store that this Welkin can use: {e}. It was left as it is; move it away to start afresh", path.display())).with_source(e)
+}
+
+/// Is there nothing yet? Whatever else is there must be a whole store of ours. Only looks, so that what is refused is left as it is.
+async fn is_new(path: &Path) -> Result<bool> {
+    let refused = |e: sqlx::Error| damaged(path, e);
+    if !path.exists() {
+        return Ok(true);
+    }
+    let mut c = SqliteConnectOptions::new().filename(path).read_only(true).connect().await.map_err(refused)?;
+    let check: String = sqlx::query_scalar("PRAGMA quick_check(1)").fetch_one(&mut c).await.map_err(refused)?;
+    if check != "ok" {
+        return Err(configuration(format!("{} is damaged: {check}. It was left as it is", path.display())));
+    }
+    let application: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut c).await.map_err(refused)?;
+    let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut c).await.map_err(refused)?;
+    let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema").fetch_one(&mut c).await.map_err(refused)?;
+    c.close().await.map_err(refused)?;
+    if (application, version, tables) == (0, 0, 0) {
+        // What a crash leaves between the making of the file and its tables.
+        return Ok(true);
+    }
+    if application != APPLICATION_ID {
+        return Err(configuration(format!("{} is a database, but not Welkin's. It was left as it is", path.display())));
+    }
+    if version != SCHEMA_VERSION {
+        return Err(configuration(format!(
+            "{} has tables of version {version} and this Welkin knows version {SCHEMA_VERSION}: use the Welkin that wrote it. It was left as it is",
+            path.display()
+        )));
+    }
+    Ok(false)
 }
 
 fn lock(path: &Path) -> Result<File> {
@@ -202,9 +217,14 @@ fn key_bytes(source: &KeySource, is_new: bool) -> Result<[u8; 32]> {
         KeySource::File(path) => path,
     };
     let cannot = |e: std::io::Error| configuration(format!("the key file {} cannot be used: {e}", path.display()));
-    if !path.exists() {
+    // Empty is what a crash leaves between the making of the file and its content.
+    let is_there = std::fs::metadata(path).is_ok_and(|m| !is_new || m.len() > 0);
+    if !is_there {
         if !is_new {
             return Err(configuration(format!("the store's key file {} is missing: without it open operations cannot go on", path.display())));
+        }
+        if path.exists() {
+            std::fs::remove_file(path).map_err(cannot)?;
         }
         let key: [u8; 32] = random()?;
         let mut options = OpenOptions::new();
@@ -227,40 +247,53 @@ fn key_bytes(source: &KeySource, is_new: bool) -> Result<[u8; 32]> {
     key.try_into().map_err(|_| configuration(format!("the key file {} does not hold 32 bytes", path.display())))
 }
 
-const COLUMNS: &str = "SELECT id, cloud, collection, verb, target, request_id, payload, created_ms, progress, change_sealed, handle_sealed FROM operations";
+const COLUMNS: &str = "SELECT id, cloud, collection, verb, target, uid, request_id, created_ms, progress, change_sealed, handle_sealed FROM operations";
 
 #[async_trait]
 impl Journal for SqliteJournal {
-    async fn insert(&self, row: &Row) -> Result<bool> {
+    async fn insert(&self, row: &Row, payload: &str) -> Result<bool> {
         let (progress, handle) = self.progress(&row.id, &row.progress)?;
         let change = row.change.as_ref().map(|c| self.seal.seal(&row.id, &c.0)).transpose()?;
-        let done = sqlx::query(
-            "INSERT INTO operations (id, cloud, collection, verb, target, request_id, payload, created_ms, updated_ms, ended, progress, change_sealed, handle_sealed)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
+        let mut tx = self.pool.begin().await.map_err(broken)?;
+        sqlx::query(
+            "INSERT INTO operations (id, cloud, collection, verb, target, uid, request_id, created_ms, updated_ms, ended, progress, change_sealed, handle_sealed)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(&row.id)
         .bind(&row.cloud)
         .bind(&row.collection)
         .bind(&row.verb)
         .bind(&row.target)
+        .bind(row.uid.as_ref().map(Uid::as_str))
         .bind(&row.request_id)
-        .bind(&row.payload)
         .bind(number(row.created_ms))
         .bind(number(row.progress.updated_ms))
         .bind(i64::from(row.progress.end.is_some()))
         .bind(progress)
         .bind(change)
         .bind(handle)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await
         .map_err(broken)?;
-        Ok(done.rows_affected() == 1)
+        if let Some(request_id) = &row.request_id
+            && !write_request(&mut tx, &row.cloud, request_id, payload, &row.id).await?
+        {
+            tx.rollback().await.map_err(broken)?;
+            return Ok(false);
+        }
+        tx.commit().await.map_err(broken)?;
+        Ok(true)
     }
-    async fn resolve(&self, id: &str, change: &Confidential, progress: &Progress) -> Result<()> {
+    async fn join(&self, cloud: &str, request_id: &str, payload: &str, operation: &str) -> Result<bool> {
+        let mut connection = self.pool.acquire().await.map_err(broken)?;
+        write_request(&mut connection, cloud, request_id, payload, operation).await
+    }
+    async fn resolve(&self, id: &str, target: &str, change: &Confidential, progress: &Progress) -> Result<()> {
         let (text, handle) = self.progress(id, progress)?;
         let change = self.seal.seal(id, &change.0)?;
-        sqlx::query("UPDATE operations SET change_sealed = $2, progress = $3, handle_sealed = $4, updated_ms = $5 WHERE id = $1 AND ended = 0")
+        sqlx::query("UPDATE operations SET target = $2, change_sealed = $3, progress = $4, handle_sealed = $5, updated_ms = $6 WHERE id = $1 AND ended = 0")
             .bind(id)
+            .bind(target)
             .bind(change)
             .bind(text)
             .bind(handle)
@@ -310,10 +343,11 @@ impl Journal for SqliteJournal {
         let row = sqlx::query(query).bind(cloud).bind(id).fetch_optional(&self.pool).await.map_err(broken)?;
         row.map(|r| self.row(&r)).transpose()
     }
-    async fn by_request(&self, cloud: &str, request_id: &str) -> Result<Option<Row>> {
-        let query = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE cloud = $1 AND request_id = $2"));
-        let row = sqlx::query(query).bind(cloud).bind(request_id).fetch_optional(&self.pool).await.map_err(broken)?;
-        row.map(|r| self.row(&r)).transpose()
+    async fn by_request(&self, cloud: &str, request_id: &str) -> Result<Option<(Row, String)>> {
+        let request = sqlx::query_as("SELECT operation, payload FROM requests WHERE cloud = $1 AND request_id = $2").bind(cloud).bind(request_id);
+        let Some((operation, payload)): Option<(String, String)> = request.fetch_optional(&self.pool).await.map_err(broken)? else { return Ok(None) };
+        let row = sqlx::query(sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"))).bind(operation).fetch_optional(&self.pool).await.map_err(broken)?;
+        row.map(|r| Ok((self.row(&r)?, payload))).transpose()
     }
     async fn page(&self, cloud: &str, before: Option<&str>, limit: usize) -> Result<Vec<Row>> {
         // '~' sorts after every id.
@@ -337,7 +371,7 @@ impl Journal for SqliteJournal {
         tx.commit().await.map_err(broken)
     }
     async fn names(&self, cloud: &str) -> Result<Vec<NameRow>> {
-        let rows = sqlx::query("SELECT name, uid, vendor_id, digest, zone, since_ms FROM names WHERE cloud = $1").bind(cloud).fetch_all(&self.pool).await.map_err(broken)?;
+        let rows = sqlx::query("SELECT name, uid, vendor_id, zone, since_ms FROM names WHERE cloud = $1").bind(cloud).fetch_all(&self.pool).await.map_err(broken)?;
         rows.iter().map(name_row).collect()
     }
     async fn set_name(&self, cloud: &str, name: &NameChange) -> Result<()> {
@@ -361,11 +395,17 @@ fn name_row(row: &SqliteRow) -> Result<NameRow> {
     Ok(NameRow {
         uid: text("uid")?.parse().map_err(bad)?,
         vendor_id: text("vendor_id")?.parse().map_err(bad)?,
-        digest: row.try_get::<Option<String>, _>("digest").map_err(broken)?.map(|d| d.parse().map_err(bad)).transpose()?,
         zone: row.try_get("zone").map_err(broken)?,
         since_ms: millis(row.try_get("since_ms").map_err(broken)?),
         name,
     })
+}
+
+/// False where the id is taken.
+async fn write_request(at: &mut sqlx::SqliteConnection, cloud: &str, request_id: &str, payload: &str, operation: &str) -> Result<bool> {
+    let query = sqlx::query("INSERT INTO requests (cloud, request_id, payload, operation) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING");
+    let done = query.bind(cloud).bind(request_id).bind(payload).bind(operation).execute(at).await.map_err(broken)?;
+    Ok(done.rows_affected() == 1)
 }
 
 async fn write_name(tx: &mut sqlx::SqliteConnection, cloud: &str, name: &NameChange) -> Result<()> {
@@ -373,14 +413,13 @@ async fn write_name(tx: &mut sqlx::SqliteConnection, cloud: &str, name: &NameCha
         NameChange::Keep => {}
         NameChange::Set(row) => {
             sqlx::query(
-                "INSERT INTO names (cloud, name, uid, vendor_id, digest, zone, since_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)
-                 ON CONFLICT (cloud, name) DO UPDATE SET uid = $3, vendor_id = $4, digest = $5, zone = $6, since_ms = $7",
+                "INSERT INTO names (cloud, name, uid, vendor_id, zone, since_ms) VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (cloud, name) DO UPDATE SET uid = $3, vendor_id = $4, zone = $5, since_ms = $6",
             )
             .bind(cloud)
             .bind(&row.name)
             .bind(row.uid.as_str())
             .bind(row.vendor_id.as_str())
-            .bind(row.digest.as_ref().map(welkin_core::Digest::as_str))
             .bind(&row.zone)
             .bind(number(row.since_ms))
             .execute(tx)
