@@ -23,7 +23,10 @@ struct World {
 }
 impl World {
     async fn new(config: Config) -> Self {
-        let engine = Arc::new(Engine::builder().cloud("lab", Sim::open(config, None).unwrap()).open().await.unwrap());
+        Self::over(Sim::open(config, None).unwrap()).await
+    }
+    async fn over(provider: Arc<dyn CloudProvider>) -> Self {
+        let engine = Arc::new(Engine::builder().cloud("lab", provider).open().await.unwrap());
         let server = Server::bind(Arc::clone(&engine), ([127, 0, 0, 1], 0).into(), Limits::default()).await.unwrap();
         let client = format!("http://{}", server.address());
         let (stop, stopped) = oneshot::channel();
@@ -311,6 +314,51 @@ async fn a_delete_ends_only_its_own_create() {
     let (found, _) = cloud.operations("request_id = create-22222222", 1, "").await.unwrap();
     assert_eq!(found[0].end.clone().unwrap().unwrap_err().reason(), Reason::OperationCancelled);
     assert_eq!(cloud.operations("request_id = nobody", 1, "").await.unwrap().0, []);
+    world.end().await;
+}
+
+/// The simulated cloud with some of its kinds only.
+#[derive(Debug)]
+struct Few(Arc<Sim>, Capabilities);
+macro_rules! few {
+    ([] managed { $($f:ident: $k:ident),* } catalogue { $($g:ident: $c:ident),* }) => {
+        impl CloudProvider for Few {
+            fn capabilities(&self) -> &Capabilities {
+                &self.1
+            }
+            $(fn $f(&self) -> Option<&dyn Driver<$k>> {
+                self.0.$f().filter(|_| self.1.of::<$k>().is_ok())
+            })*
+            $(fn $g(&self) -> Option<&dyn Reader<$c>> {
+                self.0.$g().filter(|_| self.1.of::<$c>().is_ok())
+            })*
+        }
+    };
+}
+kinds!(few);
+
+#[tokio::test]
+async fn a_kind_that_is_not_offered_is_refused() {
+    let sim = Sim::open(Config::default(), None).unwrap();
+    let mut capabilities = sim.capabilities().clone();
+    capabilities.kinds.remove(Instance::COLLECTION);
+    capabilities.kinds.remove(Image::COLLECTION);
+    let world = World::over(Arc::new(Few(sim, capabilities))).await;
+    let (cloud, web) = (world.cloud(), instance("web"));
+    let image: Name<Image> = "locations/sim-1/images/debian-12".parse().unwrap();
+    for result in [
+        cloud.get(&web).await.map(|_| ()),
+        cloud.get(&image).await.map(|_| ()),
+        cloud.create(&web, an_instance(), Options::default()).await.map(|_| ()),
+        cloud.act(&web, InstanceAction::Start, Options::default()).await.map(|_| ()),
+        cloud.delete(&web, Options::default()).await.map(|_| ()),
+        cloud.list::<Instance>(None, "", 0, "").await.map(|_| ()),
+    ] {
+        let e = result.unwrap_err();
+        assert_eq!((e.kind(), e.reason()), (ErrorKind::Unimplemented, Reason::KindUnsupported));
+    }
+    let remote = Remote::new(&world.client, "lab").await.unwrap();
+    assert!(remote.instances().is_none() && remote.images().is_none() && remote.networks().is_some());
     world.end().await;
 }
 

@@ -77,12 +77,7 @@ impl Cx {
     pub async fn call<T>(&self, api: Api, call: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let permit = self.gate.admit(&api).await?;
         let start = Instant::now();
-        // Reads are many, so nothing is built where nobody looks.
-        let span = if tracing::enabled!(tracing::Level::DEBUG) {
-            tracing::debug_span!("vendor_call", family = api.family, action = api.action, region = api.region, write = api.write)
-        } else {
-            tracing::Span::none()
-        };
+        let span = tracing::debug_span!("vendor_call", family = api.family, action = api.action, region = api.region, write = api.write);
         let answer = match tokio::time::timeout_at(self.deadline, call.instrument(span)).await {
             Ok(answer) => answer,
             Err(_) => Err(Error::new(ErrorKind::DeadlineExceeded, Reason::CloudTimeout, format!("{} {} in {} did not answer in time", api.family, api.action, api.region))

@@ -178,3 +178,24 @@ macro_rules! api_enum {
     };
 }
 pub(crate) use api_enum;
+
+#[cfg(test)]
+mod tests {
+    use crate::{Instance, InstanceSpec, Managed, Network, NetworkSpec, RootDisk};
+
+    #[test]
+    fn what_is_far_too_much_is_refused_at_once() {
+        // Every pair of these overlaps; they are not compared.
+        let cidrs = vec!["10.0.0.0/16".parse().unwrap(); 10_000];
+        let wrong = Network::violations(&NetworkSpec { cidrs, ..Default::default() });
+        assert_eq!(wrong.iter().map(|v| v.field.as_str()).collect::<Vec<_>>(), ["cidrs"]);
+
+        let long = || Some("x".repeat(256));
+        let spec =
+            InstanceSpec { machine_type: "x".repeat(256), zone: long(), identity: long(), root_disk: RootDisk { disk_type: long(), ..Default::default() }, ..Default::default() };
+        let wrong = Instance::violations(&spec);
+        for field in ["machine_type", "zone", "identity", "root_disk.disk_type"] {
+            assert!(wrong.iter().any(|v| v.field == field), "{field}: {wrong:?}");
+        }
+    }
+}

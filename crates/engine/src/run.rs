@@ -47,12 +47,9 @@ impl Account {
 
     pub(crate) fn spawn_run<K: Managed>(self: &Arc<Self>, live: Arc<Live>, stored: Stored<K>) {
         let account = Arc::clone(self);
+        let row = live.row();
         // Not a part of the request that began it, which it outlives.
-        let span = tracing::info_span!(parent: None, "operation", id = live.id, cloud = %self.cloud, verb = tracing::field::Empty, target = tracing::field::Empty);
-        if !span.is_disabled() {
-            let row = live.row();
-            span.record("verb", row.verb.as_str()).record("target", row.target.as_str());
-        }
+        let span = tracing::info_span!(parent: None, "operation", id = row.id, cloud = row.cloud, verb = row.verb, target = row.target);
         let run = async move {
             let abort = account.stop.abort.clone();
             // A step that is dropped here is what a crash would have made of it.

@@ -359,10 +359,7 @@ async fn validation_leaves_nothing() {
 async fn just_made_and_not_shown_is_not_missing() {
     let lab = Lab::open(Config { read_lag_ms: 2_000, consistency_horizon_ms: Some(3_000), ..Default::default() }).await;
     lab.network().await;
-    match lab.account().get(&network("n1")).await {
-        Ok(_) => {}
-        Err(e) => assert_eq!((e.kind(), e.reason()), (ErrorKind::Unavailable, Reason::NotYetVisible)),
-    }
+    assert_eq!(refused(lab.account().get(&network("n1")).await), (ErrorKind::Unavailable, Reason::NotYetVisible));
     // Removed behind our back and past the horizon it is missing, and its name can be used again.
     tokio::time::sleep(Duration::from_secs(10)).await;
     for gone in ["gateway", "network"] {
