@@ -428,7 +428,8 @@ mod tests {
         // Whoever cancels has looked at the record and is being kept from writing it, while a write of the operation's is about to leave.
         let writers = async { tokio::join!(live.cancel(), live.mark(Permit(1)), async { go.notify_one() }) };
         let (cancelled, marked, ()) = writers.await;
-        (cancelled.unwrap(), marked.unwrap());
+        cancelled.unwrap();
+        marked.unwrap();
         let kept = journal.load("lab", "a").await.unwrap().unwrap().progress;
         assert!(kept.cancel && kept.unresolved_ms.is_some(), "{kept:?}");
     }
