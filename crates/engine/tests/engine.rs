@@ -624,6 +624,7 @@ async fn an_intent_goes_on_after_a_crash() {
 
 #[tokio::test(start_paused = true)]
 async fn downtime_alone_destroys_nothing() {
+    use welkin_engine::Journal as _;
     let settings = || Settings { max_age: Duration::from_secs(30), ..Default::default() };
     let lab = Lab::with(Sim::open(Config { creation_time_ms: 20_000, ..Default::default() }, None).unwrap(), MemoryJournal::new(), settings()).await;
     lab.subnet().await;
@@ -632,13 +633,19 @@ async fn downtime_alone_destroys_nothing() {
     let Lab { sim, journal, engine } = lab;
     drop(engine);
     tokio::time::sleep(Duration::from_secs(600)).await;
+    // A restart takes the time of day anew, which does not stand still: so the record is what gets older.
+    let aged = MemoryJournal::new();
+    aged.setting("owner/lab", &journal.setting("owner/lab", "").await.unwrap()).await.unwrap();
+    let mut row = journal.open_rows().await.unwrap().remove(0);
+    row.created_ms -= 600_000;
+    aged.insert(&row, "").await.unwrap();
     // The cloud cannot be asked at first.
     for _ in 0..3 {
         sim.inject(Fault { action: Some("DescribeInstances".into()), after: 0, kind: FaultKind::Refused });
     }
-    let lab = Lab::with(sim, journal, settings()).await;
-    let op = lab.end(op).await;
-    assert_eq!(op.object::<Instance>().unwrap().status.state, InstanceState::Running);
+    let lab = Lab::with(sim, aged, settings()).await;
+    let op = lab.end(lab.account().operation(&op.id).await.unwrap()).await;
+    assert_eq!((lab.sim.faults_fired(), op.object::<Instance>().unwrap().status.state), (3, InstanceState::Running));
 }
 
 #[tokio::test(start_paused = true)]
