@@ -113,7 +113,7 @@ impl Account {
                 let inserted = account.journal.insert(&row, &payload).await;
                 match &inserted {
                     Ok(true) => account.spawn_run(first, Stored::Intent(intent)),
-                    Ok(false) => account.release(&first, Stage::Refused(Error::internal("the request id was taken meanwhile"))),
+                    Ok(false) => account.release(&first, Stage::Refused(handled_elsewhere())),
                     Err(e) => account.release(&first, Stage::Refused(e.clone())),
                 }
                 inserted
@@ -122,7 +122,7 @@ impl Account {
                 return self.answer(&live).await;
             }
         }
-        Err(Error::new(ErrorKind::Aborted, Reason::OperationInProgress, "the same request is being handled").with_retry(Retry::After(Duration::from_millis(100))))
+        Err(handled_elsewhere())
     }
 
     /// Runs every check and the vendor's dry run, and keeps nothing.
@@ -222,6 +222,10 @@ impl Account {
     }
 }
 
+/// Another call has the request id; whoever asks again is told what came of it.
+fn handled_elsewhere() -> Error {
+    Error::new(ErrorKind::Aborted, Reason::OperationInProgress, "the same request is being handled").with_retry(Retry::After(Duration::from_millis(100)))
+}
 /// One request id stands for one request.
 fn same_request(request_id: &str, (earlier, its_payload): (&Row, &str), payload: &str) -> Result<()> {
     if its_payload == payload {
