@@ -19,12 +19,12 @@ const FAMILY: &str = "welkin";
 
 /// One cloud of a server as a [`CloudProvider`].
 ///
-/// The change's token is the request id, with the verb in front; a create's is made of its uid, so that whoever deletes that uid finds what the create
-/// has made. The handle is the server's operation. The server has its own journal: it goes on by itself, gives its own uids and digests, and cleans up
-/// after what fails. So there is nothing to look up when a write is unresolved: sending it again joins the first.
+/// The change's token is the request id (with the verb in front, because a create and the delete that cleans up after it are two requests), and the
+/// handle is the server's operation. The server has its own journal: it goes on by itself, gives its own uids and digests, and cleans up after what
+/// fails. So there is nothing to look up when a write is unresolved: sending it again joins the first.
 ///
 /// The server has other callers too, and a name that this one has made may be another's by now. So changes call what is there by the vendor's id, and
-/// a delete that does not know it removes, or cancels, only what the create of its uid has made.
+/// a delete that does not know it removes, or cancels, only what the create of its token has made, or what has its uid at the server.
 ///
 /// What the server owns counts as ours, whatever its owner is called there.
 #[derive(Debug)]
@@ -83,13 +83,13 @@ impl Remote {
         }
     }
 
-    /// What the create of a delete's uid has made. Where it is still being made, it is told to end.
+    /// What the create of a delete's token has made. Where it is still being made, it is told to end.
     async fn made<K: Mutable>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Made> {
-        let request_id = create_id(change);
+        let request_id = request_id("create", &change.token);
         let filter = format!("request_id = {request_id}");
         let found = cx.call(Api::read(FAMILY, "ListOperations", self.cloud.name()), self.cloud.operations(&filter, 1, "")).await?;
         let Some(create) = found.0.into_iter().next() else {
-            return Ok(if resume.is_past(ARRIVAL) { Made::Nothing } else { Made::Open("the create may still come in at the server") });
+            return self.of_uid(cx, change, resume).await;
         };
         match &create.end {
             // Another caller's request began it, and ours only was answered with it: it is that caller's to end.
@@ -108,6 +108,16 @@ impl Remote {
                 Ok(if is_its_own { Made::This(object.vendor_id) } else { Made::Nothing })
             }
         }
+    }
+
+    /// There is no such create: what has the name is meant only where it has the uid, which then is the server's own.
+    async fn of_uid<K: Mutable>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Made> {
+        match cx.call(Api::read(FAMILY, "Get", self.cloud.name()), self.cloud.get(&name_of(&change.target)?)).await {
+            Ok(object) if object.mark.as_ref().is_some_and(|m| m.uid == change.uid) => return Ok(Made::This(object.vendor_id)),
+            Err(e) if !e.is_not_found() => return Err(e),
+            _ => {}
+        }
+        Ok(if resume.is_past(ARRIVAL) { Made::Nothing } else { Made::Open("the create may still come in at the server") })
     }
 
     /// The main object is gone; where only fragments are left, the server shows the name as incomplete.
@@ -145,12 +155,11 @@ fn ended(error: Error) -> Error {
         Retry::Never | Retry::Exhausted => error,
     }
 }
-fn request_id(verb: &str, token: &str) -> Options {
-    Options { request_id: Some(format!("{verb}-{token}")), ..Default::default() }
+fn request_id(verb: &str, token: &str) -> String {
+    format!("{verb}-{token}")
 }
-/// A uid is minted for one resource, so one create goes by it.
-fn create_id<K: Mutable>(change: &Change<K>) -> String {
-    format!("create-{}", change.uid)
+fn options(verb: &str, token: &str) -> Options {
+    Options { request_id: Some(request_id(verb, token)), ..Default::default() }
 }
 fn ours<K: Kind>(cx: &Cx, mut object: Object<K>) -> Object<K> {
     if let Some(mark) = &mut object.mark {
@@ -215,13 +224,13 @@ impl<K: Mutable> Driver<K> for Remote {
 
     async fn create(&self, cx: &Cx, change: &Change<K>, spec: &K::Spec, resume: &Resume) -> Result<Step<Object<K>>> {
         let name = changed(&change.target)?;
-        let step = self.advance(cx, "Create", resume, || self.cloud.create(&name, spec.clone(), Options { request_id: Some(create_id(change)), ..Default::default() })).await?;
+        let step = self.advance(cx, "Create", resume, || self.cloud.create(&name, spec.clone(), options("create", &change.token))).await?;
         object(cx, step)
     }
 
     async fn update(&self, cx: &Cx, change: &Change<K>, desired: &K::Spec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<K>>> {
         let name = changed(&change.target)?;
-        let step = self.advance(cx, "Update", resume, || self.cloud.update(&name, desired.clone(), paths, request_id("update", &change.token))).await?;
+        let step = self.advance(cx, "Update", resume, || self.cloud.update(&name, desired.clone(), paths, options("update", &change.token))).await?;
         object(cx, step)
     }
 
@@ -235,7 +244,7 @@ impl<K: Mutable> Driver<K> for Remote {
                 Made::Open(progress) => return Ok(Step::look_again(POLL, progress)),
             }
         };
-        let options = Options { allow_missing: true, ..request_id("delete", &change.token) };
+        let options = Options { allow_missing: true, ..options("delete", &change.token) };
         match self.advance(cx, "Delete", resume, || self.cloud.delete(&name, options)).await {
             Err(e) if e.reason() == Reason::OperationInProgress => Ok(Step::look_again(POLL, "another operation is ending at the server")),
             Err(e) => Err(e),
@@ -247,7 +256,7 @@ impl<K: Mutable> Driver<K> for Remote {
     async fn act(&self, cx: &Cx, change: &Change<K>, action: &K::Action, resume: &Resume) -> Result<Step<K::Outcome>> {
         let name = changed(&change.target)?;
         let verb = action.to_string();
-        match self.advance(cx, "Act", resume, || self.cloud.act(&name, action.clone(), request_id(&verb, &change.token))).await? {
+        match self.advance(cx, "Act", resume, || self.cloud.act(&name, action.clone(), options(&verb, &change.token))).await? {
             Step::Done(Operation { end: Some(Ok(Outcome::Acted(value))), .. }) => {
                 serde_json::from_value(value).map(Step::Done).map_err(|e| Error::internal("an action's outcome cannot be read").with_source(e))
             }

@@ -275,10 +275,14 @@ async fn a_delete_takes_nothing_that_others_have_made() {
     assert_eq!(cloud.get(&network("n1")).await.unwrap().vendor_id, theirs.vendor_id);
     world.done(cloud.delete(&network("n1"), Options::default()).await).await;
 
-    // What a create has made goes with its uid, whatever the token.
+    // What a create has made goes with its token, and what is there with its uid at the server.
     let create = change("33333333", None, create_network());
     let first = steps(async |resume| driver.create(&cx, &create, &a_network(), &resume).await, false).await.unwrap();
-    delete(&Change { token: "other".into(), ..change("33333333", None, Verb::Delete) }).await;
+    delete(&change("33333333", None, Verb::Delete)).await;
+    assert!(cloud.get(&network("n1")).await.unwrap_err().is_not_found());
+    let create = change("44444444", None, create_network());
+    let second = steps(async |resume| driver.create(&cx, &create, &a_network(), &resume).await, false).await.unwrap();
+    delete(&Change { token: "other".into(), ..change(second.mark.unwrap().uid.as_str(), None, Verb::Delete) }).await;
     assert!(cloud.get(&network("n1")).await.unwrap_err().is_not_found());
 
     // The name is another resource's by now.
@@ -311,7 +315,7 @@ async fn a_delete_ends_only_its_own_create() {
     assert!(matches!(driver.create(&cx, &create, &internet(), &Resume::default()).await.unwrap(), Step::Wait { .. }));
     delete(&change("22222222", None, Verb::Delete)).await;
     assert!(cloud.get(&network("n1")).await.unwrap_err().is_not_found());
-    let (found, _) = cloud.operations("request_id = create-22222222", 1, "").await.unwrap();
+    let (found, _) = cloud.operations("request_id = create-t-22222222", 1, "").await.unwrap();
     assert_eq!(found[0].end.clone().unwrap().unwrap_err().reason(), Reason::OperationCancelled);
     assert_eq!(cloud.operations("request_id = nobody", 1, "").await.unwrap().0, []);
     world.end().await;
