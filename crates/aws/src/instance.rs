@@ -151,7 +151,7 @@ impl Driver<Instance> for Aws {
                 match judge(found, resume, self.horizon) {
                     Look::Found(id) => (id.clone(), Made { instance: Some(id), since_ms: now_ms(), ..made }),
                     Look::Wait(after) => return Ok(look_again(after, "instance")),
-                    Look::Write => return Box::pin(self.launched(cx, change, spec, made)).await,
+                    Look::Write => return Box::pin(self.launched(cx, change, spec, resume, made)).await,
                 }
             }
         };
@@ -273,14 +273,19 @@ impl Driver<Instance> for Aws {
 }
 
 impl Aws {
-    /// The key pair first and then the instance, each in a step of its own, so that a refusal of the launch leaves nothing unresolved.
-    async fn launched(&self, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec, made: Made) -> Result<Step<Object<Instance>>> {
+    /// The key pair first and then the instance, each in a step of its own, so that a refusal of the launch leaves nothing unresolved. What is
+    /// unresolved already goes in one step: the key's name is ours, so that importing it again is harmless, and a step that did only that could
+    /// follow itself for ever where handles are lost.
+    async fn launched(&self, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec, resume: &Resume, made: Made) -> Result<Step<Object<Instance>>> {
         let region = self.region(change.target.parent())?;
-        let is_key_due = spec.ssh_key.is_some() && !made.has_key;
-        let answer = if is_key_due { launch::import_key(region, cx, change, spec).await.map(|()| None) } else { launch::launch(region, cx, change, spec).await.map(Some) };
+        let key = if spec.ssh_key.is_some() && !made.has_key { launch::import_key(region, cx, change, spec).await.map(|()| true) } else { Ok(false) };
+        let answer = match key {
+            Ok(true) if !resume.is_unresolved() => return Step::wait(&Made { has_key: true, ..made }, Duration::ZERO, "the key pair is imported"),
+            Ok(_) => launch::launch(region, cx, change, spec).await,
+            Err(e) => Err(e),
+        };
         match answer {
-            Ok(None) => Step::wait(&Made { has_key: true, ..made }, Duration::ZERO, "the key pair is imported"),
-            Ok(instance) => Step::wait(&Made { instance, since_ms: now_ms(), ..made }, pace(now_ms()), "the instance is launched"),
+            Ok(id) => Step::wait(&Made { instance: Some(id), since_ms: now_ms(), ..made }, pace(now_ms()), "the instance is launched"),
             Err(e) if launch::may_pass(&e, spec, made.since_ms, self.horizon) => {
                 Step::wait(&made, pace(made.since_ms), "waiting for what the instance refers to to be known everywhere")
             }

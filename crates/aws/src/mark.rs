@@ -109,18 +109,18 @@ fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
 
-/// What the caller asked for and no read shows, as `key=value` separated by blanks: characters that every AWS service allows in a tag.
+/// What the caller asked for and no read shows, as `key=value` separated by `/`: characters that every AWS service allows in a tag.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Asked(BTreeMap<String, String>);
 impl Asked {
     pub(crate) fn of(tags: &Tags) -> Self {
-        let words = tags.get(ASKED).unwrap_or_default().split(' ');
+        let words = tags.get(ASKED).unwrap_or_default().split('/');
         Self(words.filter_map(|w| w.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
     }
     /// Notes `value`, where there is one.
     pub(crate) fn note(mut self, key: &str, value: Option<impl ToString>) -> Self {
         if let Some(value) = value.map(|v| v.to_string())
-            && !value.contains(' ')
+            && !value.contains('/')
         {
             self.0.insert(key.into(), value);
         }
@@ -133,7 +133,7 @@ impl Asked {
         self.0.contains_key(key)
     }
     pub(crate) fn text(&self) -> String {
-        self.0.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" ")
+        self.0.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join("/")
     }
 }
 

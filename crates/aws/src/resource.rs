@@ -238,6 +238,8 @@ impl Aws {
                 Some(row) if self.may_lag::<K>(&row, Some(leaving.leaving_since_ms)) => is_hidden = true,
                 Some(_) => return Err(not_owned(&change.target, id.as_str())),
                 None if leaving.is_ended => {}
+                // Only what was seen is written to, so until when to look follows from that write, also where the handle is lost.
+                None if resume.is_unresolved() => {}
                 // The engine knows that it was there: it is gone, or too new to be seen.
                 None => leaving.contradicted(self.horizon),
             }

@@ -176,6 +176,7 @@ pub(crate) async fn drive<K: Managed>(subject: &Subject, change: &Change<K>, man
 
 async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, manner: Manner, gate: &Arc<MarkingGate>) -> Result<End<K>> {
     let (begin, mut taken, mut failures) = (Instant::now(), 0, 0);
+    let mut last = String::new();
     let (mut handle, mut before) = (None::<Handle>, manner.unresolved);
     loop {
         if manner.at_most.is_some_and(|n| taken >= n) {
@@ -185,7 +186,11 @@ async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, manner: Manner
             return Err(Error::internal(format!("{} has made {} writes and is not done", change.target, gate.writes())));
         }
         if begin.elapsed() > subject.patience {
-            return Err(Error::new(ErrorKind::DeadlineExceeded, Reason::OperationExpired, format!("{} is not done after {taken} steps and {:?}", change.target, begin.elapsed())));
+            return Err(Error::new(
+                ErrorKind::DeadlineExceeded,
+                Reason::OperationExpired,
+                format!("{} is not done after {taken} steps and {:?}: {last}", change.target, begin.elapsed()),
+            ));
         }
         taken += 1;
         let resume = Resume { handle: handle.clone(), unresolved: gate.unresolved().max(before) };
@@ -200,13 +205,14 @@ async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, manner: Manner
         };
         let (new, after) = match answer {
             Ok(Step::Done(end)) => return Ok(end),
-            Ok(Step::Wait { handle, after, .. }) => {
-                failures = 0;
+            Ok(Step::Wait { handle, after, progress }) => {
+                (failures, last) = (0, progress);
                 (handle, after)
             }
             Err(e) => match e.retry_after() {
                 Some(after) => {
                     failures += 1;
+                    last = e.to_string();
                     (None, after.max(backoff(failures)))
                 }
                 None => return Err(e),

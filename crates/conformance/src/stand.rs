@@ -55,6 +55,7 @@ struct Made {
     collection: &'static str,
     name: String,
     uid: Uid,
+    token: String,
     vendor_id: Option<VendorId>,
     last_write: Option<Instant>,
 }
@@ -116,6 +117,10 @@ impl<'a> Stand<'a> {
     pub(crate) fn field<K: Kind>(&self, path: &str) -> Option<&FieldCapability> {
         let fields = &self.subject.provider.capabilities().kinds.get(K::COLLECTION)?.fields;
         let base = path.split('=').next().unwrap_or(path);
+        // What is declared as not shown is not asked for.
+        if self.subject.expected_skips.contains_key(&format!("{}.{base}", K::COLLECTION)) {
+            return None;
+        }
         fields.get(path).or_else(|| fields.get(base)).filter(|f| f.support != Support::Unsupported)
     }
     /// Does it say that it refuses this field or value?
@@ -209,7 +214,7 @@ impl<'a> Stand<'a> {
                 Ok(crate::runner::End::Object(o)) => Some(o.vendor_id.clone()),
                 _ => None,
             };
-            let made = Made { collection: K::COLLECTION, name: name.to_string(), uid: change.uid.clone(), vendor_id, last_write: driven.last_write };
+            let made = Made { collection: K::COLLECTION, name: name.to_string(), uid: change.uid.clone(), token: change.token.clone(), vendor_id, last_write: driven.last_write };
             self.state.lock().made.push(made);
         }
         driven
@@ -403,7 +408,7 @@ impl<'a> Stand<'a> {
     async fn clear_one<K: Specimen>(&self, made: &Made) -> Verdict {
         let unresolved = if made.vendor_id.is_some() { None } else { made.last_write };
         let target = Target::Named { name: made.name.parse()?, uid: Some(made.uid.clone()), vendor_id: made.vendor_id.clone() };
-        let change = self.change::<K>(target, made.uid.clone(), Verb::Delete)?;
+        let change = Change::<K> { target, uid: made.uid.clone(), token: made.token.clone(), expect: None, verb: Verb::Delete };
         drive(self.subject, &change, Manner { unresolved, ..Manner::PLAIN }).await.end?;
         Ok(())
     }

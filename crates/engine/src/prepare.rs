@@ -195,8 +195,13 @@ impl Account {
         let name: Name<R> = r.name.parse().map_err(|e: Error| e.with_field(&r.path))?;
         let (target, _) = self.target(&name)?;
         let object = layer::ask(&self.stack, self.cx(), Get(target)).await.map_err(|e| {
-            if !e.is_not_found() {
+            if e.kind() != ErrorKind::NotFound {
                 return e.with_field(&r.path);
+            }
+            // NOT_FOUND would say that the resource itself does not exist.
+            if !e.is_not_found() {
+                let reason = e.reason();
+                return e.reclassified(ErrorKind::FailedPrecondition, reason).with_field(&r.path);
             }
             Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("{} does not exist", r.name)).with_field(&r.path).with_resource(&r.name)
         })?;

@@ -5,7 +5,7 @@ use crate::{
     trial::Trial,
 };
 use std::collections::BTreeSet;
-use welkin_core::{Architecture, Image, Kind, Location, MachineType, Name, Object, Query, Target, VerbName};
+use welkin_core::{Architecture, ErrorKind, Image, Kind, Location, MachineType, Name, Object, Query, Target, VerbName};
 
 /// A read-only kind as the trials need it.
 pub(super) trait Catalogued: Kind {
@@ -110,7 +110,8 @@ async fn listed<K: Catalogued>(stand: &Stand<'_>) -> Verdict {
 async fn absent<K: Catalogued>(stand: &Stand<'_>) -> Verdict {
     let name = K::unknown(stand)?;
     match stand.get(&Target::named(name.clone())).await {
-        Err(e) if e.is_not_found() => Ok(()),
+        // The reason may say more: IMAGE_NOT_FOUND.
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
         other => failed(format!("{name}: {other:?}")),
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     specimen::Specimen,
     stand::{Stand, Verdict, census, ensure, failed, foreign as foreign_name, ids, minted, skipped},
 };
-use welkin_core::{Query, Target, Verb, VerbName};
+use welkin_core::{Condition, Query, Target, Verb, VerbName};
 
 pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if !stand.subject.world.abilities().plants {
@@ -85,7 +85,7 @@ pub(super) async fn removed_elsewhere<K: Specimen>(stand: &Stand<'_>) -> Verdict
     if fragments.is_empty() {
         stand.eventually_gone(&target).await?;
     } else {
-        let seen = stand.eventually_with(&target, |o| K::is_incomplete(&o.status)).await?;
+        let seen = stand.eventually_with(&target, |o| K::condition(&o.status) == Condition::Incomplete).await?;
         ensure!(seen.mark.is_some() && seen.name == made.name, "what is left of it is shown as {seen:?}");
         stand.note(format!("{} fragments left", fragments.len()));
     }
