@@ -1,0 +1,8 @@
+//! The engine's own trials, over the simulated cloud, under paused time.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
+mod changes;
+mod lab;
+mod reads;
+mod recovery;
