@@ -138,6 +138,6 @@ async fn only_ec2s_own_word_for_it_means_that_there_is_no_such_machine_type() {
     for (code, is_absent) in [("InvalidInstanceType", true), ("InvalidParameterValue", false)] {
         world.cloud.fault("DescribeInstanceTypes", Fault::Refuse(code, 400), 1);
         let e = world.aws.machine_types().unwrap().get(&world.cx(), &target).await.unwrap_err();
-        assert_eq!(e.is_not_found(), is_absent, "{code}");
+        assert_eq!(e.kind() == ErrorKind::NotFound, is_absent, "{code}");
     }
 }
