@@ -89,7 +89,10 @@ pub(super) async fn removed_elsewhere<K: Specimen>(stand: &Stand<'_>) -> Verdict
         ensure!(seen.mark.is_some() && seen.name == made.name, "what is left of it is shown as {seen:?}");
         stand.note(format!("{} fragments left", fragments.len()));
     }
-    stand.eventually_gone::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: made.vendor_id.clone() }).await?;
+    // An engine knows the resource by that id too, and shows what is left of it.
+    if fragments.is_empty() || !stand.subject.served {
+        stand.eventually_gone::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: made.vendor_id.clone() }).await?;
+    }
     if let Some((_, desired)) = K::changes(stand, &made.spec).into_iter().next() {
         let answer = stand.update(&made, desired, Manner::PLAIN).await;
         ensure!(answer.is_err(), "what is not there any more was changed: {answer:?}");
