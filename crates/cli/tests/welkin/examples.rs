@@ -47,8 +47,7 @@ fn python_with_nothing_but_reflection() {
         return skipped("WELKIN_TEST_PYTHON names no interpreter with grpcio: run `cargo xtask test`");
     };
     let server = Server::start();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/python/instances.py");
-    let said = run(Command::new(python).arg(script).arg(server.endpoint.trim_start_matches("http://")));
+    let said = run(Command::new(python).arg("../../examples/python/instances.py").arg(server.endpoint.trim_start_matches("http://")));
     for line in ["created clouds/sim/locations/sim-1/instances/py-web", "Stop", "-> STATE_STOPPED", "refused:", "deleted clouds/sim/locations/sim-1/networks/py-net"] {
         assert!(said.to_lowercase().contains(&line.to_lowercase()), "{line:?} is not in\n{said}");
     }
