@@ -135,8 +135,8 @@ pub(crate) struct Head {
 }
 impl Head {
     /// The head of an object, and what is left of it.
-    fn split<K: Kind>(cloud: &str, object: Object<K>) -> (Self, K::Spec, K::Status) {
-        let etag = object.etag().0;
+    fn split<K: Kind>(cloud: &str, mut object: Object<K>) -> (Self, K::Spec, K::Status) {
+        let etag = object.take_etag().0;
         let owned = object.mark.is_some();
         let (uid, owner, digest) = match object.mark {
             Some(mark) => (mark.uid.as_str().to_owned(), mark.owner.as_str().to_owned(), mark.digest.map(|d| d.as_str().to_owned()).unwrap_or_default()),

@@ -112,7 +112,11 @@ impl Server {
     }
 }
 
-fn only_loopback(address: SocketAddr) -> Result<()> {
+/// May a server listen there? [`Server::bind`] asks it too.
+///
+/// # Errors
+/// `InvalidArgument` naming `listen` for what is not a loopback address: until there are TLS and authentication nothing else is served.
+pub fn only_loopback(address: SocketAddr) -> Result<()> {
     if address.ip().to_canonical().is_loopback() {
         return Ok(());
     }

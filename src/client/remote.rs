@@ -3,6 +3,7 @@
 use super::{Client, Cloud};
 use crate::convert::{Mutable, Resource, split_name};
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, future::Future, time::Duration};
 use welkin_core::{
     Api, Capabilities, Change, CloudProvider, Condition, Cursor, Cx, Driver, Error, FieldPath, Kind, Name, Object, Page, Query, Reader, Reason, Result, Resume, Retry, Shard, Step,
@@ -61,8 +62,8 @@ impl Remote {
         resume: &Resume,
         send: impl FnOnce() -> F + Send,
     ) -> Result<Step<Operation>> {
-        let started = match resume.data::<String>() {
-            Some(id) => match cx.call(Api::read(FAMILY, "GetOperation", self.cloud.name()), self.cloud.operation(&id)).await {
+        let started = match resume.data::<Begun>().filter(|b| b.action == action) {
+            Some(begun) => match cx.call(Api::read(FAMILY, "GetOperation", self.cloud.name()), self.cloud.operation(&begun.operation)).await {
                 // Its record has expired, but its request id is still taken: sending it again tells the end.
                 Err(e) if e.reason() == Reason::OperationNotFound => None,
                 found => Some(found?),
@@ -78,7 +79,7 @@ impl Remote {
             Some(Err(e)) => Err(ended(e.clone())),
             None => {
                 let progress = if operation.progress.is_empty() { format!("{} at the server", operation.verb) } else { operation.progress.clone() };
-                Step::wait(&operation.id, POLL, progress)
+                Step::wait(&Begun { action: action.to_owned(), operation: operation.id }, POLL, progress)
             }
         }
     }
@@ -137,6 +138,13 @@ impl Remote {
             _ => Ok(Step::look_again(POLL, "fragments are being removed at the server")),
         }
     }
+}
+
+/// The operation that does a change. A delete may get the one of the create that it cleans up after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Begun {
+    action: String,
+    operation: String,
 }
 
 /// What a create has come to at the server.

@@ -210,7 +210,7 @@ async fn steps<T>(mut step: impl AsyncFnMut(Resume) -> Result<Step<T>>, amnesia:
         assert!(Instant::now() < end, "it does not end");
         match step(resume.clone()).await? {
             Step::Done(t) => return Ok(t),
-            Step::Wait { handle, .. } => resume = if amnesia { Resume { handle: None, unresolved: Some(Instant::now()) } } else { Resume { handle, unresolved: None } },
+            Step::Wait { handle, .. } => resume = if amnesia { Resume { unresolved: Some(Instant::now()), ..Resume::default() } } else { Resume { handle, ..Resume::default() } },
         }
         tokio::task::yield_now().await;
     }

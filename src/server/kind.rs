@@ -17,7 +17,8 @@ impl<K: Resource> Methods for Catalogue<K> {
     async fn answer(shared: Arc<Shared>, call: Call) -> http::Response<Body> {
         match Read::of::<K>(call.method()) {
             Some(Read::Get) => call.unary(&shared, |r| read::get::<K>(&shared, r)).await,
-            Some(Read::List) => call.unary(&shared, |r| read::list::<K>(&shared, r)).await,
+            // In a box of its own: a call is as large as the largest of its ways, and of all calls most get one resource.
+            Some(Read::List) => Box::pin(call.unary(&shared, |r| read::list::<K>(&shared, r))).await,
             None => call.unimplemented(),
         }
     }
@@ -32,6 +33,11 @@ impl<K: Mutable> Methods for Managed<K> {
         if Read::of::<K>(call.method()).is_some() {
             return Catalogue::<K>::answer(shared, call).await;
         }
+        Box::pin(Self::change(shared, call)).await
+    }
+}
+impl<K: Mutable> Managed<K> {
+    async fn change(shared: Arc<Shared>, call: Call) -> http::Response<Body> {
         match Change::of::<K>(call.method()) {
             Some(Change::Create) => call.unary(&shared, |r| change::create::<K>(&shared, r)).await,
             Some(Change::Update) => call.unary(&shared, |r| change::update::<K>(&shared, r)).await,

@@ -37,7 +37,7 @@ const FALLEN_BACK: Duration = Duration::from_secs(60);
 
 /// What a create has made so far, since when: at first since its first try, then since it was launched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Made {
+pub(crate) struct Made {
     /// The key pair is imported, where one is asked for.
     has_key: bool,
     instance: Option<String>,
@@ -53,6 +53,7 @@ struct Asked {
 
 #[async_trait]
 impl Kept for Instance {
+    type Made = Made;
     type Row = Ec2Instance;
     const PREFIX: &'static str = "i-";
     const GONE: &'static [&'static str] = &["InvalidInstanceID.NotFound"];
@@ -68,6 +69,12 @@ impl Kept for Instance {
         })
         .await?;
         Ok(reservations.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect())
+    }
+    fn ids(made: &Made) -> impl Iterator<Item = &String> {
+        made.instance.iter()
+    }
+    fn is_whole(made: &Made) -> bool {
+        made.instance.is_some()
     }
     fn id(instance: &Ec2Instance) -> Option<&str> {
         instance.instance_id()
@@ -143,7 +150,8 @@ impl Driver<Instance> for Aws {
 
     async fn create(&self, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec, resume: &Resume) -> Result<Step<Object<Instance>>> {
         let region = self.region(change.target.parent())?;
-        let made: Made = resume.data().unwrap_or_else(|| Made { since_ms: now_ms(), ..Made::default() });
+        let (made, resume) = &resume.read::<Made>();
+        let made = made.clone().unwrap_or_else(|| Made { since_ms: now_ms(), ..Made::default() });
         let (id, made) = match &made.instance {
             Some(id) => (id.clone(), made),
             None => {
@@ -208,12 +216,13 @@ impl Driver<Instance> for Aws {
     /// The instance, then what EC2 does not take with it: volumes that the image wants kept, and the key pair.
     async fn delete(&self, cx: &Cx, change: &Change<Instance>, resume: &Resume) -> Result<Step<()>> {
         let region = self.region(change.target.parent())?;
-        let Left { rows, is_hidden, mut leaving } = self.left(cx, change, resume).await?;
+        let Left { rows, over, is_hidden, mut leaving } = self.left(cx, change, resume).await?;
         if is_hidden {
-            return leaving.wait("waiting for EC2 to show the tags of the instance");
+            return leaving.wait("waiting for EC2 to show the instance with its tags");
         }
-        // The tags of a volume that outlives its instance may be seen later than those of the instance.
-        if let Some(made) = rows.iter().filter(|i| keeps_volumes(i)).filter_map(created_ms).max() {
+        // The tags of a volume that outlives its instance may be seen later than those of the instance; what ended by itself no longer tells of its
+        // volumes.
+        if let Some(made) = rows.iter().filter(|i| keeps_volumes(i)).chain(&over).filter_map(created_ms).max() {
             leaving.look_until(made + millis(self.horizon));
         }
         if !rows.is_empty() {

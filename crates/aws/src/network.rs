@@ -26,6 +26,7 @@ use welkin_core::{
     Reason, ResourceId, Result, Resume, Shard, Step, Subnet, Target, VendorId, Verb,
 };
 
+const GATEWAY: &str = "igw-";
 const GATEWAY_GONE: &[&str] = &["InvalidInternetGatewayID.NotFound"];
 /// What a part of a network answers while another part, made a moment ago, is not known everywhere.
 const NOT_YET: &[&str] = &["InvalidVpcID.NotFound", "InvalidInternetGatewayID.NotFound", "InvalidGatewayID.NotFound", "Gateway.NotAttached", "InvalidRouteTableID.NotFound"];
@@ -37,7 +38,7 @@ const ASKED_INTERNET: &str = "internet";
 
 /// What a create has made so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Made {
+pub(crate) struct Made {
     vpc: Option<String>,
     gateway: Option<String>,
     /// Gateway attached and routes there.
@@ -49,6 +50,7 @@ struct Made {
 
 #[async_trait]
 impl Kept for Network {
+    type Made = Made;
     type Row = Vpc;
     const PREFIX: &'static str = "vpc-";
     const GONE: &'static [&'static str] = &["InvalidVpcID.NotFound"];
@@ -62,6 +64,12 @@ impl Kept for Network {
             async move { region.read(cx, "DescribeVpcs", call.send()).await.map(|a| (a.vpcs, a.next_token)) }
         })
         .await
+    }
+    fn ids(made: &Made) -> impl Iterator<Item = &String> {
+        made.vpc.iter().chain(&made.gateway)
+    }
+    fn is_whole(made: &Made) -> bool {
+        made.vpc.is_some() && made.gateway.is_some()
     }
     fn id(vpc: &Vpc) -> Option<&str> {
         vpc.vpc_id()
@@ -145,7 +153,8 @@ impl Driver<Network> for Aws {
 
     async fn create(&self, cx: &Cx, change: &Change<Network>, spec: &NetworkSpec, resume: &Resume) -> Result<Step<Object<Network>>> {
         let region = self.region(change.target.parent())?;
-        let mut made: Made = resume.data().unwrap_or_default();
+        let (made, resume) = &resume.read::<Made>();
+        let mut made = made.clone().unwrap_or_default();
         let marks = tags(cx, change, spec)?;
         if made.vpc.is_none() {
             let found = if resume.is_unresolved() { resource::first::<Network>(&Network::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
@@ -198,11 +207,19 @@ impl Driver<Network> for Aws {
     /// refuses to delete the VPC.
     async fn delete(&self, cx: &Cx, change: &Change<Network>, resume: &Resume) -> Result<Step<()>> {
         let region = self.region(change.target.parent())?;
-        let Left { rows, is_hidden, mut leaving } = self.left(cx, change, resume).await?;
+        let Left { rows, is_hidden, mut leaving, .. } = self.left(cx, change, resume).await?;
         if is_hidden {
-            return leaving.wait("waiting for EC2 to show the tags of the VPC");
+            return leaving.wait("waiting for EC2 to show the VPC with its tags");
         }
         let mut gates = gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?;
+        let made: Vec<String> = leaving.made(GATEWAY).filter(|id| !gates.iter().any(|g| g.internet_gateway_id() == Some(id))).map(str::to_owned).collect();
+        if !made.is_empty() {
+            let found = gateways(region, cx, vec![filter("internet-gateway-id", made.iter().map(String::as_str))]).await?;
+            if found.len() < made.len() && leaving.is_early(self.horizon) {
+                return leaving.wait("waiting for EC2 to show the internet gateway");
+            }
+            gates.extend(found);
+        }
         for vpc in &rows {
             let id = answered(vpc.vpc_id(), "VpcId")?;
             refuse_if_used(region, cx, id).await?;
@@ -239,6 +256,7 @@ impl Driver<Network> for Aws {
                 }
                 deleted => deleted?,
             }
+            leaving.removed(gate.internet_gateway_id().unwrap_or_default());
         }
         leaving.quiet()
     }

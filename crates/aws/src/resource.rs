@@ -14,8 +14,8 @@ use crate::{
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Tag};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use welkin_core::{Change, Cx, Effect, Error, ErrorKind, Kind, LocationName, Managed, Reason, ResourceId, Result, Resume, Retry, Step, Target, VendorId};
+use std::{collections::BTreeSet, time::Duration};
+use welkin_core::{Change, Cx, Data, Effect, Error, ErrorKind, Kind, LocationName, Managed, Reason, ResourceId, Result, Resume, Retry, Step, Target, VendorId};
 
 /// How a kind is kept at EC2.
 #[async_trait]
@@ -25,6 +25,12 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
     const PREFIX: &'static str;
     /// What EC2 answers where it does not know the id.
     const GONE: &'static [&'static str];
+    /// What its create keeps between steps, and the delete that cleans up after it begins with.
+    type Made: Data;
+    /// The ids of all that was made.
+    fn ids(made: &Self::Made) -> impl Iterator<Item = &String>;
+    /// Is there nothing else that a later write of the create makes?
+    fn is_whole(made: &Self::Made) -> bool;
 
     /// One call, by id.
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Self::Row>>;
@@ -61,22 +67,42 @@ impl Looking {
 
 /// What a delete keeps between its steps. The deadline is kept because the engine's own note of an unresolved write is renewed by every write of
 /// the delete itself.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Leaving {
     leaving_since_ms: u64,
     /// Until when something of it may still appear.
     leaving_until_ms: u64,
     /// EC2 has accepted the end of the main object, so that not to see it means that it is gone.
     is_ended: bool,
+    /// What a create that is cleaned up after has made: ours, whatever is seen of it and its tags.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    made: BTreeSet<String>,
 }
 impl Leaving {
-    fn of(resume: &Resume, horizon: Duration) -> Self {
+    /// With what is left to resolve.
+    fn of<K: Kept>(resume: &Resume, horizon: Duration) -> (Self, Resume) {
         let now = now_ms();
-        let mut leaving = resume.data().unwrap_or(Self { leaving_since_ms: now, leaving_until_ms: 0, is_ended: false });
+        let (kept, resume) = match resume.data::<K::Made>() {
+            Some(made) => {
+                let unresolved = resume.unresolved.filter(|_| !K::is_whole(&made));
+                let leaving = Self { leaving_since_ms: now, made: K::ids(&made).cloned().collect(), ..Self::default() };
+                (Some(leaving), Resume { unresolved, ..resume.clone() })
+            }
+            None => resume.read(),
+        };
+        let mut leaving = kept.unwrap_or_else(|| Self { leaving_since_ms: now, ..Self::default() });
         if let Some(since) = resume.unresolved {
             leaving.look_until(now + millis(horizon.saturating_sub(since.elapsed())));
         }
-        leaving
+        (leaving, resume)
+    }
+    /// The ids with this prefix that the create made and that are not known to have gone.
+    pub(crate) fn made(&self, prefix: &'static str) -> impl Iterator<Item = &str> {
+        self.made.iter().map(String::as_str).filter(move |id| id.starts_with(prefix))
+    }
+    /// It has gone.
+    pub(crate) fn removed(&mut self, id: &str) {
+        self.made.remove(id);
     }
     pub(crate) fn look_until(&mut self, until_ms: u64) {
         self.leaving_until_ms = self.leaving_until_ms.max(until_ms);
@@ -117,7 +143,9 @@ impl Leaving {
 pub(crate) struct Left<R> {
     /// Ours.
     pub(crate) rows: Vec<R>,
-    /// There is one that may turn out to be ours.
+    /// Main objects that are no more and that this delete has not ended.
+    pub(crate) over: Vec<R>,
+    /// There is one that may turn out to be ours, or that was made and is not seen yet.
     pub(crate) is_hidden: bool,
     pub(crate) leaving: Leaving,
 }
@@ -227,28 +255,33 @@ impl Aws {
     /// What a delete still has to end, and until when more of it may appear.
     pub(crate) async fn left<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Left<K::Row>> {
         let region = self.region(change.target.parent())?;
-        let mut leaving = Leaving::of(resume, self.horizon);
+        let (mut leaving, resume) = Leaving::of::<K>(resume, self.horizon);
         let mut rows = K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?;
         let mut is_hidden = false;
-        if let Some(id) = main_id(&change.target)
-            && !rows.iter().any(|row| K::id(row) == Some(id.as_str()))
+        let made = leaving.made(K::PREFIX).next().map(str::to_owned);
+        if let Some(id) = made.as_deref().or(main_id(&change.target).map(VendorId::as_str))
+            && !rows.iter().any(|row| K::id(row) == Some(id))
         {
-            match by_id::<K>(region, cx, id.as_str()).await? {
-                Some(row) if K::is_over(&row) || Self::is_mine(cx, change, &row) => rows.push(row),
+            match by_id::<K>(region, cx, id).await? {
+                Some(row) if made.is_some() || K::is_over(&row) || Self::is_mine(cx, change, &row) => rows.push(row),
                 Some(row) if self.may_lag::<K>(&row, Some(leaving.leaving_since_ms)) => is_hidden = true,
-                Some(_) => return Err(not_owned(&change.target, id.as_str())),
+                Some(_) => return Err(not_owned(&change.target, id)),
                 None if leaving.is_ended => {}
+                None if made.is_some() => is_hidden = leaving.is_early(self.horizon),
                 // Only what was seen is written to, so until when to look follows from that write, also where the handle is lost.
                 None if resume.is_unresolved() => {}
                 // The engine knows that it was there: it is gone, or too new to be seen.
                 None => leaving.contradicted(self.horizon),
             }
         }
-        rows.retain(|row| !K::is_over(row));
+        let (mut over, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(K::is_over);
+        if leaving.is_ended {
+            over.clear();
+        }
         for row in &rows {
             answered(K::id(row), "id")?;
         }
-        Ok(Left { rows, is_hidden, leaving })
+        Ok(Left { rows, over, is_hidden, leaving })
     }
 }
 

@@ -64,7 +64,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nothing_is_written_again_before_the_horizon() {
         let horizon = Duration::from_secs(60);
-        let resume = Resume { handle: None, unresolved: Some(tokio::time::Instant::now()) };
+        let resume = Resume { unresolved: Some(tokio::time::Instant::now()), ..Resume::default() };
         assert!(matches!(judge(Some(1), &resume, horizon), Look::Found(1)));
         assert!(matches!(judge(None::<u8>, &resume, horizon), Look::Wait(_)));
         tokio::time::advance(Duration::from_secs(59)).await;

@@ -29,13 +29,14 @@ const IPV6_PREFIX: u8 = 64;
 
 /// What a create has made so far, since when: at first since its first try, then since it was made.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Made {
+pub(crate) struct Made {
     subnet: Option<String>,
     since_ms: u64,
 }
 
 #[async_trait]
 impl Kept for Subnet {
+    type Made = Made;
     type Row = Ec2Subnet;
     const PREFIX: &'static str = "subnet-";
     const GONE: &'static [&'static str] = &["InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound"];
@@ -49,6 +50,12 @@ impl Kept for Subnet {
             async move { region.read(cx, "DescribeSubnets", call.send()).await.map(|a| (a.subnets, a.next_token)) }
         })
         .await
+    }
+    fn ids(made: &Made) -> impl Iterator<Item = &String> {
+        made.subnet.iter()
+    }
+    fn is_whole(made: &Made) -> bool {
+        made.subnet.is_some()
     }
     fn id(subnet: &Ec2Subnet) -> Option<&str> {
         subnet.subnet_id()
@@ -117,7 +124,8 @@ impl Driver<Subnet> for Aws {
 
     async fn create(&self, cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec, resume: &Resume) -> Result<Step<Object<Subnet>>> {
         let region = self.region(change.target.parent())?;
-        let made: Made = resume.data().unwrap_or_else(|| Made { subnet: None, since_ms: now_ms() });
+        let (made, resume) = &resume.read::<Made>();
+        let made = made.clone().unwrap_or_else(|| Made { subnet: None, since_ms: now_ms() });
         let (id, made) = match &made.subnet {
             Some(id) => (id.clone(), made),
             None => {
@@ -183,9 +191,9 @@ impl Driver<Subnet> for Aws {
 
     async fn delete(&self, cx: &Cx, change: &Change<Subnet>, resume: &Resume) -> Result<Step<()>> {
         let region = self.region(change.target.parent())?;
-        let Left { rows, is_hidden, mut leaving } = self.left(cx, change, resume).await?;
+        let Left { rows, is_hidden, mut leaving, .. } = self.left(cx, change, resume).await?;
         if is_hidden {
-            return leaving.wait("waiting for EC2 to show the tags of the subnet");
+            return leaving.wait("waiting for EC2 to show the subnet with its tags");
         }
         for subnet in &rows {
             let id = answered(subnet.subnet_id(), "SubnetId")?;

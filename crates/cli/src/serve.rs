@@ -16,7 +16,7 @@ use tracing_subscriber::EnvFilter;
 use welkin::{
     Error, ErrorKind, Violation,
     engine::{Engine, KeySource, SqliteJournal},
-    server::{Limits, Server},
+    server::{Limits, Server, only_loopback},
 };
 
 /// Read where no `--config` is given and it exists.
@@ -28,6 +28,8 @@ const DEFAULT_LOG: &str = "warn,welkin=info,welkin_engine=info";
 pub(crate) async fn run(config_file: Option<&str>, data_dir: Option<&str>, listen: &str) -> Result<(), Failure> {
     log()?;
     let address: SocketAddr = listen.parse().map_err(|_| Failure::usage(format!("--listen {listen:?} is not an address such as 127.0.0.1:7750")))?;
+    // Before anything is made.
+    only_loopback(address).map_err(|e| not_listening(&e))?;
     let (config, source) = read_config(config_file)?;
     let data_dir = data_folder(data_dir)?;
     let clouds: Vec<String> = config.clouds.iter().map(|c| format!("{} ({})", c.name, c.provider)).collect();

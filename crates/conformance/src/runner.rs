@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{sync::Notify, time::Instant};
-use welkin_core::{Api, Change, Cx, Effect, Error, ErrorKind, Gate, Handle, Managed, Object, Permit, Reason, Result, Resume, Step, Verb};
+use welkin_core::{Api, Change, Cx, Effect, Error, ErrorKind, Gate, Managed, Object, Permit, Reason, Result, Resume, Step, Verb};
 
 /// No change needs more: a driver that writes without end is not waited for.
 const MOST_WRITES: u64 = 200;
@@ -129,8 +129,8 @@ pub(crate) enum End<K: Managed> {
 pub(crate) struct Driven<K: Managed> {
     pub(crate) end: Result<End<K>>,
     pub(crate) writes: u64,
-    /// With this a later deletion knows for how long to look.
-    pub(crate) last_write: Option<Instant>,
+    /// What a step after it would begin with.
+    pub(crate) left: Resume,
     /// Did it die where it should?
     pub(crate) crashed: bool,
 }
@@ -150,15 +150,13 @@ pub(crate) struct Manner {
     pub(crate) memory: Memory,
     /// Take no more steps than this.
     pub(crate) at_most: Option<u32>,
-    /// A write of unknown fate from before.
-    pub(crate) unresolved: Option<Instant>,
     /// Die there once.
     pub(crate) crash: Option<Crash>,
     /// After that death take no more steps.
     pub(crate) stay_dead: bool,
 }
 impl Manner {
-    pub(crate) const PLAIN: Self = Self { memory: Memory::Whole, at_most: None, unresolved: None, crash: None, stay_dead: false };
+    pub(crate) const PLAIN: Self = Self { memory: Memory::Whole, at_most: None, crash: None, stay_dead: false };
     pub(crate) const FORGETFUL: Self = Self { memory: Memory::LosesHandles, ..Self::PLAIN };
 }
 
@@ -166,18 +164,21 @@ pub(crate) fn context(subject: &Subject, gate: Arc<dyn Gate>) -> Cx {
     Cx { deadline: Instant::now() + subject.step_timeout, owner: subject.owner.clone(), gate }
 }
 
-/// Drives one change.
-pub(crate) async fn drive<K: Managed>(subject: &Subject, change: &Change<K>, manner: Manner) -> Driven<K> {
+/// Drives one change, from where an earlier one ended.
+pub(crate) async fn drive<K: Managed>(subject: &Subject, change: &Change<K>, from: Resume, manner: Manner) -> Driven<K> {
     let gate = Arc::new(MarkingGate::that_dies(manner.crash));
-    let end = steps(subject, change, manner, &gate).await;
+    let mut left = from;
+    let end = steps(subject, change, &mut left, manner, &gate).await;
     let crashed = manner.crash.is_some() && gate.marks.lock().crash.is_none();
-    Driven { end, writes: gate.writes(), last_write: gate.last_write().or(manner.unresolved), crashed }
+    left.unresolved = gate.unresolved().max(left.unresolved);
+    left.written = gate.last_write().or(left.written);
+    Driven { end, writes: gate.writes(), left, crashed }
 }
 
-async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, manner: Manner, gate: &Arc<MarkingGate>) -> Result<End<K>> {
+/// `before` keeps the handle, and what is known of the writes before this change.
+async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, before: &mut Resume, manner: Manner, gate: &Arc<MarkingGate>) -> Result<End<K>> {
     let (begin, mut taken, mut failures) = (Instant::now(), 0, 0);
     let mut last = String::new();
-    let (mut handle, mut before) = (None::<Handle>, manner.unresolved);
     loop {
         if manner.at_most.is_some_and(|n| taken >= n) {
             return Ok(End::Stopped);
@@ -193,7 +194,7 @@ async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, manner: Manner
             ));
         }
         taken += 1;
-        let resume = Resume { handle: handle.clone(), unresolved: gate.unresolved().max(before) };
+        let resume = Resume { handle: before.handle.clone(), unresolved: gate.unresolved().max(before.unresolved), written: gate.last_write().or(before.written) };
         let cx = context(subject, Arc::clone(gate) as Arc<dyn Gate>);
         let answer = tokio::select! { biased; () = gate.dying.notified() => None, answer = step(subject, &cx, change, &resume) => Some(answer) };
         let died = gate.revive();
@@ -219,8 +220,7 @@ async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, manner: Manner
             },
         };
         if new.is_some() && manner.memory == Memory::Whole {
-            handle = new;
-            before = None;
+            (before.handle, before.unresolved) = (new, None);
             gate.account();
         }
         tokio::time::sleep(after.max(Duration::from_millis(1))).await;

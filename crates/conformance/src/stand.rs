@@ -17,7 +17,7 @@ use std::{
 use tokio::time::Instant;
 use welkin_core::{
     Api, Change, Digest, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, LocationName, Mutability, Name, Object, OpenGate, Page, Permit, Query, Ref,
-    ResourceId, Result as Outcome, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, with_kind,
+    ResourceId, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, with_kind,
 };
 
 /// Why a trial ended early.
@@ -57,7 +57,7 @@ struct Made {
     uid: Uid,
     token: String,
     vendor_id: Option<VendorId>,
-    last_write: Option<Instant>,
+    left: Resume,
 }
 
 /// How long reads may take to show what was done beyond the declared horizon.
@@ -207,14 +207,18 @@ impl<'a> Stand<'a> {
 
     /// Drives a change. What a create makes is remembered for the end of the trial.
     pub(crate) async fn drive<K: Specimen>(&self, change: &Change<K>, manner: Manner) -> Driven<K> {
+        self.drive_from(change, Resume::default(), manner).await
+    }
+    /// The same from where an earlier one ended.
+    pub(crate) async fn drive_from<K: Specimen>(&self, change: &Change<K>, from: Resume, manner: Manner) -> Driven<K> {
         let is_create = matches!(change.verb, Verb::Create { .. });
-        let driven = drive(self.subject, change, manner).await;
+        let driven = drive(self.subject, change, from, manner).await;
         if let (true, Ok(name)) = (is_create, change.target.name()) {
             let vendor_id = match &driven.end {
                 Ok(crate::runner::End::Object(o)) => Some(o.vendor_id.clone()),
                 _ => None,
             };
-            let made = Made { collection: K::COLLECTION, name: name.to_string(), uid: change.uid.clone(), token: change.token.clone(), vendor_id, last_write: driven.last_write };
+            let made = Made { collection: K::COLLECTION, name: name.to_string(), uid: change.uid.clone(), token: change.token.clone(), vendor_id, left: driven.left.clone() };
             self.state.lock().made.push(made);
         }
         driven
@@ -238,10 +242,10 @@ impl<'a> Stand<'a> {
         self.drive(&change, manner).await.end?;
         Ok(())
     }
-    /// What the engine does after a create that failed or was cancelled: all that is known is the uid and when the last write left.
-    pub(crate) async fn clean<K: Specimen>(&self, create: &Change<K>, last_write: Option<Instant>) -> Verdict {
+    /// What the engine does after a create that failed or was cancelled.
+    pub(crate) async fn clean<K: Specimen>(&self, create: &Change<K>, left: Resume) -> Verdict {
         let change = Change { verb: Verb::Delete, ..create.clone() };
-        self.drive(&change, Manner { unresolved: last_write, ..Manner::PLAIN }).await.end?;
+        self.drive_from(&change, left, Manner::PLAIN).await.end?;
         Ok(())
     }
     /// How often it was rebooted, where the vendor counts that.
@@ -406,10 +410,10 @@ impl<'a> Stand<'a> {
         Ok(())
     }
     async fn clear_one<K: Specimen>(&self, made: &Made) -> Verdict {
-        let unresolved = if made.vendor_id.is_some() { None } else { made.last_write };
+        let left = if made.vendor_id.is_some() { Resume::default() } else { made.left.clone() };
         let target = Target::Named { name: made.name.parse()?, uid: Some(made.uid.clone()), vendor_id: made.vendor_id.clone() };
         let change = Change::<K> { target, uid: made.uid.clone(), token: made.token.clone(), expect: None, verb: Verb::Delete };
-        drive(self.subject, &change, Manner { unresolved, ..Manner::PLAIN }).await.end?;
+        drive(self.subject, &change, left, Manner::PLAIN).await.end?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ mod fault;
 mod foreign;
 mod life;
 mod list;
+mod mishap;
 mod refusal;
 mod server;
 

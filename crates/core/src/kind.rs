@@ -3,7 +3,8 @@
 use crate::{CloudProvider, Driver, Error, Name, Reader, ResourceId, VendorId, Violation};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
-    fmt::{Debug, Display},
+    borrow::Cow,
+    fmt::{self, Debug, Display},
     hash::Hash,
     str::FromStr,
 };
@@ -121,22 +122,26 @@ impl<K: Kind> Ref<K> {
         self.vendor_id.as_ref().ok_or_else(|| Error::internal(format!("{} was not resolved", self.name)))
     }
     /// The reference without its kind, at `path` in the specification.
-    pub fn any(&mut self, path: impl Into<String>) -> AnyRef<'_> {
-        AnyRef { path: path.into(), collection: K::COLLECTION, name: self.name.to_string(), vendor_id: &mut self.vendor_id }
+    pub fn any(&mut self, path: impl Into<Cow<'static, str>>) -> AnyRef<'_> {
+        AnyRef { path: path.into(), collection: K::COLLECTION, name: &self.name, vendor_id: &mut self.vendor_id }
     }
 }
 
-/// A reference whose kind is known only as text.
-#[derive(Debug)]
+/// A reference whose kind is known only as text. Making one costs nothing, because every read does.
 pub struct AnyRef<'a> {
     /// Where it stands in the specification.
-    pub path: String,
+    pub path: Cow<'static, str>,
     /// The kind's collection.
     pub collection: &'static str,
     /// The name, below the cloud.
-    pub name: String,
+    pub name: &'a (dyn Display + Send + Sync),
     /// Where the vendor's id goes.
     pub vendor_id: &'a mut Option<VendorId>,
+}
+impl Debug for AnyRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?}", self.path, self.name, self.vendor_id)
+    }
 }
 
 /// A vendor's own configuration of one resource: a typed message of `welkin.provider.<vendor>.v1`, which only that provider understands.

@@ -6,7 +6,7 @@
 use crate::{Error, ErrorKind, Kind, Location, Reason, Segment};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
-    fmt::{self, Display},
+    fmt::{self, Display, Write as _},
     str::FromStr,
 };
 
@@ -71,14 +71,25 @@ impl<K: Kind> Name<K> {
 }
 impl<K: Kind> Display for Name<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parent = self.parent.to_string();
-        if !parent.is_empty() {
-            f.write_str(&parent)?;
+        let mut parent = Noting { f, is_empty: true };
+        write!(parent, "{}", self.parent)?;
+        if !parent.is_empty {
             f.write_str("/")?;
         }
         f.write_str(K::COLLECTION)?;
         f.write_str("/")?;
         self.id.fmt(f)
+    }
+}
+/// Notes whether anything is written at all: the root's text is empty.
+struct Noting<'a, 'b> {
+    f: &'a mut fmt::Formatter<'b>,
+    is_empty: bool,
+}
+impl fmt::Write for Noting<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.is_empty &= text.is_empty();
+        self.f.write_str(text)
     }
 }
 impl<K: Kind> FromStr for Name<K> {
@@ -286,7 +297,13 @@ impl ProviderId {
 }
 impl Display for ProviderId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}/{}", self.scheme, self.authority, self.segments.join("/"))
+        f.write_str(&self.scheme)?;
+        f.write_str("://")?;
+        f.write_str(&self.authority)?;
+        self.segments.iter().try_for_each(|segment| {
+            f.write_str("/")?;
+            f.write_str(segment)
+        })
     }
 }
 impl FromStr for ProviderId {

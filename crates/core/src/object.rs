@@ -46,12 +46,15 @@ impl<K: Kind> Object<K> {
     /// their names, so that it is the same over a wire, which does not carry what they were resolved to.
     #[must_use]
     pub fn etag(&self) -> Etag {
+        self.clone().take_etag()
+    }
+    /// The same of an object that is on its way out: it loses what its references were resolved to, and no copy is needed.
+    pub fn take_etag(&mut self) -> Etag {
+        unresolve::<K>(&mut self.spec);
         // A struct serialises in the order of its fields and a map is a BTreeMap, so this is canonical. Data cannot fail to serialise. It is
         // hashed in one piece, because every read needs it and a hasher is slow in small ones.
-        let mut spec = self.spec.clone();
-        unresolve::<K>(&mut spec);
         let mut canonical = Vec::with_capacity(1024);
-        let _ = serde_json::to_writer(&mut canonical, &(&spec, &self.vendor_id, &self.revision));
+        let _ = serde_json::to_writer(&mut canonical, &(&self.spec, &self.vendor_id, &self.revision));
         let mut text = String::with_capacity(34);
         text.push('"');
         text.push_str(&blake3::hash(&canonical).to_hex()[..32]);
@@ -203,7 +206,10 @@ impl fmt::Debug for Handle {
     }
 }
 
-/// What the journal proves about earlier steps of this very change. Both empty: nothing was ever written, so no look-up is needed.
+/// What the journal proves about earlier steps of this very change. All empty: nothing was ever written, so no look-up is needed.
+///
+/// The delete that cleans up after a create goes on from where the create ended: its first step gets the create's handle, which tells a driver that
+/// reads it what there is to remove without any look-up by mark.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Resume {
     /// What the last step left.
@@ -211,12 +217,27 @@ pub struct Resume {
     /// When the last write left that no handle accounts for. Look before writing: by the vendor's token, by a chosen name or by the mark; not
     /// found is an answer only after the vendor's consistency horizon.
     pub unresolved: Option<Instant>,
+    /// When the last write left, whether or not the handle accounts for it. Before the first write of a delete: that of an update which did not
+    /// come to its end and may have made something.
+    pub written: Option<Instant>,
 }
 impl Resume {
     /// The driver's data from the last step.
     #[must_use]
     pub fn data<T: Data>(&self) -> Option<T> {
         self.handle.as_ref().and_then(Handle::unpack)
+    }
+    /// The same, and what is left to resolve beside it: a handle that cannot be read (another version's, another verb's) accounts for nothing.
+    #[must_use]
+    pub fn read<T: Data>(&self) -> (Option<T>, Self) {
+        let data = self.data();
+        let rest = if data.is_none() && self.handle.is_some() { self.without_handle() } else { self.clone() };
+        (data, rest)
+    }
+    /// What is known where the handle is lost: no write is accounted for.
+    #[must_use]
+    pub fn without_handle(&self) -> Self {
+        Self { handle: None, unresolved: self.unresolved.max(self.written), written: self.written }
     }
     /// Is there a write of unknown fate?
     #[must_use]
@@ -313,4 +334,20 @@ pub struct Page<K: Kind> {
     pub next: Option<Cursor>,
     /// What of this shard could not be read.
     pub unreachable: Vec<LocationName>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_that_cannot_be_read_accounts_for_nothing() {
+        let (early, late) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let kept = Resume { handle: Handle::pack(&"id".to_owned()).ok(), unresolved: Some(early), written: Some(late) };
+        assert_eq!(kept.read::<String>(), (Some("id".to_owned()), kept.clone()));
+        let lost = Resume { handle: None, unresolved: Some(late), written: Some(late) };
+        assert_eq!((kept.read::<u8>(), kept.without_handle()), ((None, lost.clone()), lost));
+        // Nothing was ever written, whatever is read.
+        assert_eq!(Resume::default().read::<u8>(), (None, Resume::default()));
+    }
 }

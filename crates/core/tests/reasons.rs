@@ -19,5 +19,5 @@ fn every_reason_is_documented() {
     if std::env::var_os("WELKIN_WRITE_DOCS").is_some() {
         fs::write(path, &page).unwrap();
     }
-    assert_eq!(fs::read_to_string(&path).unwrap_or_default(), page, "write it anew: WELKIN_WRITE_DOCS=1 cargo test -p welkin-core --test reasons");
+    assert_eq!(fs::read_to_string(path).unwrap_or_default(), page, "write it anew: WELKIN_WRITE_DOCS=1 cargo test -p welkin-core --test reasons");
 }

@@ -16,7 +16,7 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use welkin_core::{Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Name, Object, Owner, Reason, ResourceId, Result, Retry, Target, VendorId, VerbName};
+use welkin_core::{Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Mark, Name, Object, Owner, Reason, ResourceId, Result, Retry, Target, VendorId, VerbName};
 
 /// How an engine behaves. The defaults suit a server.
 #[derive(Debug, Clone)]
@@ -216,9 +216,7 @@ impl Account {
 
     /// A name that was learned within the horizon is not gone because a read does not show it.
     fn explain_missing<K: Kind>(&self, name: &Name<K>, since_ms: Option<u64>, error: Error) -> Error {
-        let horizon = self.capabilities().of::<K>().map_or(Duration::ZERO, |c| c.horizon);
-        let fresh = since_ms.is_some_and(|since| u128::from(self.clock.now_ms().saturating_sub(since)) < horizon.as_millis());
-        if !fresh {
+        if !since_ms.is_some_and(|since| self.is_fresh::<K>(since)) {
             return error;
         }
         Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("{name} was just created and the cloud does not show it yet"))
@@ -253,6 +251,23 @@ impl Account {
         let name = if row.name == text { name.clone() } else { row.name.parse()? };
         let target = Target::Named { name, uid: Some(row.uid.clone()), vendor_id: Some(row.vendor_id.clone()) };
         Ok(Some((target, row.since_ms)))
+    }
+
+    /// What the store knows as ours although the cloud does not show its tags yet is listed under its name.
+    pub(crate) fn recognise<K: Kind>(&self, object: &mut Object<K>) -> Result<()> {
+        let names = self.names.read();
+        if object.mark.is_some() || names.rows.is_empty() {
+            return Ok(());
+        }
+        let Some(row) = names.find(&object.name.to_string()).filter(|row| row.vendor_id == object.vendor_id && self.is_fresh::<K>(row.since_ms)) else { return Ok(()) };
+        object.name = row.name.parse()?;
+        object.mark = Some(Mark { owner: self.owner.clone(), uid: row.uid.clone(), digest: None });
+        Ok(())
+    }
+    /// May the cloud not show yet what is known since then?
+    fn is_fresh<K: Kind>(&self, since_ms: u64) -> bool {
+        let horizon = self.capabilities().of::<K>().map_or(Duration::ZERO, |c| c.horizon);
+        u128::from(self.clock.now_ms().saturating_sub(since_ms)) < horizon.as_millis()
     }
 
     /// For a read: its own deadline, counted, not journalled.

@@ -109,6 +109,8 @@ pub struct NameRow {
     pub zone: Option<String>,
     /// When it was learned, in milliseconds since 1970.
     pub since_ms: u64,
+    /// When the last write of an update left that did not come to its end: what it made may be seen later. None after one that did.
+    pub unsettled_ms: Option<u64>,
 }
 
 /// What the end of an operation does to the table of names.

@@ -72,7 +72,10 @@ impl Engine {
         let mut left = self.positions(&request)?;
         let (mut items, mut unreachable) = (Vec::new(), Vec::new());
         let end = self.accounts().next().map_or_else(Instant::now, |a| Instant::now() + a.settings.read_deadline);
-        let whole = request.parent.is_some() && request.cloud.is_some() && left.len() == 1;
+        // A single named parent that is down fails as a whole (google.aip.dev/217), and so does a cloud of which nothing answers.
+        let is_one = request.cloud.is_some() && request.page_token.is_empty();
+        let mut refusal = None;
+        let mut any = false;
         loop {
             let round = left.len().min(size - items.len()).min(CONCURRENT_SHARDS);
             if round == 0 {
@@ -84,15 +87,17 @@ impl Engine {
             for (at, page) in pages {
                 match page {
                     Ok((page, next)) => {
+                        any = true;
                         let cloud = Arc::clone(self.account(&at.cloud)?.cloud());
                         unreachable.extend(page.unreachable.iter().map(|l| format!("clouds/{}/{l}", at.cloud)));
                         items.extend(page.items.into_iter().filter(|o| filter.matches(&cloud, o)).map(|o| (Arc::clone(&cloud), o)));
                         left.extend(next);
                     }
-                    Err(e) if whole || e.kind() == ErrorKind::InvalidArgument => return Err(e),
+                    Err(e) if e.kind() == ErrorKind::InvalidArgument => return Err(e),
                     Err(e) => {
                         tracing::warn!(cloud = at.cloud, shard = at.shard.0, error = %e, "a part of a list cannot be read");
                         unreachable.push(shard_name(&at));
+                        refusal.get_or_insert(e);
                     }
                 }
             }
@@ -100,6 +105,9 @@ impl Engine {
             if !items.is_empty() || Instant::now() >= end {
                 break;
             }
+        }
+        if let Some(e) = refusal.filter(|_| is_one && !any && left.is_empty()) {
+            return Err(e);
         }
         unreachable.sort();
         unreachable.dedup();
@@ -135,6 +143,7 @@ impl Engine {
             let account = self.account(&at.cloud)?;
             let list = List { query: query(request, share), shard: at.shard.clone(), from: at.from.clone() };
             let mut page = layer::ask(&account.stack, account.cx(), list).await?;
+            page.items.iter_mut().try_for_each(|o| account.recognise(o))?;
             if page.items.len() > share {
                 return Err(Error::internal(format!("the driver of {} answered {} where at most {share} were asked for", K::COLLECTION, page.items.len())));
             }

@@ -152,12 +152,17 @@ impl Live {
         r.last_write.is_some() || !r.marks.is_empty()
     }
 
-    /// What the journal proves, for the next step.
-    pub(crate) fn begin_step(&self) -> Resume {
+    /// When the last write left.
+    pub(crate) fn last_write_ms(&self) -> Option<u64> {
+        self.record.lock().row.progress.last_write_ms
+    }
+
+    /// What the journal proves, for the next step. `before`: when an earlier operation wrote something that may be seen later.
+    pub(crate) fn begin_step(&self, before: Option<Instant>) -> Resume {
         let mut r = self.record.lock();
         r.row.progress.steps += 1;
         r.row.progress.updated_ms = self.clock.now_ms();
-        Resume { handle: r.row.progress.handle.clone(), unresolved: r.unresolved }
+        Resume { handle: r.row.progress.handle.clone(), unresolved: r.unresolved, written: r.last_write.or(before) }
     }
     /// Writes that were not refused are of unknown fate until a handle accounts for them.
     fn fold_marks(r: &mut Record) {
@@ -195,14 +200,11 @@ impl Live {
         Self::fold_marks(&mut r);
         r.row.progress.note = note;
     }
-    /// From here on its own uid is being removed. Whatever was written last may still show up.
+    /// From here on its own uid is being removed, beginning with what the handle and the marks say.
     pub(crate) fn begin_cleaning(&self, why: Error) {
         let mut r = self.record.lock();
         Self::fold_marks(&mut r);
-        r.unresolved = r.last_write;
         let p = &mut r.row.progress;
-        p.unresolved_ms = p.last_write_ms;
-        p.handle = None;
         p.failure = Some(why);
         p.phase = Phase::Cleaning;
         p.note = "removing what was made".into();

@@ -180,30 +180,31 @@ impl Account {
     }
 
     async fn resolve(&self, r: &AnyRef<'_>) -> Result<Resolved> {
-        if let Some(row) = self.names.read().get(&r.name) {
+        let name = r.name.to_string();
+        if let Some(row) = self.names.read().get(&name) {
             return Ok(Resolved { vendor_id: row.vendor_id.clone(), zone: row.zone.clone() });
         }
-        if let Some(operation) = self.open.lock().by_target.get(&r.name) {
-            let message = format!("{} is still being made by operation {operation}", r.name);
-            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::OperationInProgress, message).with_retry(Retry::After(Duration::from_secs(1))).with_field(&r.path));
+        if let Some(operation) = self.open.lock().by_target.get(&name) {
+            let message = format!("{name} is still being made by operation {operation}");
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::OperationInProgress, message).with_retry(Retry::After(Duration::from_secs(1))).with_field(&*r.path));
         }
         let unknown = Err(Error::internal(format!("{} is no kind", r.collection)));
         welkin_core::with_any_kind!(r.collection, R => self.resolve_as::<R>(r).await, else unknown)
     }
 
     async fn resolve_as<R: Kind>(&self, r: &AnyRef<'_>) -> Result<Resolved> {
-        let name: Name<R> = r.name.parse().map_err(|e: Error| e.with_field(&r.path))?;
+        let name: Name<R> = r.name.to_string().parse().map_err(|e: Error| e.with_field(&*r.path))?;
         let (target, _) = self.target(&name)?;
         let object = layer::ask(&self.stack, self.cx(), Get(target)).await.map_err(|e| {
             if e.kind() != ErrorKind::NotFound {
-                return e.with_field(&r.path);
+                return e.with_field(&*r.path);
             }
             // NOT_FOUND would say that the resource itself does not exist.
             if !e.is_not_found() {
                 let reason = e.reason();
-                return e.reclassified(ErrorKind::FailedPrecondition, reason).with_field(&r.path);
+                return e.reclassified(ErrorKind::FailedPrecondition, reason).with_field(&*r.path);
             }
-            Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("{} does not exist", r.name)).with_field(&r.path).with_resource(&r.name)
+            Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("{} does not exist", r.name)).with_field(&*r.path).with_resource(name.to_string())
         })?;
         let why = match R::condition(&object.status) {
             Condition::Usable => None,
@@ -212,7 +213,7 @@ impl Account {
             Condition::Incomplete => Some("is incomplete: delete it and make it again"),
         };
         if let Some(why) = why {
-            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{} {why}", r.name)).with_field(&r.path));
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{} {why}", r.name)).with_field(&*r.path));
         }
         Ok(Resolved { zone: R::zone(&object.spec, &object.status), vendor_id: object.vendor_id })
     }
@@ -246,5 +247,12 @@ pub(crate) fn stored_object<K: Kind>(object: Object<K>) -> Result<serde_json::Va
 }
 
 pub(crate) fn name_row<K: Kind>(object: &Object<K>, uid: &Uid, now_ms: u64) -> NameRow {
-    NameRow { name: object.name.to_string(), uid: uid.clone(), vendor_id: object.vendor_id.clone(), zone: K::zone(&object.spec, &object.status), since_ms: now_ms }
+    NameRow {
+        name: object.name.to_string(),
+        uid: uid.clone(),
+        vendor_id: object.vendor_id.clone(),
+        zone: K::zone(&object.spec, &object.status),
+        since_ms: now_ms,
+        unsettled_ms: None,
+    }
 }

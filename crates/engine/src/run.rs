@@ -4,7 +4,7 @@ use crate::{
     account::Account,
     gate::StepGate,
     intent::{Intent, Stored, Wish},
-    journal::{NameChange, Row},
+    journal::{NameChange, NameRow, Row},
     layer::{self, Advance, Changed},
     live::{Live, Stage},
     operation::Outcome,
@@ -146,7 +146,7 @@ impl Account {
     async fn give_up<K: Managed>(&self, live: &Arc<Live>, change: Arc<Change<K>>, error: Error) -> Turn<K> {
         let error = if error.effect() == Effect::None { error.with_effect(live.effect()) } else { error };
         if !matches!(change.verb, Verb::Create { .. }) || !live.has_written() {
-            return Turn::End(Err(error), NameChange::Keep);
+            return Turn::End(Err(error), self.unsettled(live, &change));
         }
         live.begin_cleaning(error);
         let change = Arc::new(cleaning(&change));
@@ -155,6 +155,15 @@ impl Account {
             tracing::warn!(%error, operation = live.id, "the failure is not recorded");
         }
         Turn::Again(change, Duration::ZERO)
+    }
+
+    /// An update that did not come to its end may have made something that is seen later: whoever deletes the resource has to know.
+    fn unsettled<K: Managed>(&self, live: &Live, change: &Change<K>) -> NameChange {
+        let known = self.names.read().get(&change.target.to_string()).cloned();
+        match known.zip(live.last_write_ms()) {
+            Some((row, at)) if matches!(change.verb, Verb::Update { .. }) => NameChange::Set(NameRow { unsettled_ms: Some(at), ..row }),
+            _ => NameChange::Keep,
+        }
     }
 
     fn done<K: Managed>(&self, change: &Change<K>, done: Changed<K>) -> Turn<K> {
@@ -197,10 +206,19 @@ impl Account {
 
     async fn step<K: Managed>(&self, live: &Arc<Live>, change: &Arc<Change<K>>) -> Result<Step<Changed<K>>> {
         let _turn = self.steps.acquire().await.map_err(|e| Error::internal("no more steps").with_source(e))?;
-        let resume = live.begin_step();
+        let resume = live.begin_step(self.written_before(change));
         let gate: Arc<dyn Gate> = Arc::new(StepGate { account: Arc::clone(&self.gate), marks: Arc::<Live>::clone(live) });
         let cx = Cx { deadline: Instant::now() + self.settings.step_timeout, owner: self.owner.clone(), gate };
         layer::ask(&self.stack, cx, Advance { change: Arc::clone(change), resume }).await
+    }
+
+    /// For a delete: when an update that did not come to its end made its last write.
+    fn written_before<K: Managed>(&self, change: &Change<K>) -> Option<Instant> {
+        if !matches!(change.verb, Verb::Delete) {
+            return None;
+        }
+        let at = self.names.read().get(&change.target.to_string())?.unsettled_ms?;
+        Instant::now().checked_sub(Duration::from_millis(self.clock.now_ms().saturating_sub(at)))
     }
 
     fn backoff(&self, failures: u32) -> Duration {

@@ -38,13 +38,15 @@ struct Bent {
     sim: Arc<Sim>,
     capabilities: Capabilities,
     bend: Mutex<Bend>,
+    /// What the first delete began with.
+    deletes_from: Mutex<Option<Resume>>,
 }
 impl Bent {
     fn new(config: Config) -> Arc<Self> {
         let sim = Sim::open(config, None).unwrap();
         let mut capabilities = sim.capabilities().clone();
         capabilities.kinds.retain(|kind, _| ["networks", "locations"].contains(kind));
-        Arc::new(Self { sim, capabilities, bend: Mutex::new(Bend::Nothing) })
+        Arc::new(Self { sim, capabilities, bend: Mutex::new(Bend::Nothing), deletes_from: Mutex::default() })
     }
     fn set(&self, bend: Bend) {
         *self.bend.lock().unwrap() = bend;
@@ -108,7 +110,10 @@ impl Driver<Network> for Bent {
         self.driver().update(cx, change, desired, paths, resume).await
     }
     async fn delete(&self, cx: &Cx, change: &Change<Network>, resume: &Resume) -> Result<Step<()>> {
-        self.step(resume).await?;
+        self.deletes_from.lock().unwrap().get_or_insert_with(|| resume.clone());
+        if !matches!(self.bend(), Bend::Refuse(_)) {
+            self.step(resume).await?;
+        }
         if self.bend() == Bend::Wait {
             cx.call(Api::write("sim", "Write", "r"), async { Ok(()) }).await?;
             return Step::wait(&1, Duration::from_secs(1), "for ever");
@@ -210,6 +215,9 @@ async fn what_the_configuration_lacks_destroys_nothing() {
     bent.set(Bend::Nothing);
     let e = failure(&end(&account, op).await);
     assert_eq!((e.reason(), e.effect(), count(&bent)), (Reason::QuotaExceeded, Effect::None, 0));
+    // What the create kept is where its removal begins, and nothing beside it is open.
+    let from = bent.deletes_from.lock().unwrap().take().unwrap();
+    assert!(from.handle.is_some() && from.written.is_some() && from.unresolved.is_none(), "{from:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -187,7 +187,8 @@ impl Driver<Instance> for Sim {
         let region = location.id.as_str();
         let new = wanted(cx, change, spec)?;
         let tags = new.tags.clone();
-        if let Some(made) = resume.data::<Launched>() {
+        let (made, resume) = resume.read::<Launched>();
+        if let Some(made) = made {
             let seen = self.call(cx, Action::DescribeInstances, region, self.cloud.instance(region, &made.launched)).await?;
             return match seen {
                 Some(row) => self.running(cx, location, &row, &tags),
@@ -197,7 +198,7 @@ impl Driver<Instance> for Sim {
         }
         let token = self.config().client_tokens.then(|| change.token.clone());
         // With a token, asking again is looking.
-        if token.is_none() && self.must_look(resume) {
+        if token.is_none() && self.must_look(&resume) {
             if let Some(row) = self.made(cx, change).await? {
                 return self.running(cx, location, &row, &tags);
             }

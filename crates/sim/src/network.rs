@@ -145,7 +145,8 @@ impl Driver<Network> for Sim {
     async fn create(&self, cx: &Cx, change: &Change<Network>, spec: &NetworkSpec, resume: &Resume) -> Result<Step<Object<Network>>> {
         let location = change.target.parent();
         let region = location.id.as_str();
-        let (new, mut made) = (wanted(cx, change, spec)?, resume.data::<Made>().unwrap_or_default());
+        let (made, resume) = &resume.read::<Made>();
+        let (new, mut made) = (wanted(cx, change, spec)?, made.clone().unwrap_or_default());
         if self.must_look(resume) {
             if made.network.is_none() {
                 made.network = self.made(cx, change).await?.map(|row| row.id().to_owned());
@@ -198,11 +199,12 @@ impl Driver<Network> for Sim {
         let wish = retagged(&tags, &goal);
         // The wish is written before access ends and after it has begun: in between the network is never shown as a fragment of itself.
         if changes_access && desired.internet_access && row.body().gateway.is_none() {
-            let mut made = resume.data::<Made>().unwrap_or_default();
+            let (made, resume) = resume.read::<Made>();
+            let mut made = made.unwrap_or_default();
             if made.gateway.is_none() {
                 let marks = [(mark::OWNER, cx.owner.as_str()), (mark::UID, change.uid.as_str())];
                 made.gateway = Network::fragments(self, cx, region, &marks).await?.into_iter().next().map(|f| f.id);
-                if made.gateway.is_none() && self.must_look(resume) && !resume.is_past(self.horizon()) {
+                if made.gateway.is_none() && self.must_look(&resume) && !resume.is_past(self.horizon()) {
                     return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
                 }
             }

@@ -242,8 +242,11 @@ impl Sim {
     pub(crate) async fn erased<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Step<()>> {
         let region = change.target.parent().id.as_str();
         let (now, horizon) = (self.now_ms(), self.horizon_ms());
-        let mut until = resume.data::<Leaving>().map(|l| l.leaving_until_ms);
-        if let Some(since) = resume.unresolved {
+        let (leaving, resume) = resume.read::<Leaving>();
+        let mut until = leaving.map(|l| l.leaving_until_ms);
+        // An update makes things too. Later steps know until when to look.
+        let written = resume.written.filter(|_| leaving.is_none());
+        if let Some(since) = resume.unresolved.max(written) {
             let left = self.horizon().saturating_sub(since.elapsed());
             until = until.max(Some(now + u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
         }

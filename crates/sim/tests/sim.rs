@@ -248,7 +248,7 @@ async fn without_looking_there_is_a_duplicate() {
         sim.inject(Fault { action: None, after: 0, kind: FaultKind::ReplyLost });
         let driver = sim.networks().unwrap();
         driver.create(&cx(), &change, spec, &Resume::default()).await.unwrap_err();
-        let resume = Resume { handle: None, unresolved: Some(Instant::now()) };
+        let resume = Resume { unresolved: Some(Instant::now()), ..Resume::default() };
         while let Step::Wait { after, .. } = driver.create(&cx(), &change, spec, &resume).await.unwrap() {
             tokio::time::sleep(after).await;
         }

@@ -303,6 +303,7 @@ fn value(item: &Item, tags: &Pairs, filter: &str) -> String {
         Some(key) => tags.get(key),
         None if filter == "instance-state-name" => item.is.get("state"),
         None if filter == "subnet-id" => item.is.get("subnet"),
+        None if filter == "internet-gateway-id" => Some(&item.id),
         None => item.is.get("vpc"),
     };
     found.cloned().unwrap_or_default()

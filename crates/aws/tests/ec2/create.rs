@@ -101,6 +101,27 @@ async fn a_refused_launch_is_repeated_at_once() {
         assert_eq!((world.cloud.calls("RunInstances"), world.cloud.calls("\"ClientToken\": \"token-i\"")), (4, 3));
     }
 }
+/// What a create has made is known by its ids when it is refused: its removal waits for no horizon, however much lags.
+#[tokio::test]
+async fn what_was_made_before_a_refusal_is_removed_at_once() {
+    let world = World::with(60_000).await;
+    world.cloud.fault("RunInstances", Fault::Refuse("DryRunOperation", 412), 1);
+    world.cloud.fault("RunInstances", Fault::Refuse("InstanceLimitExceeded", 400), 1);
+    assert_eq!(world.run_and_clean(&instance("i", true)).await.reason(), Reason::QuotaExceeded);
+    assert_eq!((world.cloud.items().len(), world.cloud.calls("DeleteKeyPair")), (0, 1));
+
+    world.cloud.script(|s| (s.read_lag, s.tag_lag) = (LAG, 3 * LAG));
+    for (call, code, reason) in [("CreateInternetGateway", "InternetGatewayLimitExceeded", Reason::QuotaExceeded), ("CreateRoute", "RouteLimitExceeded", Reason::QuotaExceeded)] {
+        world.cloud.fault(call, Fault::Refuse(code, 400), 1);
+        assert_eq!(world.run_and_clean(&network("n", true)).await.reason(), reason);
+        assert!(world.cloud.items().is_empty(), "{call}: {:?}", world.cloud.items());
+    }
+    world.cloud.fault("ModifySubnetAttribute", Fault::Refuse("InvalidParameterValue", 400), 1);
+    let Change { verb: Verb::Create { spec, digest }, .. } = subnet("s", "vpc-1") else { panic!() };
+    let spec = SubnetSpec { assign_public_ip: true, ..spec };
+    assert_eq!(world.run_and_clean(&Change { verb: Verb::Create { spec, digest }, ..subnet("s", "vpc-1") }).await.kind(), ErrorKind::InvalidArgument);
+    assert!(world.cloud.items().is_empty());
+}
 #[tokio::test]
 async fn a_key_pair_of_the_callers_own_is_not_waited_for() {
     let world = World::with(60_000).await;

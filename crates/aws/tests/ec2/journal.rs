@@ -82,17 +82,28 @@ impl World {
         self.run_from(change, Resume::default()).await
     }
     pub async fn run_from<K: Managed>(&self, change: &Change<K>, mut resume: Resume) -> Result<Done<K>> {
+        self.run_with(change, &mut resume).await
+    }
+    /// A create that is refused, and the delete that cleans up after it.
+    pub async fn run_and_clean<K: Managed>(&self, change: &Change<K>) -> Error {
+        let mut resume = Resume::default();
+        let refusal = self.run_with(change, &mut resume).await.unwrap_err();
+        self.run_from(&Change { verb: Verb::Delete, ..change.clone() }, resume).await.unwrap();
+        refusal
+    }
+    async fn run_with<K: Managed>(&self, change: &Change<K>, resume: &mut Resume) -> Result<Done<K>> {
         let marks = Arc::new(Marks::default());
         for _ in 0..STEPS {
             let cx = Cx { gate: Arc::clone(&marks) as Arc<dyn Gate>, ..self.cx() };
-            let step = self.step(&cx, change, &resume).await;
+            let step = self.step(&cx, change, resume).await;
             let written = std::mem::take(&mut marks.0.lock().unwrap().1);
-            resume.unresolved = written.into_values().max().or(resume.unresolved);
+            let last = written.into_values().max();
+            (resume.unresolved, resume.written) = (last.or(resume.unresolved), last.or(resume.written));
             let after = match step {
                 Ok(Step::Done(done)) => return Ok(done),
                 Ok(Step::Wait { handle, after, .. }) => {
                     if handle.is_some() {
-                        resume = Resume { handle, unresolved: None };
+                        *resume = Resume { handle, unresolved: None, ..*resume };
                     }
                     after
                 }
@@ -148,5 +159,5 @@ pub fn instance(id: &str, ssh_key: bool) -> Change<Instance> {
 }
 /// Right after a write of unknown fate.
 pub fn unresolved() -> Resume {
-    Resume { handle: None, unresolved: Some(Instant::now()) }
+    Resume { unresolved: Some(Instant::now()), ..Resume::default() }
 }

@@ -67,6 +67,7 @@ fn only_the_loopback_interface_is_served() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:7750"] {
         serve(address).fails(2, &["--listen", "loopback"]);
     }
+    assert!(!folder.path().join("data").exists(), "nothing is made first");
     serve("somewhere").fails(2, &["--listen"]);
 }
 

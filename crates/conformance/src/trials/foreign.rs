@@ -6,7 +6,7 @@ use crate::{
     specimen::Specimen,
     stand::{Stand, Verdict, census, ensure, failed, foreign as foreign_name, ids, minted, skipped},
 };
-use welkin_core::{Condition, Query, Target, Verb, VerbName};
+use welkin_core::{Condition, Query, Resume, Target, Verb, VerbName};
 
 pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if !stand.subject.world.abilities().plants {
@@ -60,7 +60,7 @@ pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         ensure!((&still.spec, &still.status) == (&seen.spec, &seen.status), "what is not ours has changed from {seen:?} to {still:?}");
 
         // Ours, beside it.
-        let made = stand.drive(&create, Manner { unresolved: Some(tokio::time::Instant::now()), ..Manner::PLAIN }).await.object()?;
+        let made = stand.drive_from(&create, Resume { unresolved: Some(tokio::time::Instant::now()), ..Resume::default() }, Manner::PLAIN).await.object()?;
         ensure!(made.vendor_id.as_str() != planted, "a create took what is not ours");
         stand.delete(&made, Manner::PLAIN).await?;
         there("after a life of our own").await?;

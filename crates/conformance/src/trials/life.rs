@@ -5,7 +5,7 @@ use crate::{
     specimen::Specimen,
     stand::{Stand, Verdict, census, ensure, failed, skipped},
 };
-use welkin_core::{Change, Object, Query, Target, Verb, VerbName, changed_paths};
+use welkin_core::{Change, Object, Query, Resume, Target, Verb, VerbName, changed_paths};
 
 pub(super) async fn life<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.needs::<K>(VerbName::Create)?;
@@ -48,7 +48,7 @@ pub(super) async fn check<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.check(&create).await?;
     let new = stand.new_since(&before).await?;
     if !new.is_empty() {
-        stand.clean(&create, None).await?;
+        stand.clean(&create, Resume::default()).await?;
         return failed(format!("the check of a create made {new:?}"));
     }
     let made = stand.drive(&create, Manner::PLAIN).await.object()?;
@@ -145,11 +145,11 @@ pub(super) async fn idempotent<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let before = stand.inventory().await?;
     let change: Change<K> = stand.create_of(K::variants(stand, &ground)?.swap_remove(0).1)?;
     let first = stand.drive(&change, Manner::PLAIN).await;
-    let unresolved = first.last_write;
+    let left = first.left.without_handle();
     let first = first.object()?;
     let new = stand.new_since(&before).await?;
     for _ in 0..2 {
-        let again = stand.drive(&change, Manner { unresolved, ..Manner::PLAIN }).await.object()?;
+        let again = stand.drive_from(&change, left.clone(), Manner::PLAIN).await.object()?;
         same(&first, &again, "made again")?;
         let now = stand.new_since(&before).await?;
         ensure!(census(&now) == census(&new), "made again, there is {now:?} instead of {new:?}");
@@ -161,7 +161,7 @@ pub(super) async fn delete_twice<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let ground = K::ground(stand).await?;
     let before = stand.inventory().await?;
     let never = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
-    stand.clean(&never, None).await?;
+    stand.clean(&never, Resume::default()).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 2)).await?;
     for _ in 0..2 {
         stand.delete(&made, Manner::PLAIN).await?;

@@ -56,7 +56,7 @@ pub(super) async fn refused<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         let is_gap = stand.is_gap(wrong.what);
         // Where the stand-in breaks over it instead of refusing it, a few attempts are enough.
         let driven = stand.drive(&create, Manner { at_most: is_gap.then_some(4), ..Manner::PLAIN }).await;
-        let last_write = driven.last_write;
+        let left = driven.left;
         match driven.end {
             Ok(_) if is_gap => {}
             Err(e) if is_gap && names(&e, &wrong).is_ok() => return failed(format!("{} is refused, although it was declared as a gap", wrong.what)),
@@ -64,7 +64,7 @@ pub(super) async fn refused<K: Specimen>(stand: &Stand<'_>) -> Verdict {
             Ok(end) => return failed(format!("{} is not refused: {end:?}", wrong.what)),
             Err(e) => names(&e, &wrong)?,
         }
-        stand.clean(&create, last_write).await?;
+        stand.clean(&create, left).await?;
         let made = stand.new_since(&before).await?;
         ensure!(made.is_empty(), "{} was refused and made {made:?}", wrong.what);
     }

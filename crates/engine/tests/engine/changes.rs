@@ -104,6 +104,28 @@ async fn cancel_removes_what_was_made() {
     }
 }
 
+/// An update that is given up between making the gateway and attaching it, and a delete before the gateway's tags are seen.
+#[tokio::test(start_paused = true)]
+async fn what_a_cancelled_update_made_goes_with_the_resource() {
+    let mut given_up = 0;
+    for wait_ms in (0..1_000).step_by(100) {
+        let lab = Lab::open(Config { latency_ms: 100, tag_lag_ms: 2_000, ..Default::default() }).await;
+        let made = lab.account().create(network("n1"), NetworkSpec { internet_access: false, ..net_spec() }, Options::default()).await.unwrap();
+        lab.end(made).await;
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let op = lab.account().update(network("n1"), net_spec(), ["internet_access".into()].into(), Options::default()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(wait_ms)).await;
+        lab.account().cancel(&op.id).await.unwrap();
+        given_up += usize::from(lab.end(op).await.end.unwrap().is_err() && lab.count("gateway") == 1);
+        let lab = lab.crash().await;
+        let op = lab.account().delete(network("n1"), Options::default()).await.unwrap();
+        lab.end(op).await.end.unwrap().unwrap();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        assert_eq!(lab.sim.inventory(), [], "cancelled after {wait_ms} ms");
+    }
+    assert!(given_up > 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failed_create_leaves_nothing_and_says_why() {
     let lab = Lab::open(Config { out_of_capacity: vec![("small".into(), "sim-1a".into())], ..Default::default() }).await;

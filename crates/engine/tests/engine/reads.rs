@@ -22,6 +22,17 @@ async fn just_made_and_not_shown_is_not_missing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn just_made_and_without_tags_is_listed_as_ours() {
+    let lab = Lab::open(Config { tag_lag_ms: 2_000, ..Default::default() }).await;
+    let made = lab.network().await.object::<Network>().unwrap();
+    let foreign = lab.sim.plant("sim-1", Planted::Network { cidr: "10.9.0.0/16".parse().unwrap() }, Default::default()).unwrap();
+    let ask = ListRequest::<Network> { cloud: Some("lab".into()), parent: Some(at()), filter: String::new(), page_size: 9, page_token: String::new() };
+    let page = lab.engine.list(ask).await.unwrap();
+    let seen: BTreeSet<_> = page.items.iter().map(|(_, o)| (o.name.id.to_string(), o.mark.as_ref().map(|m| m.uid.clone()))).collect();
+    assert_eq!(seen, [("n1".to_owned(), made.mark.map(|m| m.uid)), (foreign, None)].into());
+}
+
+#[tokio::test(start_paused = true)]
 async fn secrets_do_not_come_back() {
     let lab = Lab::open(Config::default()).await;
     lab.subnet().await;
@@ -81,7 +92,15 @@ async fn a_list_goes_over_every_shard_to_its_end() {
     assert!(page.unreachable[0].starts_with("clouds/lab/locations/r-"), "{:?}", page.unreachable);
     lab.sim.inject(Fault { action: Some("DescribeNetworks".into()), after: 0, kind: FaultKind::Refused });
     let single = ListRequest { cloud: Some("lab".into()), parent: Some(LocationName::of("r-1").unwrap()), ..ask };
-    assert_eq!(refused(lab.engine.list(single).await).0, ErrorKind::Unavailable);
+    assert_eq!(refused(lab.engine.list(single.clone()).await).0, ErrorKind::Unavailable);
+    // So does a single cloud of which nothing answers, and not one of several.
+    for (cloud, expected) in [(Some("lab"), None), (None, Some(3))] {
+        for _ in 0..3 {
+            lab.sim.inject(Fault { action: Some("DescribeNetworks".into()), after: 0, kind: FaultKind::Refused });
+        }
+        let answer = lab.engine.list(ListRequest { cloud: cloud.map(Into::into), parent: None, ..single.clone() }).await;
+        assert_eq!(answer.map(|page| page.unreachable.len()).ok(), expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]

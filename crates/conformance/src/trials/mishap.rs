@@ -1,0 +1,154 @@
+//! One thing goes wrong at one write: at every write of every change there is.
+
+use crate::{
+    FaultPoint,
+    runner::{Crash, Driven, Manner, Memory},
+    specimen::Specimen,
+    stand::{Stand, Verdict, census, ensure},
+};
+use welkin_core::{Change, Object, Target, Verb, changed_paths};
+
+/// No change makes more writes than this, so that a driver without an end does not hold a trial up.
+const MOST_WRITES: u32 = 40;
+
+/// What goes wrong at a write.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Mishap {
+    /// The process dies before it.
+    CrashBefore,
+    /// The process dies after it.
+    CrashAfter,
+    /// The vendor's side does this to it.
+    Fault(FaultPoint),
+}
+impl Mishap {
+    pub(super) const CRASHES: [Self; 2] = [Self::CrashBefore, Self::CrashAfter];
+
+    fn crash(self, write: u32) -> Option<Crash> {
+        match self {
+            Self::CrashBefore => Some(Crash::Before(write.into())),
+            Self::CrashAfter => Some(Crash::After(write.into())),
+            Self::Fault(_) => None,
+        }
+    }
+}
+
+/// Each of these mishaps at every write of a change, until there is no such write any more: how often it happened. `ready` makes the change while
+/// nothing goes wrong, `judge` looks at how it ended.
+pub(super) async fn everywhere<K: Specimen>(
+    stand: &Stand<'_>,
+    mishaps: &[Mishap],
+    manner: Manner,
+    mut ready: impl AsyncFnMut() -> Verdict<Change<K>>,
+    mut judge: impl AsyncFnMut(&str, &Change<K>, Driven<K>) -> Verdict,
+) -> Verdict<u64> {
+    let (world, mut happened) = (&stand.subject.world, 0);
+    for mishap in mishaps {
+        for memory in [Memory::Whole, Memory::LosesHandles] {
+            for write in 0..MOST_WRITES {
+                let change = ready().await?;
+                if let Mishap::Fault(point) = mishap {
+                    world.inject(*point, write).await?;
+                }
+                let driven = stand.drive(&change, Manner { memory, crash: mishap.crash(write), ..manner }).await;
+                let here = if let Mishap::Fault(_) = mishap { world.settle_faults().await } else { u64::from(driven.crashed) };
+                judge(&format!("{} with {mishap:?} at write {write}, {memory:?}", change.verb.name()), &change, driven).await?;
+                happened += here;
+                if here == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(happened)
+}
+
+/// How often these mishaps happened to every verb of a kind, all of which ended well: what was made is there once, what was changed is as asked for,
+/// what was deleted has gone.
+pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap]) -> Verdict<String> {
+    let ground = K::ground(stand).await?;
+    let spec = K::variants(stand, &ground)?.swap_remove(0).1;
+    let before = stand.inventory().await?;
+    let plain = stand.create::<K>(spec.clone()).await?;
+    let normal = census(&stand.new_since(&before).await?);
+    stand.delete(&plain, Manner::PLAIN).await?;
+
+    let created = everywhere::<K>(
+        stand,
+        mishaps,
+        Manner::PLAIN,
+        async || stand.create_of(spec.clone()),
+        async |how, _, driven| {
+            let made = driven.object()?;
+            let now = stand.new_since(&before).await?;
+            ensure!(census(&now) == normal, "{how}: there is {now:?} instead of {normal:?}");
+            stand.delete(&made, Manner::PLAIN).await
+        },
+    )
+    .await?;
+    let deleted = everywhere::<K>(
+        stand,
+        mishaps,
+        Manner::PLAIN,
+        async || {
+            let made = stand.create::<K>(spec.clone()).await?;
+            stand.change_of(&made, Verb::Delete)
+        },
+        async |how, _, driven| {
+            driven.end?;
+            let left = stand.new_since(&before).await?;
+            ensure!(left.is_empty(), "{how}: there is {left:?}");
+            Ok(())
+        },
+    )
+    .await?;
+    let changed = changes_and_actions::<K>(stand, &ground, mishaps).await?;
+    Ok(format!("{created} of a create, {deleted} of a delete, {changed} of changes and actions"))
+}
+
+async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground, mishaps: &[Mishap]) -> Verdict<u64> {
+    let made = stand.create::<K>(K::plain(stand, ground, 1)).await?;
+    let (original, mut happened) = (made.spec.clone(), 0);
+    for (what, desired) in K::changes(stand, &original) {
+        K::before_change(stand, &made, what).await?;
+        happened += everywhere::<K>(
+            stand,
+            mishaps,
+            Manner::PLAIN,
+            async || {
+                let back = stand.update(&made, original.clone(), Manner::PLAIN).await?;
+                let paths = changed_paths::<K>(&back.spec, &desired)?;
+                stand.change_of(&back, Verb::Update { desired: desired.clone(), paths })
+            },
+            async |how, _, driven| {
+                let wrong = changed_paths::<K>(&desired, &driven.object()?.spec)?;
+                ensure!(wrong.is_empty(), "{what}, {how}: {wrong:?} is not what was asked for");
+                Ok(())
+            },
+        )
+        .await?;
+    }
+    // Every action from the state that the other ones lead to.
+    let actions = K::fixed_points();
+    for (action, reached) in &actions {
+        happened += everywhere::<K>(
+            stand,
+            mishaps,
+            Manner::PLAIN,
+            async || {
+                for (other, _) in actions.iter().filter(|(a, _)| a != action) {
+                    stand.act(&made, other.clone(), Manner::PLAIN).await?;
+                }
+                stand.change_of(&made, Verb::Act(action.clone()))
+            },
+            async |how, _, driven| {
+                driven.end?;
+                let now: Object<K> = stand.eventually(&Target::named(made.name.clone())).await?;
+                ensure!(reached(&now.status), "{how}: it is {:?}", now.status);
+                Ok(())
+            },
+        )
+        .await?;
+    }
+    Ok(happened)
+}
