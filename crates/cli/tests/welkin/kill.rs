@@ -292,14 +292,20 @@ mod on_sim {
     /// The trial can fail: a driver that never looks makes machines twice.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn without_looking_there_are_duplicates() {
-        let dir = tempfile::tempdir().unwrap();
-        let plan = Plan { cloud: "lab", location: "sim-1", machine_type: "small", instances: 60, workers: 12, kills: 4, pause_ms: (150, 400), seed: 7 };
-        configure(dir.path(), plan.seed, "unsafe_skip_look_up = true\n");
-        let outcome = run(dir.path(), &plan).await;
-        let dir = outcome.server.stop();
-        let instances = inventory(&dir, plan.seed)["instance"];
-        println!("with look-ups switched off: {instances} machines for {} instances", plan.instances);
-        assert!(instances > plan.instances);
+        // Whether a kill falls between a launch and its record is chance, which a few tries make certain.
+        for seed in 7..13 {
+            let dir = tempfile::tempdir().unwrap();
+            let plan = Plan { cloud: "lab", location: "sim-1", machine_type: "small", instances: 60, workers: 12, kills: 4, pause_ms: (150, 400), seed };
+            configure(dir.path(), plan.seed, "unsafe_skip_look_up = true\n");
+            let outcome = run(dir.path(), &plan).await;
+            let dir = outcome.server.stop();
+            let instances = inventory(&dir, plan.seed)["instance"];
+            println!("with look-ups switched off: {instances} machines for {} instances", plan.instances);
+            if instances > plan.instances {
+                return;
+            }
+        }
+        panic!("nothing was made twice");
     }
 }
 
