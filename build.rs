@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "welkin/v1/machine_type.proto",
     "welkin/v1/network.proto",
     "welkin/v1/operation.proto",
+    "welkin/v1/security_group.proto",
     "welkin/v1/subnet.proto",
     "welkin/provider/aws/v1/instance.proto",
     "google/longrunning/operations.proto",

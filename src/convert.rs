@@ -9,6 +9,7 @@ mod location;
 mod machine_type;
 mod network;
 pub mod operation;
+mod security_group;
 mod subnet;
 #[cfg(test)]
 mod tests;

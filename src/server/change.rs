@@ -11,7 +11,7 @@ use crate::{
 use prost_types::FieldMask;
 use std::{collections::BTreeSet, sync::Arc};
 use tonic::Status;
-use welkin_core::{Error, Etag, FieldPath, Name, Reason, Result, Violation, check_chosen_id, set_fields};
+use welkin_core::{Error, Etag, FieldPath, Name, Reason, Result, Violation, changed_paths, check_chosen_id};
 use welkin_engine::{Account, Options};
 
 /// The longest request id (google.aip.dev/155 suggests a UUID, which has 36).
@@ -162,9 +162,8 @@ pub(super) async fn update<K: Mutable>(shared: &Shared, request: wire::Update<K:
 fn mask<K: Mutable>(mask: Option<FieldMask>, patch: &K::Spec, wrong: &mut Wrong) -> BTreeSet<FieldPath> {
     let paths = mask.map(|m| m.paths).unwrap_or_default();
     if paths.is_empty() {
-        let set = set_fields::<K>(patch);
-        let has_part = |path: &str| set.iter().any(|other| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
-        return K::FIELDS.iter().filter(|p| set.contains(**p) && !has_part(p)).map(|p| FieldPath::from(*p)).collect();
+        // Data cannot fail to serialise.
+        return changed_paths::<K>(&K::Spec::default(), patch).unwrap_or_default();
     }
     for path in &paths {
         if path == "*" && paths.len() > 1 {

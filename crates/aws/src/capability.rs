@@ -4,7 +4,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use welkin_core::{Capabilities, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Network, Scope, Subnet, Support, VerbName};
+use welkin_core::{
+    Capabilities, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Network, Scope, SecurityGroup, Subnet, Support, VerbName,
+};
 
 /// The one vendor extension: how an instance is launched.
 pub(crate) const INSTANCE_CONFIG: &str = "welkin.provider.aws.v1.InstanceConfig";
@@ -23,6 +25,7 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
     let kinds = [
         (Network::COLLECTION, network(horizon)),
         (Subnet::COLLECTION, subnet(horizon)),
+        (SecurityGroup::COLLECTION, security_group(horizon)),
         (Instance::COLLECTION, instance(horizon)),
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
@@ -84,6 +87,28 @@ fn subnet(horizon: Duration) -> KindCapabilities {
     KindCapabilities { limits: [("per_network", 200)].into(), ..managed(horizon, "subnet-", fields.into()) }
 }
 
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups>
+fn security_group(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("network", Field::REQUIRED),
+        ("description", Field::NATIVE),
+        // The rules that EC2 gives to a new group are taken away or put back.
+        ("restrict_egress", Field { support: Support::Emulated, ..Field::MUTABLE }),
+        ("rules", Field::MUTABLE),
+        ("rules.direction", Field::MUTABLE),
+        ("rules.protocol", Field::MUTABLE),
+        ("rules.from_port", Field::MUTABLE),
+        ("rules.to_port", Field::MUTABLE),
+        ("rules.cidrs", Field::MUTABLE),
+        ("rules.groups", Field::MUTABLE),
+        ("rules.same_group", Field::MUTABLE),
+        ("rules.description", Field::MUTABLE),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    KindCapabilities { limits: [("per_location", 2500), ("peers_per_direction", 60)].into(), ..managed(horizon, "sg-", fields.into()) }
+}
+
 fn instance(horizon: Duration) -> KindCapabilities {
     let fields = [
         ("zone", Field::NATIVE),
@@ -126,6 +151,7 @@ mod tests {
     fn every_field_is_declared() {
         declares_all::<Network>();
         declares_all::<Subnet>();
+        declares_all::<SecurityGroup>();
         declares_all::<Instance>();
         assert_eq!(capabilities(Duration::ZERO).kinds.len(), welkin_core::COLLECTIONS.len());
     }

@@ -13,6 +13,7 @@ mod mark;
 mod network;
 mod page;
 mod resource;
+mod security_group;
 mod step;
 mod subnet;
 
@@ -22,8 +23,8 @@ pub use instance::InstanceConfig;
 use client::Region;
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
-    Capabilities, CloudProvider, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result, Shard, Subnet,
-    Target, Uid,
+    Capabilities, CloudProvider, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result, SecurityGroup,
+    Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -83,6 +84,9 @@ impl CloudProvider for Aws {
         &self.capabilities
     }
     fn networks(&self) -> Option<&dyn Driver<Network>> {
+        Some(self)
+    }
+    fn security_groups(&self) -> Option<&dyn Driver<SecurityGroup>> {
         Some(self)
     }
     fn subnets(&self) -> Option<&dyn Driver<Subnet>> {

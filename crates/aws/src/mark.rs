@@ -13,6 +13,8 @@ pub(crate) const DIGEST: &str = "welkin.dev/digest";
 pub(crate) const ASKED: &str = "welkin.dev/asked";
 /// The name, in our terms, of the network that a subnet is in.
 pub(crate) const NETWORK: &str = "welkin.dev/network";
+/// The name, in our terms, of the group that is a rule's peer.
+pub(crate) const GROUP: &str = "welkin.dev/group";
 /// The name, in our terms, of the subnet that an instance is in.
 pub(crate) const SUBNET: &str = "welkin.dev/subnet";
 const RESERVED: &str = "welkin.dev/";

@@ -11,6 +11,7 @@ use crate::{
     owned,
     page::{At, MAX_RESULTS, WHOLE, all_pages},
     resource::{self, Found, Kept, Left},
+    security_group,
     step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
 };
 use async_trait::async_trait;
@@ -376,12 +377,14 @@ fn unless<T>(answer: Result<T>, codes: &[&str]) -> Result<()> {
 
 async fn refuse_if_used(region: &Region, cx: &Cx, vpc: &str) -> Result<()> {
     let subnets = Subnet::many(region, cx, vec![filter("vpc-id", [vpc])]).await?;
-    if subnets.is_empty() {
+    let groups = security_group::in_vpc(region, cx, vpc).await?;
+    let mut ids: Vec<&str> = subnets.iter().filter_map(|s| s.subnet_id()).chain(groups.iter().filter_map(|g| g.group_id())).collect();
+    if ids.is_empty() {
         return Ok(());
     }
-    let ids: Vec<&str> = subnets.iter().filter_map(|s| s.subnet_id()).take(5).collect();
-    let more = if subnets.len() > ids.len() { ", ..." } else { "" };
-    let why = format!("the network {vpc} still has {} subnets: {}{more}; delete them first", subnets.len(), ids.join(", "));
+    let more = if ids.len() > 5 { ", ..." } else { "" };
+    ids.truncate(5);
+    let why = format!("the network {vpc} still has {} subnets and {} security groups: {}{more}; delete them first", subnets.len(), groups.len(), ids.join(", "));
     Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_resource(vpc))
 }
 

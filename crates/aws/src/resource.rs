@@ -1,4 +1,4 @@
-//! What the drivers of all three managed kinds share: finding an object although reads and tags lag behind writes.
+//! What the drivers of all managed kinds share: finding an object although reads and tags lag behind writes.
 //!
 //! EC2 shows what was written, and its tags, only some time later, and may show it, then not, then again
 //! (<https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html>). So what is not seen, or seen without any tag, counts as absent
@@ -57,8 +57,11 @@ pub(crate) struct Looking {
     looking_since_ms: u64,
 }
 impl Looking {
-    fn of(resume: &Resume) -> Self {
+    pub(crate) fn of(resume: &Resume) -> Self {
         resume.data().unwrap_or_else(|| Self { looking_since_ms: now_ms() })
+    }
+    pub(crate) fn age(&self) -> Duration {
+        age(self.looking_since_ms)
     }
     pub(crate) fn step<T>(&self) -> Result<Step<T>> {
         Step::wait(self, pace(self.looking_since_ms), "waiting for EC2 to show it with its tags")

@@ -278,20 +278,23 @@ async fn set_public_ip(region: &Region, cx: &Cx, id: &str, on: bool) -> Result<(
 }
 
 async fn refuse_if_used(region: &Region, cx: &Cx, subnet: &str) -> Result<()> {
-    let mut found = all_pages(|token| {
-        let call = region.ec2.describe_network_interfaces().filters(filter("subnet-id", [subnet])).max_results(WHOLE).set_next_token(token);
-        async move { region.read(cx, "DescribeNetworkInterfaces", call.send()).await.map(|a| (a.network_interfaces, a.next_token)) }
-    })
-    .await?;
-    found.retain(|n| !is_leaving(n));
-    if found.is_empty() {
+    let mut users = in_use_by_interfaces(region, cx, "subnet-id", subnet).await?;
+    if users.is_empty() {
         return Ok(());
     }
-    let user = |n: &NetworkInterface| n.attachment().and_then(|a| a.instance_id()).or(n.network_interface_id()).map(ToOwned::to_owned);
-    let ids: Vec<String> = found.iter().filter_map(user).take(5).collect();
-    let more = if found.len() > ids.len() { ", ..." } else { "" };
-    let why = format!("the subnet {subnet} is used by {}{more}; delete them first", ids.join(", "));
+    let more = if users.len() > 5 { ", ..." } else { "" };
+    users.truncate(5);
+    let why = format!("the subnet {subnet} is used by {}{more}; delete them first", users.join(", "));
     Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_resource(subnet))
+}
+/// The instances, or the interfaces without one, that this filter of network interfaces finds; not those that are on their way out.
+pub(crate) async fn in_use_by_interfaces(region: &Region, cx: &Cx, by: &str, id: &str) -> Result<Vec<String>> {
+    let found = all_pages(|token| {
+        let call = region.ec2.describe_network_interfaces().filters(filter(by, [id])).max_results(WHOLE).set_next_token(token);
+        async move { region.read(cx, "DescribeNetworkInterfaces", call.send()).await.map(|a| (a.network_interfaces, a.next_token)) }
+    });
+    let user = |n: &NetworkInterface| n.attachment().and_then(|a| a.instance_id()).or(n.network_interface_id()).map(ToOwned::to_owned);
+    Ok(found.await?.iter().filter(|n| !is_leaving(n)).filter_map(user).collect())
 }
 /// The interface of an instance that is being terminated goes with it.
 fn is_leaving(interface: &NetworkInterface) -> bool {

@@ -35,6 +35,17 @@ const COLUMNS: &[(&str, &[Column])] = &[
         ],
     ),
     (
+        "securityGroups",
+        &[
+            always("NETWORK", "network"),
+            always("RESTRICTS EGRESS", "restrict_egress"),
+            always("STATE", "state"),
+            wide("DESCRIPTION", "description"),
+            wide("OTHER RULES", "other_rules"),
+            wide("LABELS", "labels"),
+        ],
+    ),
+    (
         "instances",
         &[
             always("STATE", "state"),

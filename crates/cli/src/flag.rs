@@ -9,7 +9,7 @@ use clap::{
     Arg, ArgAction, ArgMatches, ValueHint,
     builder::{PossibleValuesParser, ValueParser},
 };
-use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind as Type};
+use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind as Type, MessageDescriptor};
 use serde_json::{Map, Value, json};
 
 /// One field that can be set, and its flag.
@@ -75,6 +75,7 @@ impl Flag {
             Type::Int32 | Type::Sint32 | Type::Sfixed32 => ValueKind { shown: "NUMBER", parser: clap::value_parser!(i32).into(), numeric: true },
             Type::Int64 | Type::Sint64 | Type::Sfixed64 => ValueKind { shown: "NUMBER", parser: clap::value_parser!(i64).into(), numeric: true },
             Type::Float | Type::Double => ValueKind { shown: "NUMBER", parser: clap::value_parser!(f64).into(), numeric: true },
+            Type::Message(_) if self.field.is_list() => text("FIELD=VALUE,..."),
             Type::Message(_) => text("JSON"),
             Type::Bool | Type::String | Type::Bytes => text("VALUE"),
         }
@@ -101,10 +102,32 @@ impl Flag {
         let mut values = texts.iter().map(|t| self.json(t)).collect::<Result<Vec<_>, _>>()?;
         Ok(if self.field.is_list() { Some(Value::Array(values)) } else { values.pop() })
     }
+    /// An item of a list of messages, by its fields as flags call them: `direction=ingress,protocol=tcp,cidr=10.0.0.0/8,cidr=::/0,same-group`.
+    fn item(&self, item: &MessageDescriptor, text: &str) -> Result<Value, Failure> {
+        let mut known = Vec::new();
+        collect(inputs(item), "", "", &mut known);
+        let mut body = Value::Object(Map::new());
+        for part in text.split(',') {
+            let (name, value) = part.split_once('=').unwrap_or((part, "true"));
+            let Some(flag) = known.iter().find(|f| f.name == name) else {
+                let names: Vec<&str> = known.iter().map(|f| f.name.as_str()).collect();
+                return Err(Failure::usage(format!("--{}: {name:?} is not a field of it: {}", self.name, names.join(", "))));
+            };
+            let value = flag.json(value)?;
+            let one_more = body.get_mut(&flag.path).and_then(Value::as_array_mut).filter(|_| flag.field.is_list());
+            match one_more {
+                Some(items) => items.push(value),
+                None if flag.field.is_list() => put(&mut body, &flag.path, Value::Array(vec![value])),
+                None => put(&mut body, &flag.path, value),
+            }
+        }
+        Ok(body)
+    }
     fn json(&self, text: &str) -> Result<Value, Failure> {
         match self.field.kind() {
             Type::Bool => Ok(Value::Bool(text == "true")),
             Type::Enum(values) => Ok(json!(format!("{}{}", enum_prefix(&values), text.to_ascii_uppercase().replace('-', "_")))),
+            Type::Message(item) if self.field.is_list() && !text.starts_with('{') => self.item(&item, text),
             Type::Message(_) => serde_json::from_str(text).map_err(|e| Failure::usage(format!("--{}: not JSON: {e}", self.name))),
             // Numbers too: protobuf's JSON takes them as text.
             _ => Ok(json!(text)),
@@ -223,6 +246,17 @@ mod tests {
         assert_eq!(json_of(&message), expected);
         // In a mask for an update an explicit false counts.
         assert!(paths.contains(&"ip_forwarding".into()) && paths.contains(&"root_disk.size_gib".into()) && !paths.contains(&"zone".into()), "{paths:?}");
+    }
+    #[test]
+    fn an_item_of_a_list_is_written_in_its_own_fields() {
+        let line = ["--network=n1", "--rule", "direction=ingress,protocol=tcp,from-port=22,to-port=22,cidr=10.0.0.0/8,cidr=::/0,same-group", "--rule"];
+        let json = r#"{"direction": "DIRECTION_EGRESS", "protocol": "all", "cidrs": ["0.0.0.0/0"]}"#;
+        let (message, paths) = parse("securityGroup", &[&line[..], &[json]].concat()).unwrap();
+        let first = json!({"direction": "DIRECTION_INGRESS", "protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrs": ["10.0.0.0/8", "::/0"], "sameGroup": true});
+        let second = json!({"direction": "DIRECTION_EGRESS", "protocol": "all", "cidrs": ["0.0.0.0/0"]});
+        assert_eq!((json_of(&message), paths), (json!({"network": "n1", "rules": [first, second]}), vec!["network".to_owned(), "rules".to_owned()]));
+        let why = parse("securityGroup", &["--rule", "port=22"]).unwrap_err();
+        assert!(why.contains("--rule") && why.contains("from-port"), "{why}");
     }
     #[test]
     fn a_secret_text_can_come_from_a_file() {

@@ -189,7 +189,7 @@ mod tests {
         let kinds = Kinds::new();
         let mut collections: Vec<&str> = kinds.all.iter().map(|k| k.collection.as_str()).collect();
         collections.sort_unstable();
-        assert_eq!(collections, ["images", "instances", "locations", "machineTypes", "networks", "subnets"]);
+        assert_eq!(collections, ["images", "instances", "locations", "machineTypes", "networks", "securityGroups", "subnets"]);
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);
         assert!(instance.is_managed() && instance.in_location);

@@ -54,6 +54,11 @@ pub enum Planted {
         /// Its range.
         cidr: IpNet,
     },
+    /// A security group without rules.
+    SecurityGroup {
+        /// The vendor's id of the network.
+        network: String,
+    },
     /// An instance of any type.
     Instance {
         /// The vendor's id of the subnet.

@@ -5,6 +5,7 @@ pub(crate) mod instance;
 pub(crate) mod location;
 pub(crate) mod machine_type;
 pub(crate) mod network;
+pub(crate) mod security_group;
 pub(crate) mod subnet;
 
 use crate::Violation;

@@ -20,6 +20,7 @@ pub use kinds::instance::{Instance, InstanceAction, InstanceSpec, InstanceState,
 pub use kinds::location::{Location, LocationSpec, LocationStatus};
 pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};
 pub use kinds::network::{Network, NetworkSpec, NetworkState, NetworkStatus};
+pub use kinds::security_group::{Direction, Peer, PeerRule, Protocol, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, SecurityRule};
 pub use kinds::subnet::{Subnet, SubnetSpec, SubnetState, SubnetStatus};
 pub use kinds::{Labels, Secret};
 pub use name::{Digest, IdShape, LocationId, LocationName, Name, Owner, ProviderId, ResourceId, Root, Uid, VendorId, check_chosen_id, relative};

@@ -85,20 +85,35 @@ pub fn changed_paths<K: Kind>(a: &K::Spec, b: &K::Spec) -> Result<BTreeSet<Field
     Ok(a.iter().filter(|(path, v)| b.get(*path) != Some(v)).map(|(path, _)| FieldPath(path.clone())).collect())
 }
 fn flat<K: Kind>(spec: &Value) -> BTreeMap<String, Value> {
-    let is_parent = |path: &str| K::FIELDS.iter().any(|other| other.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')));
+    let is_parent = |path: &str| K::FIELDS.iter().any(|other| is_below(other, path));
     K::FIELDS
         .iter()
-        .filter(|path| !is_parent(path))
+        .filter(|path| list_around::<K>(path, spec).is_none() && (!is_parent(path) || spec.pointer(&pointer(path)).is_some_and(Value::is_array)))
         .map(|path| {
             let mut v = spec.pointer(&pointer(path)).cloned().unwrap_or(Value::Null);
-            if let Value::Object(fields) = &mut v
-                && is_ref(fields)
-            {
-                fields.remove("vendor_id");
-            }
+            forget_vendor_ids(&mut v);
             ((*path).to_owned(), v)
         })
         .collect()
+}
+fn is_below(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'))
+}
+/// The list whose items have this field. They share one path, so they are compared and replaced together.
+fn list_around<K: Kind>(path: &str, spec: &Value) -> Option<&'static str> {
+    K::FIELDS.iter().copied().find(|other| is_below(path, other) && spec.pointer(&pointer(other)).is_some_and(Value::is_array))
+}
+fn forget_vendor_ids(v: &mut Value) {
+    match v {
+        Value::Object(fields) => {
+            if is_ref(fields) {
+                fields.remove("vendor_id");
+            }
+            fields.values_mut().for_each(forget_vendor_ids);
+        }
+        Value::Array(items) => items.iter_mut().for_each(forget_vendor_ids),
+        _ => {}
+    }
 }
 fn pointer(path: &str) -> String {
     format!("/{}", path.replace('.', "/"))
@@ -113,15 +128,16 @@ pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<Field
     if paths.len() == 1 && paths.iter().all(|p| p.0 == "*") {
         return Ok(patch.clone());
     }
-    let unknown: Vec<Violation> = paths
-        .iter()
-        .filter(|p| !K::FIELDS.contains(&p.0.as_str()))
-        .map(|p| Violation::new("update_mask", format!("{p} is not a field of {} that can be set; its fields are {}", K::KIND, K::FIELDS.join(", "))))
-        .collect();
+    let (mut merged, patch, default) = (value(current)?, value(patch)?, value(&K::Spec::default())?);
+    let unfit = |p: &FieldPath| match list_around::<K>(&p.0, &default) {
+        _ if !K::FIELDS.contains(&p.0.as_str()) => Some(format!("{p} is not a field of {} that can be set; its fields are {}", K::KIND, K::FIELDS.join(", "))),
+        Some(list) => Some(format!("{p} is a field of each of the {list}, which are replaced together: name {list}")),
+        None => None,
+    };
+    let unknown: Vec<Violation> = paths.iter().filter_map(|p| Some(Violation::new("update_mask", unfit(p)?))).collect();
     if !unknown.is_empty() {
         return Err(Error::violated(Reason::InvalidFieldMask, unknown));
     }
-    let (mut merged, patch, default) = (value(current)?, value(patch)?, value(&K::Spec::default())?);
     for path in paths {
         let at = pointer(&path.0);
         let Some(slot) = merged.pointer_mut(&at) else {
@@ -135,7 +151,10 @@ pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<Field
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Image, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Ref, RootDisk, Subnet, SubnetSpec, VendorConfig};
+    use crate::{
+        Direction, Image, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Protocol, Ref, RootDisk, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet,
+        SubnetSpec, VendorConfig,
+    };
 
     fn full() -> InstanceSpec {
         let image = Name::<Image>::new(LocationName::of("r").unwrap(), "debian-12".parse().unwrap());
@@ -192,6 +211,33 @@ mod tests {
         assert_eq!(merge::<Instance>(&full(), &patch, &["*".into()].into()).unwrap(), patch);
         let e = merge::<Instance>(&full(), &patch, &["nonsense".into()].into()).unwrap_err();
         assert_eq!((e.reason(), e.violations()[0].field.as_str()), (Reason::InvalidFieldMask, "update_mask"));
+    }
+    /// A list of messages is one field, whatever its items are called by.
+    #[test]
+    fn items_are_compared_and_replaced_together() {
+        let group = |port, resolved: bool| {
+            let mut peer = Ref::to("locations/r/securityGroups/g".parse().unwrap());
+            peer.vendor_id = resolved.then(|| "sg-1".parse().unwrap());
+            let rule =
+                SecurityRule { direction: Direction::Ingress, protocol: Some(Protocol::TCP), from_port: Some(port), to_port: Some(port), groups: vec![peer], ..Default::default() };
+            SecurityGroupSpec { rules: vec![rule], ..Default::default() }
+        };
+        assert_eq!(changed_paths::<SecurityGroup>(&group(1, false), &group(1, true)).unwrap(), BTreeSet::new());
+        assert_eq!(changed_paths::<SecurityGroup>(&group(1, false), &group(2, false)).unwrap(), ["rules".into()].into());
+        assert_eq!(changed_paths::<SecurityGroup>(&group(1, false), &SecurityGroupSpec::default()).unwrap(), ["rules".into()].into());
+        assert_eq!(merge::<SecurityGroup>(&group(1, false), &group(2, false), &["rules".into()].into()).unwrap(), group(2, false));
+        let e = merge::<SecurityGroup>(&group(1, false), &group(2, false), &["rules.from_port".into()].into()).unwrap_err();
+        assert!(e.violations()[0].description.contains("name rules"), "{e:?}");
+        let full = SecurityGroupSpec {
+            network: Some(Ref::to("locations/r/networks/n".parse().unwrap())),
+            description: Some("d".into()),
+            restrict_egress: true,
+            labels: full().labels,
+            provider_config: full().provider_config,
+            rules: vec![SecurityRule { to_port: Some(2), cidrs: vec!["::/0".parse().unwrap()], same_group: true, description: "d".into(), ..group(1, true).rules.remove(0) }],
+        };
+        let set: BTreeSet<_> = set_fields::<SecurityGroup>(&full).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, SecurityGroup::FIELDS.iter().map(|s| (*s).to_owned()).collect());
     }
     #[test]
     fn a_resolved_reference_is_the_same_reference() {

@@ -131,6 +131,9 @@ impl CloudProvider for Bent {
     fn networks(&self) -> Option<&dyn Driver<Network>> {
         Some(self)
     }
+    fn security_groups(&self) -> Option<&dyn Driver<SecurityGroup>> {
+        None
+    }
     fn subnets(&self) -> Option<&dyn Driver<Subnet>> {
         None
     }

@@ -5,7 +5,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use welkin_core::{Capabilities, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope, Subnet, VerbName};
+use welkin_core::{
+    Capabilities, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope, SecurityGroup, Subnet, VerbName,
+};
 
 const MUTABLE_REQUIRED: Field = Field { mutability: Mutability::Mutable, ..Field::REQUIRED };
 
@@ -22,6 +24,22 @@ const SUBNET: &[(&str, Field)] = &[
     ("assign_ipv6_cidr", Field::NATIVE),
     ("zone", Field::REQUIRED),
     ("assign_public_ip", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
+];
+const SECURITY_GROUP: &[(&str, Field)] = &[
+    ("network", Field::REQUIRED),
+    ("description", Field::NATIVE),
+    ("restrict_egress", Field::MUTABLE),
+    ("rules", Field::MUTABLE),
+    ("rules.direction", Field::MUTABLE),
+    ("rules.protocol", Field::MUTABLE),
+    ("rules.from_port", Field::MUTABLE),
+    ("rules.to_port", Field::MUTABLE),
+    ("rules.cidrs", Field::MUTABLE),
+    ("rules.groups", Field::MUTABLE),
+    ("rules.same_group", Field::MUTABLE),
+    ("rules.description", Field::MUTABLE),
     ("labels", Field::MUTABLE),
     ("provider_config", Field::UNSUPPORTED),
 ];
@@ -73,6 +91,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
     let kinds = [
         (Network::COLLECTION, region(MANAGE, NETWORK, "net-", quotas.networks)),
         (Subnet::COLLECTION, region(MANAGE, SUBNET, "subnet-", quotas.subnets)),
+        (SecurityGroup::COLLECTION, region(MANAGE, SECURITY_GROUP, "sg-", quotas.security_groups)),
         (Instance::COLLECTION, region(OPERATE, INSTANCE, "i-", quotas.instances)),
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
@@ -88,7 +107,13 @@ mod tests {
     #[test]
     fn every_field_is_declared_and_no_other() {
         let caps = capabilities(&Config::default());
-        for (collection, fields) in [(Network::COLLECTION, Network::FIELDS), (Subnet::COLLECTION, Subnet::FIELDS), (Instance::COLLECTION, Instance::FIELDS)] {
+        let kinds = [
+            (Network::COLLECTION, Network::FIELDS),
+            (Subnet::COLLECTION, Subnet::FIELDS),
+            (SecurityGroup::COLLECTION, SecurityGroup::FIELDS),
+            (Instance::COLLECTION, Instance::FIELDS),
+        ];
+        for (collection, fields) in kinds {
             assert_eq!(caps.kinds[collection].fields.keys().copied().collect::<BTreeSet<_>>(), fields.iter().copied().collect(), "{collection}");
         }
     }

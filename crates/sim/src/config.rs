@@ -54,6 +54,8 @@ pub struct Quotas {
     pub networks: Option<usize>,
     /// Subnets.
     pub subnets: Option<usize>,
+    /// Security groups.
+    pub security_groups: Option<usize>,
     /// Instances, whatever their state.
     pub instances: Option<usize>,
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Config,
-    vendor::{Body, Cloud, Item, NewInstance, NewNetwork, NewSubnet, Refusal},
+    vendor::{Body, Cloud, GroupPeer, GroupRule, Item, NewInstance, NewNetwork, NewSecurityGroup, NewSubnet, Refusal},
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, sync::Arc};
@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct VendorObject {
     /// The vendor's id.
     pub id: String,
-    /// `network`, `gateway`, `subnet` or `instance`.
+    /// `network`, `gateway`, `subnet`, `security_group` or `instance`.
     pub object_type: &'static str,
     /// Where it is.
     pub region: String,
@@ -37,6 +37,20 @@ pub enum Planted {
         /// Its range.
         cidr: IpNet,
     },
+    /// A security group without rules.
+    SecurityGroup {
+        /// The network's vendor id.
+        network: String,
+    },
+    /// A rule in a security group that is there; it has no id of its own here.
+    Rule {
+        /// The group's vendor id.
+        group: String,
+        /// TCP to this port.
+        port: u16,
+        /// From this range.
+        cidr: IpNet,
+    },
     /// A running instance of the smallest type.
     Instance {
         /// The subnet's vendor id.
@@ -55,7 +69,8 @@ pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
         let gateways = region.gateways.iter().map(|i| row("gateway", name, i, 0));
         let subnets = region.subnets.iter().map(|i| row("subnet", name, i, 0));
         let instances = region.instances.iter().filter(|i| !i.body.is_gone(now_ms)).map(|i| row("instance", name, i, i.body.reboots));
-        networks.chain(gateways).chain(subnets).chain(instances).collect()
+        let groups = region.security_groups.iter().map(|i| row("security_group", name, i, 0));
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).collect()
     })
 }
 
@@ -65,6 +80,12 @@ pub(crate) fn plant(cloud: &Cloud, region: &str, planted: Planted, tags: BTreeMa
         Planted::Subnet { network, cidr } => {
             let [zone, ..] = Config::zones(region);
             cloud.plant_subnet(region, NewSubnet { network, zone, cidrs: vec![cidr], assign_ipv6: false, public_ips: false, tags })
+        }
+        Planted::SecurityGroup { network } => cloud.plant_security_group(region, NewSecurityGroup { network, description: "planted".into(), restrict_egress: false, tags }),
+        Planted::Rule { group, port, cidr } => {
+            let peer = GroupPeer::Cidr(cidr);
+            let rule = GroupRule { id: String::new(), is_egress: false, protocol: "tcp".into(), ports: Some((port, port)), peer, description: String::new(), tags };
+            cloud.plant_rule(region, &group, rule).map(|()| group)
         }
         Planted::Instance { subnet, image } => {
             let new = NewInstance {

@@ -12,6 +12,7 @@ mod mark;
 mod network;
 mod provider;
 mod resource;
+mod security_group;
 mod subnet;
 mod vendor;
 

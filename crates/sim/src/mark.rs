@@ -11,6 +11,8 @@ const PREFIX: &str = "welkin.dev/";
 /// How the specification named what the object lies in: the vendor keeps only ids.
 pub(crate) const NETWORK: &str = "welkin.dev/network";
 pub(crate) const SUBNET: &str = "welkin.dev/subnet";
+/// How a rule named the group that is its peer.
+pub(crate) const GROUP: &str = "welkin.dev/group";
 /// The network should have a gateway.
 pub(crate) const INTERNET: &str = "welkin.dev/internet-access";
 

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use welkin_core::{Api, Capabilities, CloudProvider, Cx, Driver, Image, Instance, Location, MachineType, Network, Reader, Result, Resume, Subnet};
+use welkin_core::{Api, Capabilities, CloudProvider, Cx, Driver, Image, Instance, Location, MachineType, Network, Reader, Result, Resume, SecurityGroup, Subnet};
 
 /// A simulated cloud.
 #[derive(Debug)]
@@ -116,6 +116,9 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn subnets(&self) -> Option<&dyn Driver<Subnet>> {
+        Some(self)
+    }
+    fn security_groups(&self) -> Option<&dyn Driver<SecurityGroup>> {
         Some(self)
     }
     fn instances(&self) -> Option<&dyn Driver<Instance>> {

@@ -1,4 +1,4 @@
-//! What the drivers of all three managed kinds have in common: finding, reading, listing and deleting.
+//! What the drivers of all managed kinds have in common: finding, reading, listing and deleting.
 
 use crate::{
     Sim, error,
@@ -324,4 +324,5 @@ macro_rules! reader {
 }
 reader!(welkin_core::Network);
 reader!(welkin_core::Subnet);
+reader!(welkin_core::SecurityGroup);
 reader!(welkin_core::Instance);

@@ -60,6 +60,24 @@ prop_compose! {
         SubnetSpec { network, cidrs, assign_ipv6_cidr, zone, assign_public_ip, labels, provider_config }
     }
 }
+fn security_rule() -> impl Strategy<Value = SecurityRule> {
+    let ports = option::of((any::<u16>(), any::<u16>()));
+    let protocol = option::of(prop_oneof![Just(Protocol::All), any::<u8>().prop_map(Protocol::Number)]);
+    (0usize..Direction::ALL.len(), protocol, ports, vec(net(), 0..3), vec(name::<SecurityGroup>().prop_map(Ref::to), 0..3), any::<bool>(), "\\PC{0,8}").prop_map(
+        |(direction, protocol, ports, cidrs, groups, same_group, description)| {
+            let (from_port, to_port) = ports.unzip();
+            SecurityRule { direction: Direction::ALL[direction], protocol, from_port, to_port, cidrs, groups, same_group, description }
+        },
+    )
+}
+prop_compose! {
+    fn security_group()(network in reference(), description in text(), restrict_egress in any::<bool>(), rules in vec(security_rule(), 0..4), labels in labels(),
+                        provider_config in vendor_config()) -> SecurityGroupSpec {
+        let mut spec = SecurityGroupSpec { network, description, restrict_egress, rules, labels, provider_config };
+        spec.sort();
+        spec
+    }
+}
 prop_compose! {
     fn root_disk()(size_gib in option::of(any::<u32>()), disk_type in text(), encrypted in option::of(any::<bool>())) -> RootDisk {
         RootDisk { size_gib, disk_type, encrypted }
@@ -122,6 +140,13 @@ proptest! {
     fn networks_come_back(spec in network(), at in location()) { spec_comes_back::<Network>(&spec, &at); }
     #[test]
     fn subnets_come_back(spec in subnet(), at in location()) { spec_comes_back::<Subnet>(&spec, &at); }
+    #[test]
+    fn security_groups_come_back(spec in security_group(), at in location()) { spec_comes_back::<SecurityGroup>(&spec, &at); }
+    #[test]
+    fn security_group_objects_come_back(o in object::<SecurityGroup>(security_group(), (0usize..SecurityGroupState::ALL.len(), vec("\\PC{1,8}", 0..3))
+        .prop_map(|(i, other_rules)| SecurityGroupStatus { state: SecurityGroupState::ALL[i], other_rules }))) {
+        object_comes_back(&o);
+    }
     #[test]
     fn instances_come_back(spec in instance(), at in location()) { spec_comes_back::<Instance>(&spec, &at); }
     #[test]

@@ -64,10 +64,12 @@ type Answer = Result<String, Refusal>;
 const OK: &str = "<return>true</return>";
 
 /// Kind, what its describe call and its set in the answer are called, the word for its id, and what is said where it is not there.
-const KINDS: [(&str, &str, &str, &str, &str); 7] = [
+const KINDS: [(&str, &str, &str, &str, &str); 9] = [
     ("vpc", "DescribeVpcs", "vpcSet", "VpcId", "InvalidVpcID.NotFound"),
     ("igw", "DescribeInternetGateways", "internetGatewaySet", "InternetGatewayId", "InvalidInternetGatewayID.NotFound"),
     ("subnet", "DescribeSubnets", "subnetSet", "SubnetId", "InvalidSubnetID.NotFound"),
+    ("sg", "DescribeSecurityGroups", "securityGroupInfo", "GroupId", "InvalidGroup.NotFound"),
+    ("sgr", "DescribeSecurityGroupRules", "securityGroupRuleSet", "SecurityGroupRuleId", "InvalidSecurityGroupRuleId.NotFound"),
     ("i", "DescribeInstances", "reservationSet", "InstanceId", "InvalidInstanceID.NotFound"),
     ("vol", "DescribeVolumes", "volumeSet", "VolumeId", "InvalidVolume.NotFound"),
     ("key", "DescribeKeyPairs", "keySet", "KeyPairId", "InvalidKeyPair.NotFound"),
@@ -214,6 +216,34 @@ impl Script {
                 let id = self.make("subnet", pairs(&[("vpc", &p["VpcId"]), ("cidr", &p["CidrBlock"])]), tags(p, "subnet"));
                 Ok(format!("<subnet><subnetId>{id}</subnetId></subnet>"))
             }
+            "CreateSecurityGroup" => {
+                let id = self.make("sg", pairs(&[("vpc", &p["VpcId"])]), tags(p, "security-group"));
+                Ok(format!("<return>true</return><groupId>{id}</groupId>"))
+            }
+            "AuthorizeSecurityGroupIngress" => {
+                self.of(&p["GroupId"], "InvalidGroup.NotFound")?;
+                for n in (1..).take_while(|n| p.contains_key(&format!("IpPermissions.{n}.IpProtocol"))) {
+                    let at = |part: &str| p[&format!("IpPermissions.{n}.{part}")].clone();
+                    let is = [("group", p["GroupId"].clone()), ("protocol", at("IpProtocol")), ("from", at("FromPort")), ("to", at("ToPort")), ("cidr", at("IpRanges.1.CidrIp"))];
+                    let is: Pairs = is.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
+                    let same = |i: &Item| i.kind == "sgr" && is.iter().all(|(k, v)| i.is.get(k) == Some(v));
+                    if self.items.iter().any(same) {
+                        return Err(Refusal("InvalidPermission.Duplicate"));
+                    }
+                    self.make("sgr", is, tags(p, "security-group-rule"));
+                }
+                Ok(OK.into())
+            }
+            "RevokeSecurityGroupIngress" => {
+                for id in listed(p, "SecurityGroupRuleId") {
+                    self.end(id, "InvalidSecurityGroupRuleId.NotFound")?;
+                }
+                Ok(OK.into())
+            }
+            "DeleteSecurityGroup" => {
+                self.items.retain(|i| i.is.get("group") != p.get("GroupId"));
+                self.end(&p["GroupId"], "InvalidGroup.NotFound")
+            }
             "AttachInternetGateway" => {
                 self.of(&p["VpcId"], "InvalidVpcID.NotFound")?;
                 self.of(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound")?.is.insert("vpc".into(), p["VpcId"].clone());
@@ -303,6 +333,7 @@ fn value(item: &Item, tags: &Pairs, filter: &str) -> String {
         Some(key) => tags.get(key),
         None if filter == "instance-state-name" => item.is.get("state"),
         None if filter == "subnet-id" => item.is.get("subnet"),
+        None if filter == "group-id" => item.is.get("group"),
         None if filter == "internet-gateway-id" => Some(&item.id),
         None => item.is.get("vpc"),
     };
@@ -320,6 +351,16 @@ fn xml(item: &Item, tags: &Pairs) -> String {
             format!("<item><internetGatewayId>{id}</internetGatewayId><attachmentSet>{attached}</attachmentSet>{tags}</item>")
         }
         "subnet" => format!("<item><subnetId>{id}</subnetId><vpcId>{vpc}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{tags}</item>", is("cidr")),
+        "sg" => format!("<item><groupId>{id}</groupId><groupName>{id}</groupName><vpcId>{vpc}</vpcId>{tags}</item>"),
+        "sgr" => format!(
+            "<item><securityGroupRuleId>{id}</securityGroupRuleId><groupId>{}</groupId><isEgress>false</isEgress><ipProtocol>{}</ipProtocol><fromPort>{}</fromPort>\
+             <toPort>{}</toPort><cidrIpv4>{}</cidrIpv4>{tags}</item>",
+            is("group"),
+            is("protocol"),
+            is("from"),
+            is("to"),
+            is("cidr")
+        ),
         "vol" => format!("<item><volumeId>{id}</volumeId><status>{state}</status>{tags}</item>"),
         "key" => format!("<item><keyPairId>{id}</keyPairId><keyName>{}</keyName>{tags}</item>", is("name")),
         "eni" => format!(

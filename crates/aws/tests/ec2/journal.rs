@@ -144,6 +144,22 @@ pub fn subnet(id: &str, vpc: &str) -> Change<Subnet> {
     let network = Some(Ref::resolved(name("n"), vpc.parse().unwrap()));
     create(id, SubnetSpec { network, cidrs: vec!["10.0.1.0/24".parse().unwrap()], ..Default::default() })
 }
+/// TCP to these ports from anywhere.
+pub fn security_group(id: &str, vpc: &str, ports: &[u16]) -> Change<SecurityGroup> {
+    let network = Some(Ref::resolved(name("n"), vpc.parse().unwrap()));
+    create(id, SecurityGroupSpec { network, rules: rules(ports), restrict_egress: true, ..Default::default() })
+}
+pub fn rules(ports: &[u16]) -> Vec<SecurityRule> {
+    let rule = |port: &u16| SecurityRule {
+        direction: Direction::Ingress,
+        protocol: Some(Protocol::TCP),
+        from_port: Some(*port),
+        to_port: Some(*port),
+        cidrs: vec!["0.0.0.0/0".parse().unwrap()],
+        ..Default::default()
+    };
+    ports.iter().map(rule).collect()
+}
 pub fn instance(id: &str, ssh_key: bool) -> Change<Instance> {
     let image = Name::<Image>::new(LocationName::of("eu-west-1").unwrap(), "ami-1".parse().unwrap());
     create(

@@ -9,4 +9,5 @@ mod create;
 mod delete;
 mod journal;
 mod read;
+mod rules;
 mod wire;

@@ -23,6 +23,8 @@ fn the_readmes_commands_work_as_typed() {
     let server = Server::start();
     assert!(server.run("create network n1 --cidr 10.0.0.0/16").ok().contains("10.0.0.0/16"));
     assert!(server.run("create subnet s1 --network n1 --cidr 10.0.1.0/24").ok().contains("sim-1a"));
+    let https = "create security-group https --network n1 --rule direction=ingress,protocol=tcp,from-port=443,to-port=443,cidr=0.0.0.0/0,cidr=::/0";
+    assert!(server.run(https).ok().contains("https"));
     let created = server.run(INSTANCE).ok();
     assert!(created.contains("web") && created.contains("RUNNING"), "{created}");
     let listed = server.run("get instances").ok();
@@ -32,11 +34,43 @@ fn the_readmes_commands_work_as_typed() {
     assert!(server.run("reboot instance web").ok().contains("RUNNING"));
     let shown = json(&server.run("get instance web -o json").ok());
     assert_eq!((shown["name"].as_str(), shown["state"].as_str()), (Some("clouds/sim/locations/sim-1/instances/web"), Some("STATE_RUNNING")));
-    for what in ["instance web", "subnet s1", "network n1"] {
+    for what in ["instance web", "security-group https", "subnet s1", "network n1"] {
         assert!(server.run(&format!("delete {what}")).ok().contains("deleted"));
     }
     assert_eq!(server.run("get instances -o name").ok(), "");
     assert_eq!(server.run("get networks").ok().lines().count(), 1);
+}
+
+#[test]
+fn rules_are_given_changed_and_refused_by_their_fields() {
+    let server = Server::start();
+    server.run("create network n1 --cidr 10.0.0.0/16").ok();
+    server.run("create security-group nodes --network n1 --rule direction=ingress,protocol=all,same-group").ok();
+    let web = "create security-group web --network n1 --rule direction=ingress,protocol=tcp,from-port=80,to-port=80,cidr=::/0 --rule direction=ingress,protocol=icmp,group=nodes";
+    server.run(web).ok();
+    // The order of peers and rules means nothing.
+    server
+        .run("create security-group web --network n1 --rule direction=ingress,protocol=icmp,group=nodes --rule direction=ingress,protocol=tcp,from-port=80,to-port=80,cidr=::/0")
+        .ok();
+    let shown = json(&server.run("get security-group web -o json").ok());
+    assert_eq!(shown["rules"].as_array().unwrap().len(), 2);
+    assert_eq!(shown["rules"][0]["groups"][0], "clouds/sim/locations/sim-1/securityGroups/nodes");
+    let changed = json(&server.run("update security-group web --restrict-egress --rule direction=egress,protocol=udp,from-port=53,to-port=53,cidr=10.0.0.0/8 -o json").ok());
+    assert_eq!((changed["rules"][0]["direction"].as_str(), changed["restrictEgress"].as_bool()), (Some("DIRECTION_EGRESS"), Some(true)));
+    for (rule, why) in [
+        ("direction=ingress,protocol=tcp,from-port=81,to-port=80,cidr=::/0", "81 is above to_port"),
+        ("direction=ingress,protocol=icmp,from-port=8,to-port=8,cidr=10.0.0.0/8", "icmp has no ports"),
+        ("direction=ingress,protocol=esp,cidr=10.0.0.0/8", "not a protocol"),
+        ("direction=ingress,protocol=tcp,from-port=70000,to-port=70000,cidr=::/0", "at most 65535"),
+        ("direction=ingress,protocol=tcp,group=none", "does not exist"),
+    ] {
+        server.run(&format!("create security-group bad --network n1 --rule {rule}")).fails(1, &["--rule", why]);
+    }
+    server.run("delete network n1").fails(1, &["IN_USE"]);
+    for group in ["web", "nodes"] {
+        server.run(&format!("delete security-group {group}")).ok();
+    }
+    server.run("delete network n1").ok();
 }
 
 #[test]
@@ -154,7 +188,7 @@ fn what_is_wrong_is_named_and_the_status_says_which_sort_it_is() {
     server.run("get volumes").fails(2, &["machine-types"]);
     server.run("get networks --filter state").fails(1, &["error: --filter: "]);
     server.run("create volume v1").fails(2, &["machine-types"]);
-    server.run("create image i1").fails(2, &["images have no create", "instances, networks, subnets"]);
+    server.run("create image i1").fails(2, &["images have no create", "instances, networks, security-groups, subnets"]);
     server.run("create NETWORK n2 --cidr 10.2.0.0/16").fails(2, &["write the kind as network"]);
     server.run("create subnet s2 --network networks/n1 --cidr 10.0.2.0/24").fails(2, &["--network", "locations/LOCATION/networks/ID"]);
     server.run("stop network n1").fails(2, &["networks have no stop", "instances"]);

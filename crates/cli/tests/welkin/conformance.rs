@@ -24,7 +24,7 @@ async fn good(subject: &Subject) -> Report {
 /// What every subject has to declare.
 fn declared(mut subject: Subject) -> Subject {
     if !subject.served {
-        for kind in ["networks", "subnets", "instances"] {
+        for kind in ["networks", "subnets", "securityGroups", "instances"] {
             for trial in ["same_name", "request_id"] {
                 subject = subject.skipping(format!("{kind}.{trial}"), "names and request ids are the engine's; they are tried through a server");
             }
@@ -36,5 +36,7 @@ fn declared(mut subject: Subject) -> Subject {
         .skipping("networks.refused", "a network stands alone: nothing well-formed is refused")
         .skipping("subnets.actions", "subnets have no actions")
         .skipping("subnets.once", "subnets have no actions")
+        .skipping("securityGroups.actions", "security groups have no actions")
+        .skipping("securityGroups.once", "security groups have no actions")
         .skipping("instances.in_use", "nothing stands on an instance")
 }

@@ -5,8 +5,8 @@
 makes an administrator, for itself, and the user that Welkin runs as, with exactly this policy and an instance profile `welkin-test`, and prints
 that user's {"id": ..., "secret": ...}. Then it answers one line for each line of input, {"do": ..., ...}: {"ok": ...} or {"error": ...}.
 
-    inventory               every VPC, subnet, instance, internet gateway, key pair and loose volume, with the uid of its mark
-    plant                   makes a {"what": "network" | "subnet" | "instance", ...} with {"tags": {...}}, and answers its id
+    inventory               every VPC, subnet, security group, instance, internet gateway, key pair and loose volume, with the uid of its mark
+    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance", ...} with {"tags": {...}}, and answers its id
     remove                  removes what has this {"id": ...}
 
 Only the first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3); from the fourth on signature and policy are checked.
@@ -57,6 +57,7 @@ class World:
         rows = [
             ("VpcId", "networks", self.every("describe_vpcs", "Vpcs")),
             ("SubnetId", "subnets", self.every("describe_subnets", "Subnets")),
+            ("GroupId", "securityGroups", [g for g in self.every("describe_security_groups", "SecurityGroups") if g["GroupName"] != "default"]),
             ("InstanceId", "instances", instances),
             ("InternetGatewayId", None, self.every("describe_internet_gateways", "InternetGateways")),
             ("KeyName", None, self.ec2.describe_key_pairs()["KeyPairs"]),
@@ -70,6 +71,8 @@ class World:
         marks = {"TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]} if tags else {}
         if what == "network":
             return self.ec2.create_vpc(CidrBlock=cidr, **marks)["Vpc"]["VpcId"]
+        if what == "security-group":
+            return self.ec2.create_security_group(GroupName="planted", Description="planted", VpcId=network, **marks)["GroupId"]
         if what == "subnet":
             return self.ec2.create_subnet(VpcId=network, CidrBlock=cidr, **marks)["Subnet"]["SubnetId"]
         run = self.ec2.run_instances(ImageId=image, SubnetId=subnet, InstanceType="t3.small", MinCount=1, MaxCount=1, **marks)
@@ -80,6 +83,8 @@ class World:
             for gateway in self.ec2.describe_internet_gateways(Filters=[{"Name": "attachment.vpc-id", "Values": [id]}])["InternetGateways"]:
                 self.ec2.detach_internet_gateway(InternetGatewayId=gateway["InternetGatewayId"], VpcId=id)
             self.ec2.delete_vpc(VpcId=id)
+        elif id.startswith("sg-"):
+            self.ec2.delete_security_group(GroupId=id)
         elif id.startswith("subnet-"):
             self.ec2.delete_subnet(SubnetId=id)
         else:

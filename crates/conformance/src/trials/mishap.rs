@@ -108,16 +108,19 @@ pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap
 
 async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground, mishaps: &[Mishap]) -> Verdict<u64> {
     let made = stand.create::<K>(K::plain(stand, ground, 1)).await?;
-    let (original, mut happened) = (made.spec.clone(), 0);
-    for (what, desired) in K::changes(stand, &original) {
+    let (mut from, mut happened) = (made.spec.clone(), 0);
+    for (what, desired) in K::changes(stand, &made.spec) {
         K::before_change(stand, &made, what).await?;
         happened += everywhere::<K>(
             stand,
             mishaps,
             Manner::PLAIN,
             async || {
-                let back = stand.update(&made, original.clone(), Manner::PLAIN).await?;
+                // As it is now, or nothing would be taken back.
+                let now = stand.eventually(&Target::named(made.name.clone())).await?;
+                let back = stand.update(&now, from.clone(), Manner::PLAIN).await?;
                 let paths = changed_paths::<K>(&back.spec, &desired)?;
+                ensure!(!paths.is_empty(), "{what}: nothing would change");
                 stand.change_of(&back, Verb::Update { desired: desired.clone(), paths })
             },
             async |how, _, driven| {
@@ -127,6 +130,7 @@ async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground,
             },
         )
         .await?;
+        from = desired;
     }
     // Every action from the state that the other ones lead to.
     let actions = K::fixed_points();

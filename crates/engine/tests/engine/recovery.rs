@@ -92,6 +92,9 @@ async fn a_cloud_keeps_its_owner_and_its_vendor() {
         fn networks(&self) -> Option<&dyn welkin_core::Driver<Network>> {
             self.0.networks()
         }
+        fn security_groups(&self) -> Option<&dyn welkin_core::Driver<welkin_core::SecurityGroup>> {
+            None
+        }
         fn subnets(&self) -> Option<&dyn welkin_core::Driver<Subnet>> {
             None
         }

@@ -9,6 +9,7 @@ use super::{
     item::{Body, Condition, Item, Tags},
     networks,
     refusal::{Code, Refusal},
+    security_groups,
     state::{Edit, Record, Region, State},
     subnets,
 };
@@ -37,9 +38,10 @@ macro_rules! actions {
     };
 }
 actions! {
-    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeInstances, DryRun, }
+    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, DryRun, }
     writes {
         CreateNetwork, DeleteNetwork, TagNetwork, CreateGateway, AttachGateway, DeleteGateway, CreateSubnet, ModifySubnet, DeleteSubnet, TagSubnet,
+        CreateSecurityGroup, ModifySecurityGroup, AuthorizeRules, RevokeRules, DeleteSecurityGroup, TagSecurityGroup,
         LaunchInstance, ModifyInstance, StartInstance, StopInstance, RebootInstance, DeleteInstance, TagInstance,
     }
 }
@@ -61,7 +63,7 @@ impl Draw<'_> {
         let hash = h.finalize();
         hash.as_bytes().iter().take(8).fold(0, |n, b| (n << 8) | u64::from(*b))
     }
-    fn id(&mut self, prefix: &str) -> String {
+    pub(crate) fn id(&mut self, prefix: &str) -> String {
         let (high, low) = (self.random() & 0xf, self.random());
         format!("{prefix}{high:x}{low:016x}")
     }
@@ -182,6 +184,7 @@ impl Cloud {
             "net" => networks::deleted(r, id),
             "gw" => gateways::deleted(r, id),
             "subnet" => subnets::deleted(r, id, draw.now_ms),
+            "sg" => security_groups::deleted(r, id),
             _ => instances::moved(r, draw, id, Condition::Gone, 0),
         })
     }

@@ -116,6 +116,44 @@ impl Subnet {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SecurityGroup {
+    pub(crate) network: String,
+    pub(crate) description: String,
+    pub(crate) restrict_egress: bool,
+    pub(crate) rules: Vec<GroupRule>,
+}
+impl Body for SecurityGroup {
+    const PREFIX: &'static str = "sg-";
+    fn parent(&self) -> Option<&str> {
+        Some(&self.network)
+    }
+}
+/// Traffic of one peer that is let through.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct GroupRule {
+    /// Empty on one that is not there yet.
+    pub(crate) id: String,
+    pub(crate) is_egress: bool,
+    pub(crate) protocol: String,
+    pub(crate) ports: Option<(u16, u16)>,
+    pub(crate) peer: GroupPeer,
+    pub(crate) description: String,
+    pub(crate) tags: Tags,
+}
+impl GroupRule {
+    /// Whatever it is called and whoever made it.
+    pub(crate) fn lets_through_what(&self, other: &Self) -> bool {
+        (self.is_egress, &self.protocol, self.ports, &self.peer) == (other.is_egress, &other.protocol, other.ports, &other.peer)
+    }
+}
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum GroupPeer {
+    Cidr(IpNet),
+    Group(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Instance {
     pub(crate) subnet: String,
     pub(crate) zone: String,

@@ -89,6 +89,10 @@ pub(super) fn deleted(region: &Region, id: &str) -> Result<((), Vec<Edit>), Refu
     if !subnets.is_empty() {
         return Err(Refusal::new(Code::DependencyViolation, format!("{id} has subnets: {}", subnets.join(", "))));
     }
+    let groups: Vec<&str> = region.security_groups.children(id).map(|g| g.id.as_str()).take(4).collect();
+    if !groups.is_empty() {
+        return Err(Refusal::new(Code::DependencyViolation, format!("{id} has security groups: {}", groups.join(", "))));
+    }
     let mut edits = vec![Edit::RemoveNetwork(id.to_owned())];
     if let Some(gateway) = item.body.gateway.as_ref().and_then(|g| region.gateways.get(g)) {
         edits.push(Edit::PutGateway(Box::new(changed(gateway, super::Gateway { network: None }))));

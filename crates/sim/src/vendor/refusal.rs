@@ -13,9 +13,9 @@ macro_rules! codes {
     };
 }
 codes! {
-    AddressInUse, AddressOutOfRange, ConnectionLost, DependencyViolation, GatewayAlreadyAttached, GatewayNotFound, IdempotentParameterMismatch, ImageArchitecture, ImageNotFound,
-    IncorrectState, InsufficientCapacity, InvalidAddressRange, InvalidNextToken, InvalidZone, MachineTypeNotFound, NetworkNotFound, QuotaExceeded, RangeConflict, RangeExhausted,
-    RangeOutsideNetwork, ServiceUnavailable, StorageFailure, SubnetNotFound, InstanceNotFound, Throttling, UnknownRegion, VersionMismatch, DiskTooSmall, ZoneMismatch,
+    AddressInUse, AddressOutOfRange, ConnectionLost, DependencyViolation, DuplicateRule, GatewayAlreadyAttached, GatewayNotFound, IdempotentParameterMismatch, ImageArchitecture, ImageNotFound,
+    IncorrectState, InsufficientCapacity, InvalidAddressRange, InvalidNextToken, InvalidZone, MachineTypeNotFound, NetworkNotFound, PeerNotFound, PeerOfAnotherNetwork, QuotaExceeded, RangeConflict, RangeExhausted,
+    RangeOutsideNetwork, SecurityGroupNotFound, ServiceUnavailable, StorageFailure, SubnetNotFound, InstanceNotFound, Throttling, UnknownRegion, VersionMismatch, DiskTooSmall, ZoneMismatch,
 }
 
 /// The vendor said no, or nothing.

@@ -1,7 +1,7 @@
 //! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
 
 use super::{
-    item::{Gateway, Instance, Item, Network, Subnet},
+    item::{Gateway, Instance, Item, Network, SecurityGroup, Subnet},
     table::Table,
 };
 use crate::vendor::Condition;
@@ -20,10 +20,12 @@ pub(crate) enum Edit {
     PutNetwork(Box<Item<Network>>),
     PutGateway(Box<Item<Gateway>>),
     PutSubnet(Box<Item<Subnet>>),
+    PutSecurityGroup(Box<Item<SecurityGroup>>),
     PutInstance(Box<Item<Instance>>),
     RemoveNetwork(String),
     RemoveGateway(String),
     RemoveSubnet(String),
+    RemoveSecurityGroup(String),
     RemoveInstance(String),
 }
 
@@ -87,6 +89,7 @@ pub(crate) struct Region {
     pub(crate) networks: Table<Network>,
     pub(crate) gateways: Table<Gateway>,
     pub(crate) subnets: Table<Subnet>,
+    pub(crate) security_groups: Table<SecurityGroup>,
     pub(crate) instances: Table<Instance>,
     /// Addresses in use, by subnet.
     pub(crate) taken: HashMap<String, Taken>,
@@ -102,10 +105,12 @@ impl Region {
             Edit::PutNetwork(i) => self.networks.put(*i),
             Edit::PutGateway(i) => self.gateways.put(*i),
             Edit::PutSubnet(i) => self.subnets.put(*i),
+            Edit::PutSecurityGroup(i) => self.security_groups.put(*i),
             Edit::PutInstance(i) => self.put_instance(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
             Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
             Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
+            Edit::RemoveSecurityGroup(id) => drop(self.security_groups.remove(&id)),
             Edit::RemoveInstance(id) => self.remove_instance(&id),
         }
     }
@@ -151,7 +156,8 @@ impl Region {
         let networks = self.networks.iter().map(|i| Edit::PutNetwork(boxed(i)));
         let gateways = self.gateways.iter().map(|i| Edit::PutGateway(boxed(i)));
         let subnets = self.subnets.iter().map(|i| Edit::PutSubnet(boxed(i)));
+        let groups = self.security_groups.iter().map(|i| Edit::PutSecurityGroup(boxed(i)));
         let instances = self.instances.iter().map(|i| Edit::PutInstance(boxed(i)));
-        networks.chain(gateways).chain(subnets).chain(instances).collect()
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).collect()
     }
 }

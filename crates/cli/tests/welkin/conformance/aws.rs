@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin::{
-    Error, ErrorKind, Instance, Kind, LocationName, Network, Reason, Result, Subnet, VendorConfig,
+    Error, ErrorKind, Instance, Kind, LocationName, Network, Reason, Result, SecurityGroup, Subnet, VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 3] = [Network::COLLECTION, Subnet::COLLECTION, Instance::COLLECTION];
+const COLLECTIONS: [&str; 4] = [Network::COLLECTION, Subnet::COLLECTION, SecurityGroup::COLLECTION, Instance::COLLECTION];
 
 /// What moto has, as its own client sees it.
 #[derive(Debug)]
@@ -46,6 +46,7 @@ impl World for MotoWorld {
         let made = self.ask(&match plant.what {
             Planted::Network { cidr } => json!({"do": "plant", "what": "network", "tags": tags, "cidr": cidr}),
             Planted::Subnet { network, cidr } => json!({"do": "plant", "what": "subnet", "tags": tags, "network": network, "cidr": cidr}),
+            Planted::SecurityGroup { network } => json!({"do": "plant", "what": "security-group", "tags": tags, "network": network}),
             Planted::Instance { subnet, image } => json!({"do": "plant", "what": "instance", "tags": tags, "subnet": subnet, "image": image}),
         })?;
         Ok(made.as_str().unwrap_or_default().to_owned())
@@ -75,6 +76,7 @@ async fn conformance_of_aws() {
         disk_type: Some("gp3".into()),
         provider_configs: [(Instance::COLLECTION.to_owned(), extension)].into(),
         not_refused: [
+            ("a group of another network", "moto takes any group for a peer"),
             ("an unknown machine type", "moto takes any text for an instance type"),
             ("an address in use", "moto breaks over it and answers 500 without a code"),
             ("an address outside of the subnet", "moto breaks over it and answers 500 without a code"),

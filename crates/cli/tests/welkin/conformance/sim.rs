@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Instance, Kind, LocationName, Network, Owner, Result, Subnet,
+    Instance, Kind, LocationName, Network, Owner, Result, SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -34,6 +34,7 @@ impl World for SimWorld {
             collection: match o.object_type {
                 "network" => Some(Network::COLLECTION),
                 "subnet" => Some(Subnet::COLLECTION),
+                "security_group" => Some(SecurityGroup::COLLECTION),
                 "instance" => Some(Instance::COLLECTION),
                 _ => None,
             },
@@ -50,6 +51,7 @@ impl World for SimWorld {
         let what = match plant.what {
             Planted::Network { cidr } => SimPlanted::Network { cidr },
             Planted::Subnet { network, cidr } => SimPlanted::Subnet { network, cidr },
+            Planted::SecurityGroup { network } => SimPlanted::SecurityGroup { network },
             Planted::Instance { subnet, image } => SimPlanted::Instance { subnet, image },
         };
         self.sim.plant(REGION, what, tags)

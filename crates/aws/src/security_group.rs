@@ -1,0 +1,343 @@
+//! Security groups are those of a VPC: one object under a name that holds our uid, and its rules, each with a mark of its own.
+//!
+//! Rules are read from <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeSecurityGroupRules.html>, which tells one for each peer,
+//! with its id and its tags. EC2 itself lets everything out of a new group by rules without tags, of IPv6 too where the VPC has a range of it
+//! (<https://docs.aws.amazon.com/vpc/latest/userguide/security-group-rules.html>): these stand for a group that does not restrict egress.
+
+mod rule;
+
+use crate::{
+    Aws,
+    client::Region,
+    error,
+    mark::{self, Tags, filter, of_owner, of_uid},
+    owned,
+    page::{At, MAX_RESULTS, WHOLE, all_pages},
+    resource::{self, Found, Kept, Left, Looking, reference_lags},
+    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
+    subnet::{in_use_by_interfaces, referred},
+};
+use async_trait::async_trait;
+use aws_sdk_ec2::{
+    operation::create_security_group::builders::CreateSecurityGroupFluentBuilder,
+    types::{Filter, ResourceType, SecurityGroup as Ec2Group, SecurityGroupRule, Tag},
+};
+use rule::Ruled;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, time::Duration};
+use welkin_core::{
+    Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Name, Network, NoAction, Object, Owner, Page, PeerRule, ProviderId, Query, Reader, Reason, Ref, ResourceId, Result,
+    Resume, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, Shard, Step, Target, VendorId, Verb, Violation,
+};
+
+/// EC2 wants a description; this one stands for none.
+const NO_DESCRIPTION: &str = "welkin.dev";
+/// The group that every VPC has and nobody can delete.
+const DEFAULT_GROUP: &str = "default";
+
+/// What a create has made so far, since when: at first since its first try, then since it was made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Made {
+    group: Option<String>,
+    since_ms: u64,
+}
+
+#[async_trait]
+impl Kept for SecurityGroup {
+    type Made = Made;
+    type Row = Ec2Group;
+    const PREFIX: &'static str = "sg-";
+    const GONE: &'static [&'static str] = &["InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"];
+
+    async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Group>> {
+        Ok(region.read(cx, "DescribeSecurityGroups", region.ec2.describe_security_groups().group_ids(id).send()).await?.security_groups.unwrap_or_default().pop())
+    }
+    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Ec2Group>> {
+        all_pages(|token| {
+            let call = region.ec2.describe_security_groups().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
+            async move { region.read(cx, "DescribeSecurityGroups", call.send()).await.map(|a| (a.security_groups, a.next_token)) }
+        })
+        .await
+    }
+    fn ids(made: &Made) -> impl Iterator<Item = &String> {
+        made.group.iter()
+    }
+    fn is_whole(made: &Made) -> bool {
+        made.group.is_some()
+    }
+    fn id(group: &Ec2Group) -> Option<&str> {
+        group.group_id()
+    }
+    fn tags(group: &Ec2Group) -> &[Tag] {
+        group.tags()
+    }
+    fn created_ms(_: &Ec2Group) -> Option<u64> {
+        None
+    }
+    fn is_over(_: &Ec2Group) -> bool {
+        false
+    }
+}
+
+#[async_trait]
+impl Reader<SecurityGroup> for Aws {
+    fn shards(&self, query: &Query<SecurityGroup>) -> Vec<Shard> {
+        self.regional_shards(query.parent.as_ref())
+    }
+
+    /// Two calls: the group, and its rules.
+    async fn get(&self, cx: &Cx, target: &Target<SecurityGroup>) -> Result<Object<SecurityGroup>> {
+        let region = self.region(target.parent())?;
+        let found = self.seen(cx, target).await?.ok_or_else(|| Error::not_found(target))?;
+        let rules = rules(region, cx, &[found.group_id().unwrap_or_default()]).await?;
+        object(region, &cx.owner, &found, &rules, None)
+    }
+
+    async fn list(&self, cx: &Cx, query: &Query<SecurityGroup>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<SecurityGroup>> {
+        let region = self.shard(shard)?;
+        let at = At::read(from)?;
+        let mut filters = Vec::new();
+        if query.owned_only {
+            filters.push(of_owner(&cx.owner));
+        }
+        if !query.vendor_ids.is_empty() {
+            filters.push(filter("group-id", query.vendor_ids.iter().map(VendorId::as_str)));
+        }
+        let size = i32::try_from(query.page_size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
+        let call = region.ec2.describe_security_groups().set_filters(Some(filters)).max_results(size).set_next_token(at.token.clone());
+        let answer = region.read(cx, "DescribeSecurityGroups", call.send()).await?;
+        let (groups, next) = at.cut(answer.security_groups.unwrap_or_default(), answer.next_token, query.page_size, |g| g.group_id().unwrap_or_default().to_owned())?;
+        let ids: Vec<&str> = groups.iter().filter_map(Ec2Group::group_id).collect();
+        let rules = rules(region, cx, &ids).await?;
+        let items = groups.iter().map(|g| object(region, &cx.owner, g, &rules, None)).collect::<Result<_>>()?;
+        Ok(Page { items, next, unreachable: Vec::new() })
+    }
+}
+
+#[async_trait]
+impl Driver<SecurityGroup> for Aws {
+    async fn check(&self, cx: &Cx, change: &Change<SecurityGroup>) -> Result<()> {
+        let region = self.region(change.target.parent())?;
+        match &change.verb {
+            Verb::Create { spec, .. } => region.dry_run(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.dry_run(true).send()).await,
+            Verb::Update { .. } => self.get(cx, &change.target).await.and_then(|o| owned(&change.target, &change.uid, &o)),
+            Verb::Delete => {
+                let object = self.get(cx, &change.target).await?;
+                owned(&change.target, &change.uid, &object)?;
+                refuse_if_used(region, cx, object.vendor_id.as_str()).await?;
+                region.dry_run(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(object.vendor_id.as_str()).dry_run(true).send()).await
+            }
+            Verb::Act(action) => match *action {},
+        }
+    }
+
+    async fn create(&self, cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec, resume: &Resume) -> Result<Step<Object<SecurityGroup>>> {
+        let region = self.region(change.target.parent())?;
+        let (made, resume) = &resume.read::<Made>();
+        let made = made.clone().unwrap_or_else(|| Made { group: None, since_ms: now_ms() });
+        let (id, made) = match &made.group {
+            Some(id) => (id.clone(), made),
+            None => {
+                let found = if resume.is_unresolved() { resource::first::<SecurityGroup>(&SecurityGroup::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
+                match judge(found, resume, self.horizon) {
+                    Look::Found(id) => (id.clone(), Made { group: Some(id), since_ms: now_ms() }),
+                    Look::Wait(after) => return Ok(look_again(after, "security group")),
+                    Look::Write => {
+                        return match region.write(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.send()).await {
+                            Ok(answer) => {
+                                let id = made_id(answer.group_id(), "GroupId")?;
+                                Step::wait(&Made { group: Some(id), since_ms: now_ms() }, Duration::ZERO, "the security group is made")
+                            }
+                            Err(e) if reference_lags(&e, Network::GONE, made.since_ms, self.horizon) => {
+                                Step::wait(&made, pace(made.since_ms), "waiting for the network to be known everywhere")
+                            }
+                            Err(e) => Err(e),
+                        };
+                    }
+                }
+            }
+        };
+        let Some(group) = self.shown(cx, change, &id, made.since_ms).await? else {
+            return Step::wait(&made, pace(made.since_ms), "waiting for the security group to be known everywhere");
+        };
+        let ruled = Ruled::of(&change.uid, region, &id, &rules(region, cx, &[&id]).await?);
+        match ruled.become_what(spec, cx, change).await {
+            Ok(()) => {}
+            Err(e) if may_pass(&e) && age(made.since_ms) < self.horizon => {
+                return Step::wait(&made, pace(made.since_ms), "waiting for the security group and its peers to be known everywhere");
+            }
+            Err(e) => return Err(e),
+        }
+        let object = object(region, &cx.owner, &group, &[], Some(&tags(cx, change, spec)?))?;
+        Ok(Step::Done(Object { spec: SecurityGroupSpec { rules: spec.rules.clone(), restrict_egress: spec.restrict_egress, ..object.spec }, ..object }))
+    }
+
+    async fn update(
+        &self,
+        cx: &Cx,
+        change: &Change<SecurityGroup>,
+        desired: &SecurityGroupSpec,
+        paths: &BTreeSet<FieldPath>,
+        resume: &Resume,
+    ) -> Result<Step<Object<SecurityGroup>>> {
+        let region = self.region(change.target.parent())?;
+        let group = match self.located(cx, change, resume).await? {
+            Found::Here(group) => group,
+            Found::NotYet(looking) => return looking.step(),
+        };
+        let id = answered(group.group_id(), "GroupId")?;
+        let there = rules(region, cx, &[id]).await?;
+        let mut object = object(region, &cx.owner, &group, &there, None)?;
+        if ["rules", "restrict_egress"].iter().any(|p| paths.contains(&FieldPath::from(*p))) {
+            let (ruled, looking) = (Ruled::of(&change.uid, region, id, &there), Looking::of(resume));
+            // One of ours may be shown without its tags for a while; taken for somebody else's it would stay.
+            if ruled.may_hide(desired) && looking.age() < self.horizon {
+                return looking.step();
+            }
+            match ruled.become_what(desired, cx, change).await {
+                Ok(()) => {}
+                Err(e) if may_pass(&e) && looking.age() < self.horizon => return looking.step(),
+                Err(e) => return Err(e),
+            }
+            (object.spec.rules, object.spec.restrict_egress) = (desired.rules.clone(), desired.restrict_egress);
+        }
+        if paths.contains(&FieldPath::from("labels")) {
+            if let Err(refusal) = mark::relabel(region, cx, id, &Tags::of(group.tags()), &desired.labels, &change.target.name()?.id).await {
+                return self.refused::<SecurityGroup, _>(resume, refusal);
+            }
+            object.spec.labels = desired.labels.clone();
+        }
+        Ok(Step::Done(object))
+    }
+
+    async fn delete(&self, cx: &Cx, change: &Change<SecurityGroup>, resume: &Resume) -> Result<Step<()>> {
+        let region = self.region(change.target.parent())?;
+        let Left { rows, is_hidden, mut leaving, .. } = self.left(cx, change, resume).await?;
+        if is_hidden {
+            return leaving.wait("waiting for EC2 to show the security group with its tags");
+        }
+        for group in &rows {
+            let id = answered(group.group_id(), "GroupId")?;
+            refuse_if_used(region, cx, id).await?;
+            match region.write(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(id).send()).await {
+                Ok(_) => leaving.ended(),
+                Err(e) if leaving.may_settle(&e, self.horizon) => return leaving.wait("waiting for EC2 to let go of the security group"),
+                Err(e) if error::is(&e, SecurityGroup::GONE) => {
+                    leaving.contradicted(self.horizon);
+                    return leaving.wait("EC2 shows the security group and does not know it");
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        leaving.quiet()
+    }
+
+    async fn act(&self, _: &Cx, _: &Change<SecurityGroup>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
+        match *action {}
+    }
+}
+
+/// May this refusal pass? The group itself or a peer is not known everywhere yet, or a rule that is there already is not shown yet.
+fn may_pass(refusal: &Error) -> bool {
+    refusal.effect() == welkin_core::Effect::None
+        && (error::is(refusal, SecurityGroup::GONE) || error::is(refusal, &["InvalidPermission.Duplicate", "InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound"]))
+}
+
+/// Every rule of these groups.
+async fn rules(region: &Region, cx: &Cx, groups: &[&str]) -> Result<Vec<SecurityGroupRule>> {
+    let mut out = Vec::new();
+    // A filter takes at most 200 values (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html).
+    for some in groups.chunks(200) {
+        let of_these = [filter("group-id", some.iter().copied())];
+        let found = all_pages(|token| {
+            let call = region.ec2.describe_security_group_rules().set_filters(Some(of_these.to_vec())).max_results(WHOLE).set_next_token(token);
+            async move { region.read(cx, "DescribeSecurityGroupRules", call.send()).await.map(|a| (a.security_group_rules, a.next_token)) }
+        });
+        out.extend(found.await?);
+    }
+    Ok(out)
+}
+
+/// Other groups that are in this VPC.
+pub(crate) async fn in_vpc(region: &Region, cx: &Cx, vpc: &str) -> Result<Vec<Ec2Group>> {
+    let mut groups = SecurityGroup::many(region, cx, vec![filter("vpc-id", [vpc])]).await?;
+    groups.retain(|g| g.group_name() != Some(DEFAULT_GROUP));
+    Ok(groups)
+}
+
+/// Names what is in it or speaks of it: EC2 itself does not say.
+async fn refuse_if_used(region: &Region, cx: &Cx, id: &str) -> Result<()> {
+    let mut users = Vec::new();
+    for direction in ["ip-permission.group-id", "egress.ip-permission.group-id"] {
+        let groups = SecurityGroup::many(region, cx, vec![filter(direction, [id])]).await?;
+        users.extend(groups.into_iter().filter_map(|g| g.group_id).filter(|other| other != id));
+    }
+    users.extend(in_use_by_interfaces(region, cx, "group-id", id).await?);
+    users.sort_unstable();
+    users.dedup();
+    if users.is_empty() {
+        return Ok(());
+    }
+    users.truncate(5);
+    let why = format!("the security group {id} is in use by {}; take it out of them first", users.join(", "));
+    Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_resource(id))
+}
+
+fn tags(cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Result<Tags> {
+    let id = &change.target.name()?.id;
+    let network = spec.network.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
+    Ok(Tags::ours(&mark::of_change(cx, change), id).with_labels(&spec.labels, id).with(mark::NETWORK, &network))
+}
+
+fn create_group(region: &Region, cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Result<CreateSecurityGroupFluentBuilder> {
+    let required = || Error::violated(Reason::FieldRequired, vec![Violation::new("network", "a security group needs the network that it is for")]);
+    let network = spec.network.as_ref().ok_or_else(required)?.vendor_id()?;
+    // A name is taken once in a VPC: with the uid in it, it can only be ours.
+    let name = format!("{}-{}", change.target.name()?.id, change.uid);
+    let call = region.ec2.create_security_group().group_name(name).description(spec.description.as_deref().unwrap_or(NO_DESCRIPTION)).vpc_id(network.as_str());
+    Ok(call.tag_specifications(tags(cx, change, spec)?.on(ResourceType::SecurityGroup)))
+}
+
+/// `rules`: of this group, and perhaps of others. `written`: the tags that we wrote, where EC2 may not show them yet.
+fn object(region: &Region, owner: &Owner, group: &Ec2Group, rules: &[SecurityGroupRule], written: Option<&Tags>) -> Result<Object<SecurityGroup>> {
+    let id = vendor_id(group.group_id(), "GroupId")?;
+    let tags = Tags::of(group.tags()).or(written);
+    let (name, mark) = match tags.mark(owner) {
+        Some((name, mark)) => (name, Some(mark)),
+        None => (ResourceId::of_vendor(id.as_str())?, None),
+    };
+    let network = match group.vpc_id() {
+        Some(vpc) => Some(Ref::resolved(referred(region, mark.is_some(), &tags, mark::NETWORK, vpc)?, vpc.parse()?)),
+        None => None,
+    };
+    let (mut ours, mut other_rules, mut restrict_egress) = (Vec::new(), Vec::new(), true);
+    for found in rules.iter().filter(|r| r.group_id() == Some(id.as_str())) {
+        if rule::lets_everything_out(found) {
+            restrict_egress = false;
+            continue;
+        }
+        let counts = mark.as_ref().is_none_or(|m| rule::is_of(found, &m.uid));
+        match rule::peer_rule(region, id.as_str(), found).filter(|_| counts) {
+            Some(peer) => ours.push(peer),
+            None => other_rules.push(rule::in_words(found)),
+        }
+    }
+    let spec = SecurityGroupSpec {
+        network,
+        description: group.description().filter(|d| *d != NO_DESCRIPTION).map(ToOwned::to_owned),
+        restrict_egress,
+        rules: PeerRule::gathered(ours),
+        labels: tags.labels(),
+        provider_config: None,
+    };
+    Ok(Object {
+        name: Name::new(region.name.clone(), name),
+        provider_id: ProviderId::new("aws", "", &[region.id(), id.as_str()])?,
+        vendor_id: id,
+        mark,
+        revision: None,
+        created_ms: None,
+        spec,
+        status: SecurityGroupStatus { state: SecurityGroupState::Available, other_rules },
+    })
+}

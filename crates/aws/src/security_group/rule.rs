@@ -1,0 +1,198 @@
+//! Rules of a group, one for each peer.
+
+use crate::{
+    client::Region,
+    mark::{self, Tags},
+};
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule, TagSpecification, UserIdGroupPair};
+use std::collections::BTreeMap;
+use welkin_core::{Change, Cx, Direction, Error, Name, Peer, PeerRule, Protocol, Ref, ResourceId, Result, SecurityGroup, SecurityGroupSpec, SecurityRule, Uid};
+
+/// Every protocol.
+const ALL: &str = "-1";
+/// Every ICMP type; of a protocol without ports also what stands in their place.
+const ANY_TYPE: i32 = -1;
+const LAST_PORT: i32 = 65_535;
+const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+/// Is it what EC2 gives to a new group?
+pub(super) fn lets_everything_out(rule: &SecurityGroupRule) -> bool {
+    let peer = rule.cidr_ipv4().or(rule.cidr_ipv6());
+    rule.is_egress() == Some(true) && rule.ip_protocol() == Some(ALL) && peer.is_some_and(|p| ANYWHERE.contains(&p)) && rule.tags().is_empty()
+}
+pub(super) fn is_of(rule: &SecurityGroupRule, uid: &Uid) -> bool {
+    Tags::of(rule.tags()).get(mark::UID) == Some(uid.as_str())
+}
+pub(super) fn in_words(rule: &SecurityGroupRule) -> String {
+    let peer = rule.cidr_ipv4().or(rule.cidr_ipv6()).or(rule.prefix_list_id()).or_else(|| rule.referenced_group_info().and_then(|g| g.group_id())).unwrap_or("?");
+    let ports = match (rule.from_port(), rule.to_port()) {
+        (Some(from), Some(to)) if from != ANY_TYPE => format!(" {from}-{to}"),
+        _ => String::new(),
+    };
+    let way = if rule.is_egress() == Some(true) { "to" } else { "from" };
+    let protocol = rule.ip_protocol().map_or("?", |p| if p == ALL { "all" } else { p });
+    format!("{}: {protocol}{ports} {way} {peer}", rule.security_group_rule_id().unwrap_or("?"))
+}
+/// None where our terms have no words for it: a prefix list, some types of ICMP, a group of another account.
+pub(super) fn peer_rule(region: &Region, group: &str, rule: &SecurityGroupRule) -> Option<PeerRule> {
+    let protocol = match rule.ip_protocol()? {
+        ALL => Protocol::All,
+        text => text.parse().ok()?,
+    };
+    let ports = match (rule.from_port(), rule.to_port()) {
+        _ if protocol == Protocol::All => None,
+        (Some(from), Some(to)) if protocol.has_ports() => Some((from, to)).filter(|ports| *ports != (0, LAST_PORT)),
+        (from, to) if !protocol.has_ports() && [from, to].into_iter().flatten().all(|n| n == ANY_TYPE) => None,
+        _ => return None,
+    };
+    let ports = match ports {
+        Some((from, to)) => Some((u16::try_from(from).ok()?, u16::try_from(to).ok()?)),
+        None => None,
+    };
+    let peer = match (rule.cidr_ipv4().or(rule.cidr_ipv6()), rule.referenced_group_info()) {
+        (Some(net), _) => Peer::Cidr(net.parse().ok()?),
+        (None, Some(other)) if other.vpc_peering_connection_id().is_none() => {
+            let id = other.group_id()?;
+            let named = Tags::of(rule.tags()).get(mark::GROUP).and_then(|text| text.parse().ok());
+            if id == group { Peer::SameGroup } else { Peer::Group(Ref::resolved(named.map_or_else(|| foreign(region, id), Some)?, id.parse().ok()?)) }
+        }
+        _ => return None,
+    };
+    let bare = SecurityRule {
+        direction: if rule.is_egress()? { Direction::Egress } else { Direction::Ingress },
+        protocol: Some(protocol),
+        from_port: ports.map(|p| p.0),
+        to_port: ports.map(|p| p.1),
+        description: rule.description().unwrap_or_default().to_owned(),
+        ..SecurityRule::default()
+    };
+    Some(PeerRule { rule: bare, peer })
+}
+fn foreign(region: &Region, id: &str) -> Option<Name<SecurityGroup>> {
+    Some(Name::new(region.name.clone(), ResourceId::of_vendor(id).ok()?))
+}
+/// As EC2 takes it; `group` is where it goes.
+fn permission(group: &str, PeerRule { rule, peer }: &PeerRule) -> Result<IpPermission> {
+    let protocol = rule.protocol.unwrap_or(Protocol::All);
+    let name = if protocol == Protocol::All { ALL.to_owned() } else { protocol.to_string() };
+    let builder = IpPermission::builder().ip_protocol(name);
+    let builder = match rule.from_port.zip(rule.to_port) {
+        Some((from, to)) => builder.from_port(from.into()).to_port(to.into()),
+        None if protocol.has_ports() => builder.from_port(0).to_port(LAST_PORT),
+        None if protocol == Protocol::All => builder,
+        None => builder.from_port(ANY_TYPE).to_port(ANY_TYPE),
+    };
+    let description = Some(rule.description.clone()).filter(|d| !d.is_empty());
+    let pair = |id: &str| UserIdGroupPair::builder().group_id(id).set_description(description.clone()).build();
+    Ok(match peer {
+        Peer::Cidr(net) if net.addr().is_ipv4() => builder.ip_ranges(IpRange::builder().cidr_ip(net.to_string()).set_description(description).build()),
+        Peer::Cidr(net) => builder.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(net.to_string()).set_description(description).build()),
+        Peer::SameGroup => builder.user_id_group_pairs(pair(group)),
+        Peer::Group(r) => builder.user_id_group_pairs(pair(r.vendor_id()?.as_str())),
+    }
+    .build())
+}
+
+/// The rules that a group has.
+pub(super) struct Ruled<'a> {
+    region: &'a Region,
+    group: &'a str,
+    /// Ours, with their ids.
+    ours: Vec<(String, PeerRule)>,
+    /// Without any tag: somebody else's, or ours and not shown as such yet.
+    bare: Vec<PeerRule>,
+    /// Ids of those that let everything out.
+    open: Vec<String>,
+}
+impl<'a> Ruled<'a> {
+    pub(super) fn of(uid: &Uid, region: &'a Region, group: &'a str, rules: &[SecurityGroupRule]) -> Self {
+        let mut ruled = Self { region, group, ours: Vec::new(), bare: Vec::new(), open: Vec::new() };
+        for rule in rules {
+            let id = rule.security_group_rule_id().unwrap_or_default().to_owned();
+            match peer_rule(region, group, rule) {
+                _ if lets_everything_out(rule) => ruled.open.push(id),
+                Some(peer) if is_of(rule, uid) => ruled.ours.push((id, peer)),
+                Some(peer) if rule.tags().is_empty() => ruled.bare.push(peer),
+                _ => {}
+            }
+        }
+        ruled
+    }
+    /// Is there one that may turn out to be ours and would have to go?
+    pub(super) fn may_hide(&self, desired: &SecurityGroupSpec) -> bool {
+        let asked: Vec<_> = PeerRule::each(&desired.rules).collect();
+        !PeerRule::difference(&asked, &self.bare).1.is_empty()
+    }
+    /// Writes what is missing and removes what is ours and not wanted. What stays is not touched, nor is anybody else's. What lets more through comes
+    /// first, so that what both the old and the new rules let through is never cut; only where the same traffic has another description, EC2 wants the
+    /// old rule gone before. Every write can be repeated.
+    pub(super) async fn become_what(&self, desired: &SecurityGroupSpec, cx: &Cx, change: &Change<SecurityGroup>) -> Result<()> {
+        let asked: Vec<PeerRule> = PeerRule::each(&desired.rules).collect();
+        let there: Vec<PeerRule> = self.ours.iter().map(|(_, r)| r.clone()).chain(self.bare.iter().cloned()).collect();
+        let (missing, surplus) = PeerRule::difference(&asked, &there);
+        let surplus: Vec<&(String, PeerRule)> = surplus.iter().filter_map(|i| self.ours.get(*i)).collect();
+        let traffic = |r: &PeerRule| PeerRule { rule: SecurityRule { description: String::new(), ..r.rule.clone() }, peer: r.peer.clone() };
+        let gone: Vec<PeerRule> = surplus.iter().map(|(_, r)| traffic(r)).collect();
+        let (later, now): (Vec<PeerRule>, Vec<PeerRule>) =
+            missing.iter().filter_map(|i| asked.get(*i).cloned()).partition(|r| PeerRule::difference(&[traffic(r)], &gone).0.is_empty());
+        self.authorize(&now, cx, change).await?;
+        if !desired.restrict_egress && self.open.is_empty() {
+            self.open_egress(cx).await?;
+        }
+        for direction in [Direction::Ingress, Direction::Egress] {
+            let ids: Vec<String> = surplus.iter().filter(|(_, r)| r.rule.direction == direction).map(|(id, _)| id.clone()).collect();
+            self.revoke(direction, ids, cx).await?;
+        }
+        self.authorize(&later, cx, change).await?;
+        if desired.restrict_egress {
+            self.revoke(Direction::Egress, self.open.clone(), cx).await?;
+        }
+        Ok(())
+    }
+    /// Those of one direction and with one peer's name share a call, because their tags are the same.
+    async fn authorize(&self, rules: &[PeerRule], cx: &Cx, change: &Change<SecurityGroup>) -> Result<()> {
+        let mut calls: BTreeMap<(Direction, String), Vec<IpPermission>> = BTreeMap::new();
+        for rule in rules {
+            let peer = if let Peer::Group(r) = &rule.peer { r.name.to_string() } else { String::new() };
+            calls.entry((rule.rule.direction, peer)).or_default().push(permission(self.group, rule)?);
+        }
+        for ((direction, peer), permissions) in calls {
+            let parts = welkin_core::Mark { digest: None, ..mark::of_change(cx, change) };
+            let tags = Tags::ours(&parts, &change.target.name()?.id).with(mark::GROUP, &peer).on(ResourceType::SecurityGroupRule);
+            self.let_through(direction, permissions, Some(tags), cx).await.map_err(|e| if e.violations().is_empty() { e.with_field("rules") } else { e })?;
+        }
+        Ok(())
+    }
+    /// As EC2 itself does for a new group: without tags.
+    async fn open_egress(&self, cx: &Cx) -> Result<()> {
+        let anywhere = ANYWHERE.iter().filter_map(|net| net.parse().ok()).map(|net| PeerRule { rule: SecurityRule::default(), peer: Peer::Cidr(net) });
+        let permissions = anywhere.map(|rule| permission(self.group, &rule)).collect::<Result<_>>()?;
+        self.let_through(Direction::Egress, permissions, None, cx).await
+    }
+    async fn let_through(&self, direction: Direction, permissions: Vec<IpPermission>, tags: Option<TagSpecification>, cx: &Cx) -> Result<()> {
+        let (ec2, permissions, tags) = (&self.region.ec2, Some(permissions), tags.map(|t| vec![t]));
+        match direction {
+            Direction::Egress => {
+                let call = ec2.authorize_security_group_egress().group_id(self.group).set_ip_permissions(permissions).set_tag_specifications(tags);
+                self.region.write(cx, "AuthorizeSecurityGroupEgress", call.send()).await.map(drop)
+            }
+            Direction::Ingress => {
+                let call = ec2.authorize_security_group_ingress().group_id(self.group).set_ip_permissions(permissions).set_tag_specifications(tags);
+                self.region.write(cx, "AuthorizeSecurityGroupIngress", call.send()).await.map(drop)
+            }
+            Direction::Unspecified => Err(Error::internal("a rule without a direction")),
+        }
+    }
+    async fn revoke(&self, direction: Direction, ids: Vec<String>, cx: &Cx) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let (ec2, ids) = (&self.region.ec2, Some(ids));
+        if direction == Direction::Egress {
+            let call = ec2.revoke_security_group_egress().group_id(self.group).set_security_group_rule_ids(ids);
+            return self.region.write(cx, "RevokeSecurityGroupEgress", call.send()).await.map(drop);
+        }
+        let call = ec2.revoke_security_group_ingress().group_id(self.group).set_security_group_rule_ids(ids);
+        self.region.write(cx, "RevokeSecurityGroupIngress", call.send()).await.map(drop)
+    }
+}

@@ -1,0 +1,68 @@
+//! The rules of a security group: no one's own is taken for another's, or another's for its own.
+
+use crate::{
+    cloud::Fault,
+    journal::{World, rules, security_group, then},
+};
+use std::time::Duration;
+use tokio::time::Instant;
+use welkin_core::*;
+
+const LAG: Duration = Duration::from_millis(200);
+
+fn to(made: &Change<SecurityGroup>, id: &str, ports: &[u16]) -> Change<SecurityGroup> {
+    let Verb::Create { spec, .. } = &made.verb else { panic!() };
+    then(made, id, Verb::Update { desired: SecurityGroupSpec { rules: rules(ports), ..spec.clone() }, paths: ["rules".into()].into() })
+}
+fn ports(world: &World) -> Vec<String> {
+    let mut ports: Vec<_> = world.cloud.items().into_iter().filter(|i| i.kind == "sgr").map(|i| i.is["from"].clone()).collect();
+    ports.sort();
+    ports
+}
+
+/// A rule whose tags are not shown yet looks like somebody else's, which would stay, and let through what it must not.
+#[tokio::test]
+async fn a_rule_that_is_not_shown_as_ours_yet_is_taken_away() {
+    let world = World::with(1_000).await;
+    world.cloud.script(|s| s.tag_lag = LAG);
+    let change = security_group("g", "vpc-1", &[22, 443]);
+    let made = world.run(&change).await.unwrap().object();
+    let now = world.run(&to(&change, made.vendor_id.as_str(), &[443])).await.unwrap().object();
+    assert_eq!((now.spec.rules, ports(&world)), (rules(&[443]), vec!["443".to_owned()]));
+}
+#[tokio::test]
+async fn what_stays_is_not_touched_and_anothers_is_left() {
+    let world = World::with(200).await;
+    let change = security_group("g", "vpc-1", &[22, 443]);
+    let id = world.run(&change).await.unwrap().object().vendor_id;
+    world.cloud.plant("sgr", &[("group", id.as_str()), ("protocol", "tcp"), ("from", "8080"), ("to", "8080"), ("cidr", "10.0.0.0/8")], &[("owner", "somebody")]);
+    world.run(&to(&change, id.as_str(), &[443, 80])).await.unwrap();
+    assert_eq!(ports(&world), ["443", "80", "8080"]);
+    assert_eq!((world.cloud.calls("AuthorizeSecurityGroupIngress"), world.cloud.calls("RevokeSecurityGroupIngress")), (2, 1));
+    let seen = world.get(&then(&change, id.as_str(), Verb::Delete).target).await.unwrap();
+    assert_eq!((seen.spec.rules, seen.status.other_rules.len()), (rules(&[80, 443]), 1));
+    // The same again writes nothing.
+    world.run(&to(&change, id.as_str(), &[80, 443])).await.unwrap();
+    assert_eq!((world.cloud.calls("AuthorizeSecurityGroupIngress"), world.cloud.calls("RevokeSecurityGroupIngress")), (2, 1));
+    // Rules without any tags can turn out to be ours until the horizon has passed, and then they are somebody else's.
+    world.cloud.plant("sgr", &[("group", id.as_str()), ("protocol", "tcp"), ("from", "25"), ("to", "25"), ("cidr", "10.0.0.0/8")], &[]);
+    let begin = Instant::now();
+    world.run(&to(&change, id.as_str(), &[])).await.unwrap();
+    assert!(begin.elapsed() >= world.horizon);
+    assert_eq!(ports(&world), ["25", "8080"]);
+}
+#[tokio::test]
+async fn every_lost_reply_to_a_rule_is_survived() {
+    for fault in [Fault::Lost, Fault::Hang, Fault::Bare(503)] {
+        let world = World::with(400).await;
+        world.cloud.script(|s| s.tag_lag = LAG);
+        world.cloud.fault("AuthorizeSecurityGroupIngress", fault, 1);
+        let change = security_group("g", "vpc-1", &[22, 443]);
+        let id = world.run(&change).await.unwrap().object().vendor_id;
+        world.cloud.fault("RevokeSecurityGroupIngress", fault, 1);
+        world.run(&to(&change, id.as_str(), &[443])).await.unwrap();
+        assert_eq!(ports(&world), ["443"], "{fault:?}");
+        world.run(&then(&change, id.as_str(), Verb::Delete)).await.unwrap();
+        assert!(world.cloud.items().is_empty());
+    }
+}
