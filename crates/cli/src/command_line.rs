@@ -6,12 +6,14 @@ use crate::{
     output::Format,
     word::kebab,
 };
-use clap::{Arg, ArgAction, Command, ValueHint, builder::EnumValueParser, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::EnumValueParser, parser::ValueSource, value_parser};
 
 /// Where a server is looked for.
 pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:7750";
 /// How long a command waits for its operation; machines of some clouds take many minutes.
 const DEFAULT_WAIT: &str = "30m";
+/// How often `--watch` looks: a list of a far cloud costs the vendor's calls each time.
+const DEFAULT_INTERVAL: &str = "5s";
 
 /// The whole command line. The kinds' part of it comes from the API's descriptors.
 pub(crate) fn command(kinds: &Kinds) -> Command {
@@ -20,8 +22,10 @@ pub(crate) fn command(kinds: &Kinds) -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .subcommand_required(true)
         .arg_required_else_help(true)
+        .args(everywhere())
         .subcommand(serve())
         .subcommand(get(kinds))
+        .subcommand(describe(kinds))
         .subcommand(per_kind(kinds, "create", "Create a resource", create_args))
         .subcommand(per_kind(kinds, "update", "Change the fields that are given", update_args))
         .subcommand(on_one("delete", "Delete a resource and everything that was made for it", kinds).arg(allow_missing()));
@@ -30,6 +34,47 @@ pub(crate) fn command(kinds: &Kinds) -> Command {
         command = command.subcommand(on_one(&verb, &about, kinds));
     }
     command.subcommand(operations()).subcommand(clouds()).subcommand(capabilities()).subcommand(completion())
+}
+
+/// What the commands of the client take, before the verb or after it.
+fn everywhere() -> [Arg; 4] {
+    let server = |arg: Arg| arg.global(true).help_heading("Server");
+    [
+        server(Arg::new("endpoint").long("endpoint").value_name("URL").env("WELKIN_ENDPOINT").default_value(DEFAULT_ENDPOINT).help("The server")),
+        server(Arg::new("cloud").long("cloud").value_name("CLOUD").env("WELKIN_CLOUD").help("The cloud, as configured; the only one by default")),
+        server(Arg::new("location").long("location").value_name("LOCATION").env("WELKIN_LOCATION").help("The region, or global; the only one by default")),
+        Arg::new("output")
+            .short('o')
+            .long("output")
+            .value_name("FORMAT")
+            .value_parser(EnumValueParser::<Format>::new())
+            .default_value("table")
+            .help("How results are shown")
+            .global(true),
+    ]
+}
+/// Takes a flag of all out of a command that has no use for it; [`misplaced`] refuses it there.
+fn without(command: Command, ids: &[&str]) -> Command {
+    let hidden = everywhere().into_iter().filter(|arg| ids.contains(&arg.get_id().as_str()));
+    command.args(hidden.map(|arg| arg.global(false).hide(true)).collect::<Vec<_>>())
+}
+/// The flags of all that a command has no use for. From a variable they mean other commands.
+const USELESS: &[(&str, &[&str])] = &[
+    ("serve", &["endpoint", "cloud", "location", "output"]),
+    ("completion", &["endpoint", "cloud", "location", "output"]),
+    ("describe", &["output"]),
+    ("operations", &["location"]),
+    ("clouds", &["cloud", "location"]),
+    ("capabilities", &["location"]),
+];
+fn useless(verb: &str) -> &'static [&'static str] {
+    USELESS.iter().find(|(of, _)| *of == verb).map_or(&[], |(_, ids)| ids)
+}
+/// What is wrong with the flags that stand before the verb, or behind one that does not have them.
+pub(crate) fn misplaced(matches: &ArgMatches) -> Option<String> {
+    let (verb, m) = matches.subcommand()?;
+    let typed = |id: &&&str| m.value_source(id) == Some(ValueSource::CommandLine);
+    useless(verb).iter().find(typed).map(|id| format!("--{id} means nothing to `welkin {verb}`"))
 }
 
 /// The verbs that some kind has beyond the standard ones.
@@ -44,7 +89,7 @@ pub(crate) fn own_verbs(kinds: &Kinds) -> Vec<String> {
 }
 
 fn serve() -> Command {
-    Command::new("serve")
+    without(Command::new("serve"), useless("serve"))
         .about("Serve the API on this machine")
         .arg(
             Arg::new("config")
@@ -70,7 +115,15 @@ fn get(kinds: &Kinds) -> Command {
         .about("Show one resource, or all of a kind")
         .arg(kind_arg(kinds, |_| true))
         .arg(Arg::new("id").value_name("ID").help("An id or a name; all of them without one"));
-    reading(command.arg(filter()))
+    let watch = Arg::new("watch").short('w').long("watch").action(ArgAction::SetTrue).help("Go on, with a line for each change: added, changed, gone").help_heading("Watch");
+    let interval = Arg::new("interval").long("interval").value_name("TIME").default_value(DEFAULT_INTERVAL).value_parser(interval).requires("watch");
+    command.arg(filter()).arg(watch).arg(interval.help("How long to wait between two looks, at least 1s").help_heading("Watch"))
+}
+fn describe(kinds: &Kinds) -> Command {
+    without(Command::new("describe"), useless("describe"))
+        .about("Tell everything about one resource, for people")
+        .arg(kind_arg(kinds, |_| true))
+        .arg(Arg::new("id").value_name("ID").required(true).help("Its id or name"))
 }
 
 /// A verb whose flags differ from kind to kind.
@@ -116,37 +169,14 @@ fn kind_arg(kinds: &Kinds, has: impl Fn(&Kind) -> bool) -> Arg {
     Arg::new("kind").value_name("KIND").required(true).help(format!("The kind, singular, plural or short: {}", words.join(", ")))
 }
 
-/// What every command that asks the server takes.
-fn asking(command: Command) -> Command {
-    command
-        .arg(Arg::new("endpoint").long("endpoint").value_name("URL").env("WELKIN_ENDPOINT").default_value(DEFAULT_ENDPOINT).help("The server").help_heading("Server"))
-        .arg(
-            Arg::new("output")
-                .short('o')
-                .long("output")
-                .value_name("FORMAT")
-                .value_parser(EnumValueParser::<Format>::new())
-                .default_value("table")
-                .help("How results are shown")
-                .hide_possible_values(false),
-        )
-        .arg(Arg::new("cloud").long("cloud").value_name("CLOUD").env("WELKIN_CLOUD").help("The cloud, as configured; the only one by default").help_heading("Server"))
-}
-fn reading(command: Command) -> Command {
-    asking(command).arg(location())
-}
 fn mutating(command: Command, takes_etag: bool) -> Command {
     let etag = Arg::new("etag").long("etag").value_name("ETAG").help("Fail unless this is still the resource's etag").help_heading("Operation");
-    asking(command)
-        .arg(location())
+    command
         .arg(Arg::new("async").long("async").action(ArgAction::SetTrue).help("Answer the operation at once instead of waiting for its end").help_heading("Operation"))
         .arg(wait_timeout())
         .arg(Arg::new("dry-run").long("dry-run").action(ArgAction::SetTrue).help("Run every check and change nothing").help_heading("Operation"))
         .arg(Arg::new("request-id").long("request-id").value_name("TEXT").help("Makes a repetition of this very command safe").help_heading("Operation"))
         .args(takes_etag.then_some(etag))
-}
-fn location() -> Arg {
-    Arg::new("location").long("location").value_name("LOCATION").env("WELKIN_LOCATION").help("The region, or global; the only one by default").help_heading("Server")
 }
 fn wait_timeout() -> Arg {
     Arg::new("wait-timeout")
@@ -166,25 +196,32 @@ fn filter() -> Arg {
 
 fn operations() -> Command {
     let id = || Arg::new("id").value_name("ID").required(true).help("Its id or name");
-    let on = |name: &'static str, about: &'static str| asking(Command::new(name).about(about).arg(id()));
-    asking(Command::new("operations").about("Show mutations, wait for them, cancel them").visible_alias("operation").args_conflicts_with_subcommands(true).arg(filter()))
+    let on = |name: &'static str, about: &'static str| Command::new(name).about(about).arg(id());
+    without(Command::new("operations"), useless("operations"))
+        .about("Show mutations, wait for them, cancel them")
+        .visible_alias("operation")
+        .arg(filter())
         .subcommand(on("get", "Show one"))
         .subcommand(on("wait", "Wait for its end and answer how it ended").arg(wait_timeout()))
         .subcommand(on("cancel", "Ask for it to be stopped; what a create has made is removed"))
         .subcommand(on("delete", "Forget one that has ended"))
 }
 fn clouds() -> Command {
-    asking(Command::new("clouds").about("List the clouds that the server is configured with"))
+    without(Command::new("clouds"), useless("clouds")).about("List the clouds that the server is configured with")
 }
 fn capabilities() -> Command {
-    asking(Command::new("capabilities").about("Tell what a cloud can do").arg(Arg::new("name").value_name("CLOUD").help("The cloud; the only one by default")))
+    let name = Arg::new("name").value_name("CLOUD").help("The cloud; the only one by default");
+    without(Command::new("capabilities"), useless("capabilities")).about("Tell what a cloud can do").arg(name)
 }
 fn completion() -> Command {
-    Command::new("completion")
+    without(Command::new("completion"), useless("completion"))
         .about("Write a shell's completion script")
         .arg(Arg::new("shell").value_name("SHELL").required(true).value_parser(value_parser!(clap_complete::Shell)))
 }
 
+fn interval(text: &str) -> Result<std::time::Duration, String> {
+    duration(text).and_then(|d| if d.is_zero() { Err("at least 1s".into()) } else { Ok(d) })
+}
 /// `90s`, `10m`, `2h`, or seconds.
 fn duration(text: &str) -> Result<std::time::Duration, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -218,6 +255,12 @@ mod tests {
             "welkin get networks",
             "welkin get machine-types --cloud c --location l -o wide",
             "welkin get instance web -o json",
+            "welkin get instances --watch --interval 1s",
+            "welkin --endpoint http://127.0.0.1:1 --cloud c --location l -o wide get instances",
+            "welkin --endpoint http://127.0.0.1:1 create network n1 --cidr 10.0.0.0/16",
+            "welkin --cloud c operations wait abc",
+            "welkin operations --cloud c wait abc",
+            "welkin describe instance web --cloud c",
             "welkin create network n1 --cidr 10.0.0.0/16",
             "welkin create net n1 --cidr 10.0.0.0/16 --cidr 2001:db8::/48 --internet-access --async",
             "welkin create subnet s1 --network n1 --cidr 10.0.1.0/24 --zone eu-west-1a",
@@ -248,11 +291,29 @@ mod tests {
             ("welkin update network", "ID"),
             ("welkin stop instance web --wait-timeout soon", "90s"),
             ("welkin get networks -o xml", "xml"),
+            ("welkin get networks --interval 2s", "--watch"),
+            ("welkin get networks --watch --interval 0s", "1s"),
         ] {
             let why = parse(line).unwrap_err();
             assert!(why.to_string().contains(word), "{line}: {why}");
             assert_eq!(why.exit_code(), 2, "{line}");
         }
+    }
+    #[test]
+    fn a_flag_of_all_counts_on_either_side_of_the_verb() {
+        for line in
+            ["welkin --endpoint http://a --location l get networks", "welkin get --location l --endpoint http://a networks", "welkin --location l get networks --endpoint http://a"]
+        {
+            let matches = parse(line).unwrap();
+            let (_, m) = matches.subcommand().unwrap();
+            assert_eq!(["endpoint", "location"].map(|id| m.get_one::<String>(id).unwrap().as_str()), ["http://a", "l"], "{line}");
+            assert_eq!(misplaced(&matches), None);
+        }
+        for line in ["welkin --endpoint http://a serve", "welkin serve --endpoint http://a", "welkin --endpoint http://a completion bash"] {
+            assert!(misplaced(&parse(line).unwrap()).unwrap().contains("--endpoint"), "{line}");
+        }
+        let help = |verb: &str| parse(&format!("welkin {verb} --help")).unwrap_err().to_string();
+        assert!(!help("serve").contains("--endpoint") && help("get").contains("--endpoint") && help("get").contains("--watch"));
     }
     #[test]
     fn durations() {

@@ -4,6 +4,7 @@ mod call;
 mod column;
 mod command_line;
 mod config;
+mod describe;
 mod failure;
 mod flag;
 mod input;
@@ -16,6 +17,7 @@ mod place;
 mod read;
 mod registry;
 mod serve;
+mod watch;
 mod word;
 
 use call::Api;
@@ -47,6 +49,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
+    if let Some(why) = command_line::misplaced(matches) {
+        return Err(Failure::usage(why));
+    }
     match matches.subcommand() {
         Some(("serve", m)) => serve::run(one(m, "config"), one(m, "data-dir"), one(m, "listen").unwrap_or_default()).await,
         Some(("completion", m)) => completion(&kinds, m),
@@ -57,10 +62,20 @@ async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
         Some(("get", m)) => {
             let kind = kind_of(&kinds, m)?;
             let (api, place) = (connect(kinds, m).await?, place_of(m));
+            let filter = one(m, "filter").unwrap_or_default();
             match one(m, "id") {
+                id if is_given(m, "watch") => {
+                    let watched = id.map_or(watch::Watched::All { filter }, |id| watch::Watched::One { id });
+                    let interval = m.get_one::<Duration>("interval").copied().unwrap_or_default();
+                    watch::run(&api, &place, format_of(m), &kind, watched, interval).await
+                }
                 Some(id) => read::one(&api, &place, format_of(m), &kind, id).await,
-                None => read::list(&api, &place, format_of(m), &kind, one(m, "filter").unwrap_or_default()).await,
+                None => read::list(&api, &place, format_of(m), &kind, filter).await,
             }
+        }
+        Some(("describe", m)) => {
+            let kind = kind_of(&kinds, m)?;
+            describe::one(&connect(kinds, m).await?, &place_of(m), &kind, one(m, "id").unwrap_or_default()).await
         }
         Some(("operations", m)) => operations(kinds, m).await,
         Some(("clouds", m)) => read::clouds(&connect(kinds, m).await?, format_of(m)).await,
