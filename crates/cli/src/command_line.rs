@@ -28,7 +28,7 @@ pub(crate) fn command(kinds: &Kinds) -> Command {
         .subcommand(describe(kinds))
         .subcommand(per_kind(kinds, "create", "Create a resource", create_args))
         .subcommand(per_kind(kinds, "update", "Change the fields that are given", update_args))
-        .subcommand(on_one("delete", "Delete a resource and everything that was made for it", kinds).arg(allow_missing()));
+        .subcommand(on_one("delete", "Delete a resource and everything that was made for it", kinds).arg(allow_missing()).arg(release()));
     for verb in own_verbs(kinds) {
         let about = format!("{} a resource", crate::word::capitalised(&verb));
         command = command.subcommand(on_one(&verb, &about, kinds));
@@ -146,7 +146,8 @@ fn per_kind(kinds: &Kinds, verb: &'static str, about: &'static str, args: fn(&Ki
 }
 fn create_args(kind: &Kind) -> Vec<Arg> {
     let id = Arg::new("id").value_name("ID").help("Its id: 1 to 63 of a-z, 0-9 and '-', a letter first").required_unless_present("file");
-    [id, file()].into_iter().chain(flag::flags(kind).iter().flat_map(flag::Flag::args)).collect()
+    let adopt = Arg::new("adopt").long("adopt").value_name("PROVIDER_ID").help("Do not make it: manage what has this provider id or vendor's id, as it is, by the id given here");
+    [id, file(), adopt.conflicts_with("file").help_heading("Operation")].into_iter().chain(flag::flags(kind).iter().flat_map(flag::Flag::args)).collect()
 }
 fn update_args(kind: &Kind) -> Vec<Arg> {
     let id = Arg::new("id").value_name("ID").help("Its id or name").required(true);
@@ -189,6 +190,13 @@ fn wait_timeout() -> Arg {
 }
 fn allow_missing() -> Arg {
     Arg::new("allow-missing").long("allow-missing").action(ArgAction::SetTrue).help("Succeed where it does not exist").help_heading("Operation")
+}
+fn release() -> Arg {
+    Arg::new("release")
+        .long("release")
+        .action(ArgAction::SetTrue)
+        .help("Leave the object as it is and only manage it no longer; it must have been adopted")
+        .help_heading("Operation")
 }
 fn filter() -> Arg {
     Arg::new("filter").long("filter").value_name("FILTER").default_value("").hide_default_value(true).help("Only these: state=RUNNING, labels.env=prod")
@@ -266,6 +274,8 @@ mod tests {
             "welkin create subnet s1 --network n1 --cidr 10.0.1.0/24 --zone eu-west-1a",
             "welkin create instances web --subnet s1 --image debian-12 --machine-type t3.small --user-data-file boot.sh",
             "welkin create instance -f web.yaml",
+            "welkin create instance web --adopt aws:///eu-west-1a/i-0abc",
+            "welkin delete instance web --release",
             "welkin update instance web --label a=b --clear identity --etag x --wait-timeout 90s",
             "welkin stop instance web --dry-run",
             "welkin reboot inst web --request-id r1",
@@ -287,6 +297,7 @@ mod tests {
             ("welkin", "Usage"),
             ("welkin create network", "ID"),
             ("welkin create network n --colour red", "--colour"),
+            ("welkin create network --adopt vpc-1", "ID"),
             ("welkin create network n --etag x", "--etag"),
             ("welkin update network", "ID"),
             ("welkin stop instance web --wait-timeout soon", "90s"),

@@ -162,5 +162,7 @@ fn options(m: &ArgMatches) -> mutation::Options {
         request_id: one(m, "request-id").unwrap_or_default().to_owned(),
         etag: one(m, "etag").unwrap_or_default().to_owned(),
         allow_missing: is_given(m, "allow-missing"),
+        adopt: one(m, "adopt").unwrap_or_default().to_owned(),
+        release: is_given(m, "release"),
     }
 }
