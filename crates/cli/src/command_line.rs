@@ -6,7 +6,12 @@ use crate::{
     output::Format,
     word::kebab,
 };
-use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint, builder::EnumValueParser, parser::ValueSource, value_parser};
+use clap::{
+    Arg, ArgAction, ArgMatches, Command, ValueHint,
+    builder::{EnumValueParser, PossibleValuesParser},
+    parser::ValueSource,
+    value_parser,
+};
 
 /// Where a server is looked for.
 pub(crate) const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:7750";
@@ -34,6 +39,17 @@ pub(crate) fn command(kinds: &Kinds) -> Command {
         command = command.subcommand(on_one(&verb, &about, kinds));
     }
     command.subcommand(operations()).subcommand(clouds()).subcommand(capabilities()).subcommand(completion())
+}
+
+/// The command line as a shell completes it: with the words for the kinds, of which [`command`] takes more.
+pub(crate) fn completed(kinds: &Kinds) -> Command {
+    let mut command = command(kinds);
+    for verb in ["get", "describe", "delete"].into_iter().map(str::to_owned).chain(own_verbs(kinds)) {
+        let words: Vec<String> = kinds.all.iter().filter(|k| k.method(&verb).is_some() || verb == "describe").flat_map(|k| [k.singular(), k.plural()]).collect();
+        // What is mutated goes to the end, so that the id has to follow.
+        command = command.mut_subcommand(verb, |c| c.mut_arg("kind", |kind| kind.value_parser(PossibleValuesParser::new(words))).mut_arg("id", |id| id));
+    }
+    command
 }
 
 /// What the commands of the client take, before the verb or after it.
@@ -334,7 +350,10 @@ mod tests {
     #[test]
     fn completion_knows_the_kinds_flags() {
         let mut script = Vec::new();
-        clap_complete::generate(clap_complete::Shell::Bash, &mut command(&Kinds::new()), "welkin", &mut script);
-        assert!(String::from_utf8(script).unwrap().contains("--root-disk-size-gib"));
+        clap_complete::generate(clap_complete::Shell::Bash, &mut completed(&Kinds::new()), "welkin", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        assert!(script.contains("--root-disk-size-gib"));
+        // The kinds that can be got, and those that can be stopped.
+        assert!(script.contains("machine-type machine-types network networks") && script.contains(" instance instances\""), "{script}");
     }
 }

@@ -122,7 +122,7 @@ async fn operations(kinds: Kinds, m: &ArgMatches) -> Result<(), Failure> {
 fn completion(kinds: &Kinds, m: &ArgMatches) -> Result<(), Failure> {
     let Some(shell) = m.get_one::<clap_complete::Shell>("shell").copied() else { return Err(Failure::usage("which shell?")) };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command_line::command(kinds), "welkin", &mut script);
+    clap_complete::generate(shell, &mut command_line::completed(kinds), "welkin", &mut script);
     output::print(&String::from_utf8_lossy(&script))
 }
 
