@@ -223,7 +223,7 @@ impl Cloud {
         let items = page.items.into_iter().map(|m| K::decode(&self.name, m)).collect::<Result<_>>()?;
         Ok(Listing { items, next_page_token: page.next_page_token, unreachable: page.unreachable })
     }
-    /// Makes a resource.
+    /// Makes a resource, or with [`Options::adopt`] adopts one, and then the specification is empty.
     ///
     /// # Errors
     /// `InvalidArgument` naming every wrong field, `AlreadyExists` where the name is taken.
@@ -234,6 +234,7 @@ impl Cloud {
             resource: Some(K::encode_spec(&self.name, spec)?),
             request_id: options.request_id.unwrap_or_default(),
             validate_only: options.validate_only,
+            adopt: options.adopt.unwrap_or_default(),
         };
         self.change::<K, _>(&format!("Create{}", K::KIND), request).await
     }
@@ -252,7 +253,7 @@ impl Cloud {
         };
         self.change::<K, _>(&format!("Update{}", K::KIND), request).await
     }
-    /// Removes a resource.
+    /// Removes a resource, or with [`Options::release`] only manages it no longer.
     ///
     /// # Errors
     /// `NotFound` unless missing is allowed, `FailedPrecondition` for what is not ours.
@@ -334,6 +335,7 @@ impl Cloud {
             request_id: options.request_id.unwrap_or_default(),
             validate_only: options.validate_only,
             allow_missing: options.allow_missing,
+            release: options.release,
         }
     }
     fn parent(&self, below: &str) -> String {

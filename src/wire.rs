@@ -68,6 +68,9 @@ pub struct Create<M: Body> {
     /// Run the checks only.
     #[prost(bool, tag = "5")]
     pub validate_only: bool,
+    /// What to adopt instead of making it.
+    #[prost(string, tag = "6")]
+    pub adopt: String,
 }
 
 /// `Update{Kind}Request`.
@@ -87,7 +90,7 @@ pub struct Update<M: Body> {
     pub validate_only: bool,
 }
 
-/// `Delete{Kind}Request`, and `{Verb}{Kind}Request`, which has all but the last field.
+/// `Delete{Kind}Request`, and `{Verb}{Kind}Request`, which has all but the last two fields.
 #[derive(Clone, PartialEq, Message)]
 pub struct Touch {
     /// The resource's name.
@@ -105,4 +108,7 @@ pub struct Touch {
     /// Of delete: nothing there is fine.
     #[prost(bool, tag = "5")]
     pub allow_missing: bool,
+    /// Of delete: leave the object and only manage it no longer.
+    #[prost(bool, tag = "6")]
+    pub release: bool,
 }

@@ -128,6 +128,7 @@ async fn everything_wrong_is_answered_at_once() {
         resource: Some(crate::api::v1::Subnet { cidrs: vec!["10.0.0.0/33".into(), "10.0.0.1/24".into()], ..Default::default() }),
         request_id: "x".repeat(65),
         validate_only: false,
+        adopt: String::new(),
     };
     let error = world.client.call::<_, lro::Operation>("welkin.v1.Subnets", "CreateSubnet", create, super::Write::Yes).await.unwrap_err();
     let fields: Vec<&str> = error.violations().iter().map(|v| v.field.as_str()).collect();

@@ -67,9 +67,9 @@ pub fn decode(message: Message) -> Result<Operation> {
     let end = match message.result {
         _ if !message.done => None,
         Some(End::Error(status)) => Some(Err(error::from_proto(&status))),
-        Some(End::Response(any)) if any.type_url == EMPTY => Some(Ok(if metadata.verb == "delete" {
+        Some(End::Response(any)) if any.type_url == EMPTY => Some(Ok(if matches!(metadata.verb.as_str(), "delete" | "release") {
             Outcome::Deleted
-        } else if matches!(metadata.verb.as_str(), "create" | "update") {
+        } else if matches!(metadata.verb.as_str(), "create" | "adopt" | "update") {
             Outcome::Validated
         } else {
             Outcome::Acted(Value::Null)

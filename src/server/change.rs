@@ -19,6 +19,9 @@ const MAX_REQUEST_ID: usize = 64;
 /// The longest etag that can be one of ours.
 const MAX_ETAG: usize = 128;
 
+/// The longest provider id: Azure's have some 200 characters.
+const MAX_PROVIDER_ID: usize = 512;
+
 /// What is wrong with a request so far.
 #[derive(Default)]
 struct Wrong {
@@ -72,18 +75,22 @@ fn options(request_id: String, etag: &str, validate_only: bool, wrong: &mut Wron
     if etag.len() > MAX_ETAG || !etag.bytes().all(|c| c.is_ascii_graphic()) {
         wrong.field(Reason::InvalidField, "etag", "it is not an etag of this API");
     }
-    Options { request_id: (!request_id.is_empty()).then_some(request_id), etag: (!etag.is_empty()).then(|| Etag(etag.to_owned())), allow_missing: false, validate_only }
+    Options { request_id: (!request_id.is_empty()).then_some(request_id), etag: (!etag.is_empty()).then(|| Etag(etag.to_owned())), validate_only, ..Default::default() }
 }
 
 /// `Create{Kind}`.
 pub(super) async fn create<K: Mutable>(shared: &Shared, request: wire::Create<K::Message>) -> Reply<Operation> {
     let (account, below) = account(shared, "parent", &request.parent)?;
     let mut wrong = Wrong::default();
-    let options = options(request.request_id, "", request.validate_only, &mut wrong);
+    let mut options = options(request.request_id, "", request.validate_only, &mut wrong);
+    if request.adopt.len() > MAX_PROVIDER_ID {
+        wrong.field(Reason::InvalidField, "adopt", format!("at most {MAX_PROVIDER_ID} characters"));
+    }
+    options.adopt = (!request.adopt.is_empty()).then_some(request.adopt);
     let parent = wrong.check("parent", one_parent::<K>(below));
     let id = wrong.check(K::ID_FIELD, chosen::<K>(account, &request.id));
     let asked = request.resource.is_some();
-    if !asked {
+    if !asked && options.adopt.is_none() {
         let field = K::ID_FIELD.trim_end_matches("_id");
         wrong.field(Reason::FieldRequired, field, format!("say what the {field} should be"));
     }
@@ -93,7 +100,7 @@ pub(super) async fn create<K: Mutable>(shared: &Shared, request: wire::Create<K:
         (Some(parent), Some(message)) => decode::<K>(account, parent, message, &mut wrong),
         _ => K::Spec::default(),
     };
-    if wrong.found() && asked {
+    if wrong.found() && asked && options.adopt.is_none() {
         also_what_the_cloud_refuses::<K>(account, &spec, &mut wrong);
     }
     wrong.into_result().map_err(status_of(account))?;
@@ -178,7 +185,7 @@ fn mask<K: Mutable>(mask: Option<FieldMask>, patch: &K::Spec, wrong: &mut Wrong)
 /// `Delete{Kind}`.
 pub(super) async fn delete<K: Mutable>(shared: &Shared, request: wire::Touch) -> Reply<Operation> {
     let (account, name, mut options) = touched::<K>(shared, &request)?;
-    options.allow_missing = request.allow_missing;
+    (options.allow_missing, options.release) = (request.allow_missing, request.release);
     answer(account, account.delete::<K>(name, options).await)
 }
 

@@ -131,6 +131,7 @@ impl Reader<Instance> for Aws {
 #[async_trait]
 impl Driver<Instance> for Aws {
     async fn check(&self, cx: &Cx, change: &Change<Instance>) -> Result<()> {
+        self.check_adopted(cx, change).await?;
         let region = self.region(change.target.parent())?;
         if let Verb::Create { spec, .. } = &change.verb {
             return launch::check(region, cx, change, spec).await;
@@ -199,7 +200,7 @@ impl Driver<Instance> for Aws {
         let mut object = object(region, &cx.owner, &found, None)?;
         let id = object.vendor_id.clone();
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, &change.target.name()?.id).await {
+            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
                 return self.refused::<Instance, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();
@@ -236,10 +237,11 @@ impl Driver<Instance> for Aws {
             }
             return leaving.wait("the instance is being terminated");
         }
-        if delete_volumes(region, cx, &volumes(region, cx, of_uid(&cx.owner, &change.uid)).await?).await? {
+        let kept = if resource::is_adopted(&change.target) { Vec::new() } else { volumes(region, cx, of_uid(&cx.owner, &change.uid)).await? };
+        if delete_volumes(region, cx, &kept).await? {
             return leaving.wait("the instance's volumes are being deleted");
         }
-        if leaving.is_past() {
+        if leaving.is_past() && !resource::is_adopted(&change.target) {
             // The name says whose it is, and to delete what is not there is fine: no look, and once is enough when nothing else can appear.
             let key = region.ec2.delete_key_pair().key_name(launch::key_name(&change.uid));
             match region.write(cx, "DeleteKeyPair", key.send()).await {

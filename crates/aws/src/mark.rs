@@ -93,9 +93,17 @@ impl Tags {
         self.0.iter().filter(|(k, v)| is_label(k, v)).map(|(k, v)| (k.clone(), v.clone())).collect()
     }
     /// What to write and what to remove so that the labels become `desired`.
-    pub(crate) fn relabel(&self, desired: &Labels, id: &ResourceId) -> (Vec<Tag>, Vec<Tag>) {
-        let mut want = Self::default().with_labels(desired, id).0;
-        want.entry(NAME.into()).or_insert_with(|| id.to_string());
+    ///
+    /// Without an id the object was adopted, and its `Name` is a label like any other.
+    pub(crate) fn relabel<'a>(&self, desired: &Labels, id: impl Into<Option<&'a ResourceId>>) -> (Vec<Tag>, Vec<Tag>) {
+        let want = match id.into() {
+            Some(id) => {
+                let mut want = Self::default().with_labels(desired, id).0;
+                want.entry(NAME.into()).or_insert_with(|| id.to_string());
+                want
+            }
+            None => desired.clone(),
+        };
         let ours = |k: &str| k.starts_with(RESERVED) && k != NAME_IS_A_LABEL;
         let removed = self.0.keys().filter(|k| !want.contains_key(*k) && !ours(k) && !k.starts_with(RESERVED_BY_AWS)).map(|k| Tag::builder().key(k).build()).collect();
         let written = want.iter().filter(|(k, v)| self.0.get(*k) != Some(*v)).map(|(k, v)| tag(k, v)).collect();
@@ -149,7 +157,9 @@ pub(crate) fn of_change<K: Managed>(cx: &Cx, change: &Change<K>) -> Mark {
 }
 
 /// Makes an object's labels what is desired: tags are written and removed by name, so it can be repeated.
-pub(crate) async fn relabel(region: &Region, cx: &Cx, vendor_id: &str, now: &Tags, desired: &Labels, id: &ResourceId) -> Result<()> {
+///
+/// `id`: the resource's own; None for what was adopted.
+pub(crate) async fn relabel<'a>(region: &Region, cx: &Cx, vendor_id: &str, now: &Tags, desired: &Labels, id: impl Into<Option<&'a ResourceId>>) -> Result<()> {
     let (written, removed) = now.relabel(desired, id);
     if !written.is_empty() {
         region.write(cx, "CreateTags", region.ec2.create_tags().resources(vendor_id).set_tags(Some(written)).send()).await?;
@@ -218,6 +228,15 @@ mod tests {
         assert_eq!(written, [tag("b", "2")]);
         assert_eq!(removed.iter().filter_map(|t| t.key()).collect::<Vec<_>>(), ["a"]);
         assert_eq!(tags.relabel(&before, &id()), (vec![], vec![]));
+    }
+    #[test]
+    fn what_was_adopted_gets_no_tags_of_ours() {
+        let foreign = Tags::of(&[tag("Name", "corp"), tag("a", "1"), tag("aws:x", "y")]);
+        let labels: Labels = [("Name".to_owned(), "corp".to_owned()), ("b".to_owned(), "2".to_owned())].into();
+        assert_eq!(foreign.labels(), [("Name".to_owned(), "corp".to_owned()), ("a".to_owned(), "1".to_owned())].into());
+        let (written, removed) = foreign.relabel(&labels, None);
+        assert_eq!(written, [tag("b", "2")]);
+        assert_eq!(removed.iter().filter_map(|t| t.key()).collect::<Vec<_>>(), ["a"]);
     }
     #[test]
     fn what_was_asked_comes_back() {

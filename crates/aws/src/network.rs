@@ -132,6 +132,7 @@ impl Reader<Network> for Aws {
 #[async_trait]
 impl Driver<Network> for Aws {
     async fn check(&self, cx: &Cx, change: &Change<Network>) -> Result<()> {
+        self.check_adopted(cx, change).await?;
         let region = self.region(change.target.parent())?;
         match &change.verb {
             Verb::Create { spec, .. } => {
@@ -196,7 +197,7 @@ impl Driver<Network> for Aws {
         let gateways = if wants_internet(&vpc) { attached_to(region, cx, &[id]).await? } else { BTreeSet::new() };
         let mut object = object(region, &cx.owner, &vpc, Some(&gateways), None)?;
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id, &Tags::of(vpc.tags()), &desired.labels, &change.target.name()?.id).await {
+            if let Err(refusal) = mark::relabel(region, cx, id, &Tags::of(vpc.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
                 return self.refused::<Network, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();
@@ -212,7 +213,8 @@ impl Driver<Network> for Aws {
         if is_hidden {
             return leaving.wait("waiting for EC2 to show the VPC with its tags");
         }
-        let mut gates = gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?;
+        let is_alone = resource::is_adopted(&change.target);
+        let mut gates = if is_alone { Vec::new() } else { gateways(region, cx, of_uid(&cx.owner, &change.uid)).await? };
         let made: Vec<String> = leaving.made(GATEWAY).filter(|id| !gates.iter().any(|g| g.internet_gateway_id() == Some(id))).map(str::to_owned).collect();
         if !made.is_empty() {
             let found = gateways(region, cx, vec![filter("internet-gateway-id", made.iter().map(String::as_str))]).await?;
@@ -224,7 +226,7 @@ impl Driver<Network> for Aws {
         for vpc in &rows {
             let id = answered(vpc.vpc_id(), "VpcId")?;
             refuse_if_used(region, cx, id).await?;
-            if wants_internet(vpc) && gates.is_empty() {
+            if !is_alone && wants_internet(vpc) && gates.is_empty() {
                 // Its tags may be seen later than those of the VPC.
                 gates = gateways(region, cx, vec![filter("attachment.vpc-id", [id])]).await?;
                 if gates.iter().any(|g| g.tags().is_empty()) && leaving.is_early(self.horizon) {

@@ -8,7 +8,7 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{Tags, of_id, of_uid},
+    mark::{OWNER, Tags, of_id, of_uid},
     step::{age, answered, now_ms, pace},
 };
 use async_trait::async_trait;
@@ -168,8 +168,8 @@ pub(crate) async fn by_id<K: Kept>(region: &Region, cx: &Cx, id: &str) -> Result
 fn main_id<K: Kept>(target: &Target<K>) -> Option<&VendorId> {
     target.vendor_id().filter(|id| id.as_str().starts_with(K::PREFIX))
 }
-/// What has no name was adopted: its mark is nobody's business.
-fn is_adopted<K: Kind>(target: &Target<K>) -> bool {
+/// What has no name was adopted: it carries no mark, and nothing else belongs to it.
+pub(crate) fn is_adopted<K: Kind>(target: &Target<K>) -> bool {
     matches!(target, Target::Vendor { .. })
 }
 /// The lowest id of those alive, else of all, so that every step takes the same one.
@@ -204,7 +204,8 @@ impl Aws {
         }
     }
     fn is_mine<K: Kept>(cx: &Cx, change: &Change<K>, row: &K::Row) -> bool {
-        is_adopted(&change.target) || Tags::of(K::tags(row)).mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid)
+        let tags = Tags::of(K::tags(row));
+        if is_adopted(&change.target) { tags.get(OWNER).is_none() } else { tags.mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid) }
     }
 
     /// For a read: None where it does not exist.
@@ -240,6 +241,18 @@ impl Aws {
             None => Err(Error::not_found(&change.target)),
         }
     }
+    /// For a check: what is adopted, or to be, must not carry anybody's mark, and must not be so new that it may yet show one.
+    pub(crate) async fn check_adopted<K: Kept>(&self, cx: &Cx, change: &Change<K>) -> Result<()> {
+        let (true, Some(id)) = (is_adopted(&change.target), main_id(&change.target)) else { return Ok(()) };
+        match by_id::<K>(self.region(change.target.parent())?, cx, id.as_str()).await? {
+            Some(row) if !Self::is_mine(cx, change, &row) => Err(not_owned(&change.target, id.as_str())),
+            Some(row) if K::created_ms(&row).is_some() && self.may_lag::<K>(&row, None) => {
+                let why = format!("{id} was made just now, and EC2 may not show its tags yet");
+                Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(change.target.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
     /// A write to what was found just now is refused: where EC2 does not know it everywhere yet, look again.
     pub(crate) fn refused<K: Kept, T>(&self, resume: &Resume, refusal: Error) -> Result<Step<T>> {
         let looking = Looking::of(resume);
@@ -259,7 +272,8 @@ impl Aws {
     pub(crate) async fn left<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Left<K::Row>> {
         let region = self.region(change.target.parent())?;
         let (mut leaving, resume) = Leaving::of::<K>(resume, self.horizon);
-        let mut rows = K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?;
+        // Nothing carries the mark of what was adopted.
+        let mut rows = if is_adopted(&change.target) { Vec::new() } else { K::many(region, cx, of_uid(&cx.owner, &change.uid)).await? };
         let mut is_hidden = false;
         let made = leaving.made(K::PREFIX).next().map(str::to_owned);
         if let Some(id) = made.as_deref().or(main_id(&change.target).map(VendorId::as_str))

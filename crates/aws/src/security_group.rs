@@ -117,6 +117,7 @@ impl Reader<SecurityGroup> for Aws {
 #[async_trait]
 impl Driver<SecurityGroup> for Aws {
     async fn check(&self, cx: &Cx, change: &Change<SecurityGroup>) -> Result<()> {
+        self.check_adopted(cx, change).await?;
         let region = self.region(change.target.parent())?;
         match &change.verb {
             Verb::Create { spec, .. } => region.dry_run(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.dry_run(true).send()).await,
@@ -160,7 +161,7 @@ impl Driver<SecurityGroup> for Aws {
         let Some(group) = self.shown(cx, change, &id, made.since_ms).await? else {
             return Step::wait(&made, pace(made.since_ms), "waiting for the security group to be known everywhere");
         };
-        let ruled = Ruled::of(&change.uid, region, &id, &rules(region, cx, &[&id]).await?);
+        let ruled = Ruled::of(change, region, &id, &rules(region, cx, &[&id]).await?);
         match ruled.become_what(spec, cx, change).await {
             Ok(()) => {}
             Err(e) if may_pass(&e) && age(made.since_ms) < self.horizon => {
@@ -189,7 +190,7 @@ impl Driver<SecurityGroup> for Aws {
         let there = rules(region, cx, &[id]).await?;
         let mut object = object(region, &cx.owner, &group, &there, None)?;
         if ["rules", "restrict_egress"].iter().any(|p| paths.contains(&FieldPath::from(*p))) {
-            let (ruled, looking) = (Ruled::of(&change.uid, region, id, &there), Looking::of(resume));
+            let (ruled, looking) = (Ruled::of(change, region, id, &there), Looking::of(resume));
             // One of ours may be shown without its tags for a while; taken for somebody else's it would stay.
             if ruled.may_hide(desired) && looking.age() < self.horizon {
                 return looking.step();
@@ -202,7 +203,7 @@ impl Driver<SecurityGroup> for Aws {
             (object.spec.rules, object.spec.restrict_egress) = (desired.rules.clone(), desired.restrict_egress);
         }
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id, &Tags::of(group.tags()), &desired.labels, &change.target.name()?.id).await {
+            if let Err(refusal) = mark::relabel(region, cx, id, &Tags::of(group.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
                 return self.refused::<SecurityGroup, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();

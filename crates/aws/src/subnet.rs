@@ -104,6 +104,7 @@ impl Reader<Subnet> for Aws {
 #[async_trait]
 impl Driver<Subnet> for Aws {
     async fn check(&self, cx: &Cx, change: &Change<Subnet>) -> Result<()> {
+        self.check_adopted(cx, change).await?;
         let region = self.region(change.target.parent())?;
         match &change.verb {
             Verb::Create { spec, .. } => {
@@ -175,7 +176,7 @@ impl Driver<Subnet> for Aws {
         let mut object = object(region, &cx.owner, &found, None)?;
         let id = object.vendor_id.clone();
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, &change.target.name()?.id).await {
+            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
                 return self.refused::<Subnet, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();

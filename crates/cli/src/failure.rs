@@ -155,7 +155,8 @@ fn code_name(code: Code) -> String {
 }
 
 /// Fields of requests that belong to no kind, as the command line has them.
-const GIVEN_AS: &[(&str, &str)] = &[("name", "ID"), ("parent", "--cloud or --location"), ("filter", "--filter"), ("request_id", "--request-id"), ("etag", "--etag")];
+const GIVEN_AS: &[(&str, &str)] =
+    &[("name", "ID"), ("parent", "--cloud or --location"), ("filter", "--filter"), ("request_id", "--request-id"), ("etag", "--etag"), ("adopt", "--adopt")];
 
 /// What to do, by reason.
 const ADVICE: &[(&str, &str)] = &[
@@ -168,7 +169,9 @@ const ADVICE: &[(&str, &str)] = &[
     ("REFERENCE_NOT_FOUND", "create what it refers to first"),
     ("OPERATION_NOT_FOUND", "`welkin operations` lists those that are still known"),
     ("NAME_TAKEN", "choose another id, or look at what has this one with `welkin get`"),
-    ("NOT_OWNED", "Welkin changes only what it created"),
+    ("NOT_OWNED", "Welkin changes only what it created or adopted: `welkin create KIND ID --adopt PROVIDER_ID`"),
+    ("ALREADY_MANAGED", "use the name that it has already"),
+    ("NOT_ADOPTED", "only what was adopted can be released; `welkin delete` without --release removes it"),
     ("OPERATION_IN_PROGRESS", "`welkin operations` shows the other operation; wait for it and repeat the command"),
     ("OPERATION_OPEN", "wait for it with `welkin operations wait ID`, or cancel it first"),
     ("ETAG_MISMATCH", "somebody changed it: get it again and decide anew"),

@@ -4,6 +4,7 @@ mod call;
 mod column;
 mod command_line;
 mod config;
+mod describe;
 mod failure;
 mod flag;
 mod input;
@@ -16,6 +17,7 @@ mod place;
 mod read;
 mod registry;
 mod serve;
+mod watch;
 mod word;
 
 use call::Api;
@@ -47,6 +49,9 @@ fn main() -> ExitCode {
 }
 
 async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
+    if let Some(why) = command_line::misplaced(matches) {
+        return Err(Failure::usage(why));
+    }
     match matches.subcommand() {
         Some(("serve", m)) => serve::run(one(m, "config"), one(m, "data-dir"), one(m, "listen").unwrap_or_default()).await,
         Some(("completion", m)) => completion(&kinds, m),
@@ -57,10 +62,20 @@ async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
         Some(("get", m)) => {
             let kind = kind_of(&kinds, m)?;
             let (api, place) = (connect(kinds, m).await?, place_of(m));
+            let filter = one(m, "filter").unwrap_or_default();
             match one(m, "id") {
+                id if is_given(m, "watch") => {
+                    let watched = id.map_or(watch::Watched::All { filter }, |id| watch::Watched::One { id });
+                    let interval = m.get_one::<Duration>("interval").copied().unwrap_or_default();
+                    watch::run(&api, &place, format_of(m), &kind, watched, interval).await
+                }
                 Some(id) => read::one(&api, &place, format_of(m), &kind, id).await,
-                None => read::list(&api, &place, format_of(m), &kind, one(m, "filter").unwrap_or_default()).await,
+                None => read::list(&api, &place, format_of(m), &kind, filter).await,
             }
+        }
+        Some(("describe", m)) => {
+            let kind = kind_of(&kinds, m)?;
+            describe::one(&connect(kinds, m).await?, &place_of(m), &kind, one(m, "id").unwrap_or_default()).await
         }
         Some(("operations", m)) => operations(kinds, m).await,
         Some(("clouds", m)) => read::clouds(&connect(kinds, m).await?, format_of(m)).await,
@@ -107,7 +122,7 @@ async fn operations(kinds: Kinds, m: &ArgMatches) -> Result<(), Failure> {
 fn completion(kinds: &Kinds, m: &ArgMatches) -> Result<(), Failure> {
     let Some(shell) = m.get_one::<clap_complete::Shell>("shell").copied() else { return Err(Failure::usage("which shell?")) };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut command_line::command(kinds), "welkin", &mut script);
+    clap_complete::generate(shell, &mut command_line::completed(kinds), "welkin", &mut script);
     output::print(&String::from_utf8_lossy(&script))
 }
 
@@ -147,5 +162,7 @@ fn options(m: &ArgMatches) -> mutation::Options {
         request_id: one(m, "request-id").unwrap_or_default().to_owned(),
         etag: one(m, "etag").unwrap_or_default().to_owned(),
         allow_missing: is_given(m, "allow-missing"),
+        adopt: one(m, "adopt").unwrap_or_default().to_owned(),
+        release: is_given(m, "release"),
     }
 }

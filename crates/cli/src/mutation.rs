@@ -26,6 +26,10 @@ pub(crate) struct Options {
     pub(crate) request_id: String,
     pub(crate) etag: String,
     pub(crate) allow_missing: bool,
+    /// Of create: what to adopt instead; empty for nothing.
+    pub(crate) adopt: String,
+    /// Of delete: only manage it no longer.
+    pub(crate) release: bool,
 }
 
 impl Options {
@@ -35,6 +39,8 @@ impl Options {
             ("validate_only", Value::Bool(self.dry_run)),
             ("etag", Value::String(self.etag.clone())),
             ("allow_missing", Value::Bool(self.allow_missing)),
+            ("adopt", Value::String(self.adopt.clone())),
+            ("release", Value::Bool(self.release)),
         ]
     }
 }
@@ -167,7 +173,7 @@ async fn show(api: &Api, kind: &Kind, name: &str, resource: Option<DynamicMessag
         return match options.format {
             Format::Json | Format::Yaml => output::print(&output::document(options.format, ended)?),
             Format::Name => output::print(&format!("{name}\n")),
-            Format::Table | Format::Wide => output::print(&format!("{name} deleted\n")),
+            Format::Table | Format::Wide => output::print(&format!("{name} {}\n", if options.release { "released" } else { "deleted" })),
         };
     }
     let resource = match (resource, kind.method("get")) {

@@ -31,10 +31,15 @@ pub(crate) enum Format {
 
 /// Writes to standard output. A reader that went away is no failure of ours.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
+    print_to_reader(text).map(|_| ())
+}
+/// The same; false where the reader went away.
+pub(crate) fn print_to_reader(text: &str) -> Result<bool, Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(format!("the result cannot be written: {e}"))),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(Failure::failed(format!("the result cannot be written: {e}"))),
     }
 }
 
@@ -45,12 +50,17 @@ pub(crate) fn note(text: &str) {
 
 /// A message as JSON or YAML.
 pub(crate) fn document(format: Format, message: &DynamicMessage) -> Result<String, Failure> {
-    let unfit = |e: String| Failure::failed(format!("the answer cannot be shown: {e}"));
     if format == Format::Yaml {
-        let value = serde_json::to_value(message).map_err(|e| unfit(e.to_string()))?;
-        return serde_saphyr::to_string(&value).map(|t| if t.ends_with('\n') { t } else { t + "\n" }).map_err(|e| unfit(e.to_string()));
+        return yaml(&serde_json::to_value(message).map_err(unfit)?);
     }
-    serde_json::to_string_pretty(message).map(|t| t + "\n").map_err(|e| unfit(e.to_string()))
+    serde_json::to_string_pretty(message).map(|t| t + "\n").map_err(unfit)
+}
+/// JSON as YAML.
+pub(crate) fn yaml(value: &serde_json::Value) -> Result<String, Failure> {
+    serde_saphyr::to_string(value).map(|t| if t.ends_with('\n') { t } else { t + "\n" }).map_err(unfit)
+}
+fn unfit(e: impl std::fmt::Display) -> Failure {
+    Failure::failed(format!("the answer cannot be shown: {e}"))
 }
 
 /// Resources of one kind. `whole` is what JSON and YAML show: one resource, or a list's answer.
@@ -109,10 +119,24 @@ fn shown(value: &Value, kind: &Type) -> String {
             pairs.sort();
             pairs.join(",")
         }
-        Value::EnumNumber(n) => kind.as_enum().map_or_else(|| n.to_string(), |values| enum_word(values, *n)),
         Value::Message(m) if m.descriptor().full_name() == "google.protobuf.Timestamp" => age(m),
+        // What stands in a table is short.
+        Value::Message(_) => String::new(),
         // A reference: its id is enough beside the location.
         Value::String(s) if s.starts_with("clouds/") => last_part(s).to_owned(),
+        other => scalar(other, kind),
+    }
+}
+/// One value in full; a message in its JSON form.
+pub(crate) fn scalar(value: &Value, kind: &Type) -> String {
+    match value {
+        Value::EnumNumber(n) => kind.as_enum().map_or_else(|| n.to_string(), |values| enum_word(values, *n)),
+        Value::Message(m) => match serde_json::to_value(m) {
+            Ok(serde_json::Value::String(time)) if m.descriptor().full_name() == "google.protobuf.Timestamp" => format!("{time} ({} ago)", age(m)),
+            Ok(serde_json::Value::String(text)) => text,
+            Ok(other) => other.to_string(),
+            Err(_) => String::new(),
+        },
         Value::String(s) => s.clone(),
         Value::Bool(b) => if *b { "yes" } else { "no" }.to_owned(),
         Value::U32(n) => n.to_string(),

@@ -17,6 +17,33 @@ pub(crate) fn snake(text: &str) -> String {
     kebab(text).replace('-', "_")
 }
 
+/// `effective_private_ips` as `Effective private IPs`: how people write it.
+pub(crate) fn label(field: &str) -> String {
+    let words = field.split('_').enumerate().map(|(i, word)| match WRITTEN.iter().find(|(spelled, _)| *spelled == word) {
+        Some((_, written)) => (*written).to_owned(),
+        None if i == 0 => capitalised(word),
+        None => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+/// Words that are not written as they are spelled in fields.
+const WRITTEN: &[(&str, &str)] = &[
+    ("id", "ID"),
+    ("uid", "UID"),
+    ("ip", "IP"),
+    ("ips", "IPs"),
+    ("ipv4", "IPv4"),
+    ("ipv6", "IPv6"),
+    ("cidr", "CIDR"),
+    ("cidrs", "CIDRs"),
+    ("gib", "GiB"),
+    ("mib", "MiB"),
+    ("iops", "IOPS"),
+    ("ssh", "SSH"),
+    ("vcpus", "vCPUs"),
+    ("gpus", "GPUs"),
+];
+
 /// `start` as `Start`.
 pub(crate) fn capitalised(text: &str) -> String {
     let mut chars = text.chars();
@@ -45,6 +72,9 @@ mod tests {
             [("cidrs", "cidr"), ("private-ips", "private-ip"), ("addresses", "address"), ("policies", "policy"), ("prefixes", "prefix"), ("labels", "label"), ("mesh", "mesh")]
         {
             assert_eq!(singular(from), to);
+        }
+        for (from, to) in [("effective_private_ips", "Effective private IPs"), ("vcpus", "vCPUs"), ("uid", "UID"), ("machine_type", "Machine type")] {
+            assert_eq!(label(from), to);
         }
         assert_eq!((snake("MachineType").as_str(), capitalised("start").as_str()), ("machine_type", "Start"));
     }

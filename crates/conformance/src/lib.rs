@@ -12,4 +12,4 @@ mod world;
 pub use report::{Line, Outcome, Report};
 pub use subject::Subject;
 pub use trial::{Trial, list as trials, run, run_some};
-pub use world::{Abilities, FaultPoint, Plant, PlantMark, Planted, World, WorldObject};
+pub use world::{Abilities, Adoption, FaultPoint, Plant, PlantMark, Planted, World, WorldObject};

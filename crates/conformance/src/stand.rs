@@ -325,7 +325,7 @@ impl<'a> Stand<'a> {
         self.repeated(async || reader.list(&context(self.subject, Arc::new(OpenGate)), query, shard, from).await).await
     }
     /// A call that changes nothing, as often as its errors allow.
-    async fn repeated<T>(&self, call: impl AsyncFn() -> Outcome<T>) -> Outcome<T> {
+    pub(crate) async fn repeated<T>(&self, call: impl AsyncFn() -> Outcome<T>) -> Outcome<T> {
         let (begin, mut failures) = (Instant::now(), 0);
         loop {
             let error = match call().await {

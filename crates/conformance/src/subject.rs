@@ -1,6 +1,6 @@
 //! What is tried.
 
-use crate::{FaultPoint, World};
+use crate::{Adoption, FaultPoint, World};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin_core::{CloudProvider, LocationName, Owner, VendorConfig};
 
@@ -29,6 +29,8 @@ pub struct Subject {
     pub provider_configs: BTreeMap<String, VendorConfig>,
     /// Is there an engine in front? Then names, request ids and bad input are its business, and are tried too.
     pub served: bool,
+    /// How the engine in front adopts and releases, which the contract of providers does not have.
+    pub adoption: Option<Arc<dyn Adoption>>,
     /// The faults that the world can inject.
     pub fault_points: Vec<FaultPoint>,
     /// How long one step may take.
@@ -57,6 +59,7 @@ impl Subject {
             disk_type: None,
             provider_configs: BTreeMap::new(),
             served: false,
+            adoption: None,
             fault_points: FaultPoint::ALL.to_vec(),
             step_timeout: Duration::from_secs(30),
             patience: Duration::from_mins(10),

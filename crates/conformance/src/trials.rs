@@ -50,6 +50,7 @@ fn managed<K: Specimen>() -> Vec<Trial> {
         trial!(c, "list", "pages show everything once, while other resources come and go", list::list::<K>),
         trial!(c, "list_filters", "by vendor id, by owner, by location", list::filters::<K>),
         trial!(c, "foreign", "what has no mark, or another owner's, is shown as foreign and never touched", foreign::foreign::<K>),
+        trial!(c, "adopted", "what is adopted is changed and deleted alone, and gets no mark; what is released is foreign again", foreign::adopted::<K>),
         trial!(c, "removed_elsewhere", "what somebody else removed is not found, and its deletion ends well", foreign::removed_elsewhere::<K>),
         trial!(c, "malformed", "what is wrong in itself or beyond the capabilities is refused by its field before any call", refusal::malformed::<K>),
         trial!(c, "refused", "what the cloud refuses names the field, and leaves nothing", refusal::refused::<K>),

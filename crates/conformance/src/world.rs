@@ -124,3 +124,18 @@ pub trait World: Debug + Send + Sync {
     /// How many faults have happened; forgets what was injected and has not.
     async fn settle_faults(&self) -> u64;
 }
+
+/// The engine in front of a subject, for what a provider knows nothing of.
+#[async_trait]
+pub trait Adoption: Debug + Send + Sync {
+    /// Puts a vendor's object under management, by its provider id or the vendor's id.
+    ///
+    /// # Errors
+    /// The engine's own refusals.
+    async fn adopt(&self, collection: &str, name: &str, id: &str) -> Result<()>;
+    /// Manages it no longer.
+    ///
+    /// # Errors
+    /// The engine's own refusals.
+    async fn release(&self, collection: &str, name: &str) -> Result<()>;
+}

@@ -127,8 +127,12 @@ reasons! {
     OperationNotFound = "OPERATION_NOT_FOUND",
     /// The name is taken by a resource with another specification.
     NameTaken = "NAME_TAKEN",
-    /// The name is taken by a resource that Welkin does not own.
+    /// The resource is not Welkin's: it was neither made nor adopted by it, or carries another owner's mark.
     NotOwned = "NOT_OWNED",
+    /// What is to be adopted is managed already, under another name or because Welkin has made it.
+    AlreadyManaged = "ALREADY_MANAGED",
+    /// What is to be released was not adopted.
+    NotAdopted = "NOT_ADOPTED",
     /// Another operation is changing this resource.
     OperationInProgress = "OPERATION_IN_PROGRESS",
     /// The operation is not finished.

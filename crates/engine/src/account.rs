@@ -16,7 +16,9 @@ use std::{
 };
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use welkin_core::{Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Mark, Name, Object, Owner, Reason, ResourceId, Result, Retry, Target, VendorId, VerbName};
+use welkin_core::{
+    Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Mark, Name, Object, Owner, Reason, ResourceId, Result, Retry, Target, Uid, VendorId, VerbName,
+};
 
 /// How an engine behaves. The defaults suit a server.
 #[derive(Debug, Clone)]
@@ -80,6 +82,8 @@ impl Stop {
 pub(crate) struct Open {
     pub(crate) by_id: HashMap<String, Arc<Live>>,
     pub(crate) by_target: HashMap<String, String>,
+    /// A second place that an operation holds: of what it adopts.
+    pub(crate) claimed: HashMap<String, String>,
     /// Request id to operation and payload.
     pub(crate) by_request: HashMap<String, (String, String)>,
 }
@@ -95,7 +99,7 @@ impl Names {
         self.rows.get(name)
     }
     /// Also where it is called by the vendor's id.
-    fn find(&self, name: &str) -> Option<&NameRow> {
+    pub(crate) fn find(&self, name: &str) -> Option<&NameRow> {
         self.rows.get(name).or_else(|| self.rows.get(self.by_vendor_id.get(name)?))
     }
     fn set(&mut self, row: NameRow) {
@@ -115,6 +119,15 @@ fn alias(row: &NameRow) -> Option<String> {
     let (collection, _) = row.name.rsplit_once('/')?;
     let id = ResourceId::of_vendor(row.vendor_id.as_str()).ok()?;
     Some(format!("{collection}/{id}"))
+}
+
+/// One of ours as the store knows it.
+pub(crate) struct Known<K: Kind> {
+    /// What was adopted is called by the vendor's id: it carries no mark.
+    pub(crate) target: Target<K>,
+    pub(crate) uid: Uid,
+    /// Since when; None for what was there before it was known.
+    since_ms: Option<u64>,
 }
 
 /// One account at one vendor.
@@ -209,8 +222,9 @@ impl Account {
         let (target, since_ms) = self.target(name)?;
         let answer = layer::ask(&self.stack, self.cx(), Get(target)).await;
         match answer {
+            Ok(mut object) => self.recognise(&mut object).map(|()| object),
             Err(e) if e.is_not_found() => Err(self.explain_missing::<K>(name, since_ms, e)),
-            other => other.map_err(|e| if e.resource().is_some() { e } else { e.with_resource(name.to_string()) }),
+            Err(e) => Err(if e.resource().is_some() { e } else { e.with_resource(name.to_string()) }),
         }
     }
 
@@ -230,8 +244,8 @@ impl Account {
         if !caps.verbs.contains(&VerbName::Create) {
             return Ok((Target::named(name.clone()), None));
         }
-        if let Some((target, since_ms)) = self.known(name)? {
-            return Ok((target, Some(since_ms)));
+        if let Some(known) = self.known(name)? {
+            return Ok((known.target, known.since_ms));
         }
         let id = name.id.to_string();
         if let Some(id) = foreign_id(&id, caps.id_shape)? {
@@ -240,8 +254,8 @@ impl Account {
         Ok((Target::named(name.clone()), None))
     }
 
-    /// One of ours as the store knows it, by its name or by the vendor's id, and since when.
-    pub(crate) fn known<K: Kind>(&self, name: &Name<K>) -> Result<Option<(Target<K>, u64)>> {
+    /// One of ours as the store knows it, by its name or by the vendor's id.
+    pub(crate) fn known<K: Kind>(&self, name: &Name<K>) -> Result<Option<Known<K>>> {
         let names = self.names.read();
         if names.rows.is_empty() {
             return Ok(None);
@@ -249,17 +263,30 @@ impl Account {
         let text = name.to_string();
         let Some(row) = names.find(&text) else { return Ok(None) };
         let name = if row.name == text { name.clone() } else { row.name.parse()? };
-        let target = Target::Named { name, uid: Some(row.uid.clone()), vendor_id: Some(row.vendor_id.clone()) };
-        Ok(Some((target, row.since_ms)))
+        let target = if row.adopted {
+            Target::Vendor { parent: name.parent, vendor_id: row.vendor_id.clone() }
+        } else {
+            Target::Named { name, uid: Some(row.uid.clone()), vendor_id: Some(row.vendor_id.clone()) }
+        };
+        Ok(Some(Known { target, uid: row.uid.clone(), since_ms: (!row.adopted).then_some(row.since_ms) }))
+    }
+    /// The name that a target of ours has in the table of names and in the book of open operations.
+    pub(crate) fn name_of<K: Kind>(&self, target: &Target<K>) -> String {
+        let Target::Vendor { parent, vendor_id } = target else { return target.to_string() };
+        let Ok(id) = K::foreign_id(vendor_id.as_str()) else { return target.to_string() };
+        let alias = Name::<K> { parent: parent.clone(), id }.to_string();
+        self.names.read().find(&alias).map_or(alias, |row| row.name.clone())
     }
 
-    /// What the store knows as ours although the cloud does not show its tags yet is listed under its name.
+    /// What was adopted, and what the store knows as ours although the cloud does not show its tags yet, is shown under its name.
     pub(crate) fn recognise<K: Kind>(&self, object: &mut Object<K>) -> Result<()> {
         let names = self.names.read();
         if object.mark.is_some() || names.rows.is_empty() {
             return Ok(());
         }
-        let Some(row) = names.find(&object.name.to_string()).filter(|row| row.vendor_id == object.vendor_id && self.is_fresh::<K>(row.since_ms)) else { return Ok(()) };
+        let Some(row) = names.find(&object.name.to_string()).filter(|row| row.vendor_id == object.vendor_id && (row.adopted || self.is_fresh::<K>(row.since_ms))) else {
+            return Ok(());
+        };
         object.name = row.name.parse()?;
         object.mark = Some(Mark { owner: self.owner.clone(), uid: row.uid.clone(), digest: None });
         Ok(())

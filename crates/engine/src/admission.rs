@@ -27,14 +27,20 @@ enum Place {
 }
 
 impl Account {
-    /// Makes a resource. An identical create of what exists, or is being made, answers that.
+    /// Makes a resource, or adopts one. An identical create of what exists, or is being made, answers that.
+    ///
+    /// With [`Options::adopt`] the specification has to be empty: what is there is taken as it is, under this name. The same adoption again is fine.
     ///
     /// # Errors
     /// `InvalidArgument` naming every wrong field, `AlreadyExists` for another specification, `FailedPrecondition` for what is not ours or a
-    /// reference that is not there, `Aborted` while another operation works on the name.
+    /// reference that is not there, `Aborted` while another operation works on the name. Of an adoption: `NotFound` for what is not there,
+    /// `AlreadyExists` for what is managed under another name, `FailedPrecondition` for what carries another owner's mark.
     pub async fn create<K: Managed>(self: &Arc<Self>, name: Name<K>, mut spec: K::Spec, options: Options) -> Result<Operation> {
         self.capabilities().check_verb::<K>("create")?;
         unresolve::<K>(&mut spec);
+        if let Some(id) = options.adopt.clone() {
+            return Box::pin(self.adopt(name, &spec, id, options)).await;
+        }
         if let Some(id) = K::label(&name.id) {
             check_chosen_id(id, self.capabilities().of::<K>()?.id_shape, "id")?;
         }
@@ -53,14 +59,15 @@ impl Account {
         self.admit(name, Wish::Update { patch, paths }, options).await
     }
 
-    /// Removes a resource and every fragment of it.
+    /// Removes a resource and every fragment of it; of an adopted one only the object itself. With [`Options::release`] the object stays and is only
+    /// managed no longer.
     ///
     /// # Errors
-    /// `NotFound` unless missing is allowed, `FailedPrecondition` for what is not ours.
+    /// `NotFound` unless missing is allowed, `FailedPrecondition` for what is not ours, and for the release of what was not adopted.
     pub async fn delete<K: Managed>(self: &Arc<Self>, name: Name<K>, options: Options) -> Result<Operation> {
         self.capabilities().check_verb::<K>("delete")?;
-        let allow_missing = options.allow_missing;
-        self.admit(name, Wish::Delete { allow_missing }, options).await
+        let (allow_missing, release) = (options.allow_missing, options.release);
+        self.admit(name, Wish::Delete { allow_missing, release }, options).await
     }
 
     /// Does one of the kind's own verbs.
@@ -72,9 +79,15 @@ impl Account {
         self.admit(name, Wish::Act(action), options).await
     }
 
-    async fn admit<K: Managed>(self: &Arc<Self>, name: Name<K>, wish: Wish<K>, options: Options) -> Result<Operation> {
+    pub(crate) async fn admit<K: Managed>(self: &Arc<Self>, mut name: Name<K>, wish: Wish<K>, options: Options) -> Result<Operation> {
         let id = Uuid::now_v7();
         let payload = self.digester.payload(&name, &wish, options.etag.as_ref())?;
+        if matches!(wish, Wish::Delete { release: true, .. })
+            && let Some(row) = self.names.read().find(&name.to_string())
+        {
+            // Nothing is resolved for it that would move it from the place of the vendor's id to that of the name.
+            name = row.name.parse()?;
+        }
         let digest = if let Wish::Create { digest, .. } = &wish { Some(digest.clone()) } else { None };
         let (verb, target) = (wish.verb(), name.to_string());
         let intent = Intent { name, uid: Uuid::new_v4().simple().to_string().parse()?, token: id.to_string(), etag: options.etag, wish };
@@ -255,8 +268,21 @@ impl crate::account::Open {
         live.retarget(target);
         Ok(())
     }
+    /// Gives an operation a second place. The other operation where that place is taken.
+    pub(crate) fn claim(&mut self, id: &str, place: &str) -> std::result::Result<(), String> {
+        match self.by_target.get(place) {
+            Some(other) if other != id => return Err(other.clone()),
+            _ => {}
+        }
+        self.by_target.insert(place.to_owned(), id.to_owned());
+        self.claimed.insert(id.to_owned(), place.to_owned());
+        Ok(())
+    }
     fn forget(&mut self, row: &Row) {
         self.by_id.remove(&row.id);
+        if let Some(place) = self.claimed.remove(&row.id) {
+            self.by_target.remove(&place);
+        }
         if self.by_target.get(&row.target) == Some(&row.id) {
             self.by_target.remove(&row.target);
         }

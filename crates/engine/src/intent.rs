@@ -22,7 +22,8 @@ pub(crate) struct Intent<K: Managed> {
 pub(crate) enum Wish<K: Managed> {
     Create { spec: K::Spec, digest: Digest },
     Update { patch: K::Spec, paths: BTreeSet<FieldPath> },
-    Delete { allow_missing: bool },
+    Adopt { id: String },
+    Delete { allow_missing: bool, release: bool },
     Act(K::Action),
 }
 impl<K: Managed> Wish<K> {
@@ -30,6 +31,8 @@ impl<K: Managed> Wish<K> {
         match self {
             Self::Create { .. } => "create".into(),
             Self::Update { .. } => "update".into(),
+            Self::Adopt { .. } => "adopt".into(),
+            Self::Delete { release: true, .. } => "release".into(),
             Self::Delete { .. } => "delete".into(),
             Self::Act(action) => action.to_string(),
         }

@@ -111,6 +111,8 @@ pub struct NameRow {
     pub since_ms: u64,
     /// When the last write of an update left that did not come to its end: what it made may be seen later. None after one that did.
     pub unsettled_ms: Option<u64>,
+    /// It was not made by us: the row is all that makes it ours.
+    pub adopted: bool,
 }
 
 /// What the end of an operation does to the table of names.

@@ -2,6 +2,7 @@
 
 mod account;
 mod admission;
+mod adopt;
 mod clock;
 mod engine;
 mod filter;

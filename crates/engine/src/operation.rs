@@ -41,7 +41,7 @@ pub struct Operation {
     pub cloud: Arc<str>,
     /// The kind's collection.
     pub collection: String,
-    /// `create`, `update`, `delete`, or the kind's own verb.
+    /// `create`, `adopt`, `update`, `delete`, `release`, or the kind's own verb.
     pub verb: String,
     /// The resource's name, below the cloud.
     pub target: String,
@@ -90,6 +90,10 @@ pub struct Options {
     pub request_id: Option<String>,
     /// The version that must still be current.
     pub etag: Option<welkin_core::Etag>,
+    /// For create: do not make it, but put this under our management as it is, by its provider id (`aws:///eu-west-1a/i-0abc`) or the vendor's id.
+    pub adopt: Option<String>,
+    /// For delete: leave the object as it is, and only manage it no longer. It must have been adopted.
+    pub release: bool,
     /// For delete: nothing there is fine.
     pub allow_missing: bool,
     /// Run the checks only.

@@ -46,14 +46,16 @@ impl Account {
                 self.capabilities().check_changed::<K>(&merged, &changed)?;
                 let (mut desired, revision) = (merged, current.revision.clone());
                 self.resolve_refs::<K>(&mut desired).await?;
-                let (target, uid) = owned_target(current)?;
+                let (target, uid) = self.owned_target(current)?;
                 Ok(Prepared::Change(Change { target, uid, token, expect: revision, verb: Verb::Update { desired, paths: changed } }))
             }
-            Wish::Delete { allow_missing } => self.prepare_delete(name, token, etag.as_ref(), allow_missing).await,
+            Wish::Adopt { id } => Box::pin(self.prepare_adopt(name, uid, token, &id)).await,
+            Wish::Delete { allow_missing, release: true } => Box::pin(self.prepare_release(name, etag.as_ref(), allow_missing)).await,
+            Wish::Delete { allow_missing, release: false } => self.prepare_delete(name, token, etag.as_ref(), allow_missing).await,
             Wish::Act(action) => {
                 let (target, uid) = match self.known_target(&name, etag.as_ref())? {
                     Some(known) => known,
-                    None => owned_target(self.own(&name, etag.as_ref()).await?)?,
+                    None => self.owned_target(self.own(&name, etag.as_ref()).await?)?,
                 };
                 Ok(Prepared::Change(Change { target, uid, token, expect: None, verb: Verb::Act(action) }))
             }
@@ -82,7 +84,7 @@ impl Account {
 
     /// Gives the resolved change the place of what it is about, before anything is written.
     pub(crate) async fn settle<K: Managed>(&self, live: &Live, change: &Change<K>) -> Result<()> {
-        let name = change.target.to_string();
+        let name = self.name_of(&change.target);
         // One of ours can also be called by the vendor's id, which is another place than its name's.
         if live.row().target != name
             && let Err(other) = self.open.lock().move_to(live, &name)
@@ -128,7 +130,7 @@ impl Account {
         let (target, uid) = match self.known_target(&name, etag)? {
             Some(known) => known,
             None => match self.own(&name, etag).await {
-                Ok(current) => owned_target(current)?,
+                Ok(current) => self.owned_target(current)?,
                 Err(e) if e.is_not_found() && allow_missing => return Ok(Prepared::Answer(Outcome::Deleted, NameChange::Remove(name.to_string()))),
                 Err(e) => return Err(e),
             },
@@ -141,15 +143,11 @@ impl Account {
         if etag.is_some() {
             return Ok(None);
         }
-        let known = self.known(name)?.map(|(target, _)| target);
-        Ok(known.and_then(|target| match &target {
-            Target::Named { uid: Some(uid), .. } => Some((target.clone(), uid.clone())),
-            _ => None,
-        }))
+        Ok(self.known(name)?.map(|known| (known.target, known.uid)))
     }
 
     /// The object as it is now, refused where it is not ours or not at this version.
-    async fn own<K: Managed>(&self, name: &Name<K>, etag: Option<&Etag>) -> Result<Object<K>> {
+    pub(crate) async fn own<K: Managed>(&self, name: &Name<K>, etag: Option<&Etag>) -> Result<Object<K>> {
         let current = self.get(name).await?;
         if current.mark.as_ref().is_none_or(|m| m.owner != self.owner) {
             let message = format!("{name} was not made by this Welkin and was not adopted");
@@ -162,6 +160,15 @@ impl Account {
             return Err(Error::new(ErrorKind::Aborted, Reason::EtagMismatch, message).with_resource(name.to_string()));
         }
         Ok(current)
+    }
+
+    fn owned_target<K: Managed>(&self, object: Object<K>) -> Result<(Target<K>, Uid)> {
+        let is_adopted = self.is_adopted(&object);
+        let uid = object.mark.map(|m| m.uid).ok_or_else(|| Error::internal("an owned object has a mark"))?;
+        if is_adopted {
+            return Ok((Target::Vendor { parent: object.name.parent, vendor_id: object.vendor_id }, uid));
+        }
+        Ok((Target::Named { name: object.name, uid: Some(uid.clone()), vendor_id: Some(object.vendor_id) }, uid))
     }
 
     /// Puts the vendor's ids into every reference, and answers the zones that the references lie in.
@@ -230,11 +237,6 @@ fn location_of(name: &str) -> Option<Name<Location>> {
     (parts.next() == Some(Location::COLLECTION)).then(|| parts.next()).flatten().and_then(|id| Name::of(id).ok())
 }
 
-fn owned_target<K: Managed>(object: Object<K>) -> Result<(Target<K>, Uid)> {
-    let uid = object.mark.map(|m| m.uid).ok_or_else(|| Error::internal("an owned object has a mark"))?;
-    Ok((Target::Named { name: object.name, uid: Some(uid.clone()), vendor_id: Some(object.vendor_id) }, uid))
-}
-
 /// An object as journal and answer hold it: without what is input only.
 pub(crate) fn stored_object<K: Kind>(object: Object<K>) -> Result<serde_json::Value> {
     let mut value = serde_json::to_value(object).map_err(|e| Error::internal("an object does not serialise").with_source(e))?;
@@ -254,5 +256,6 @@ pub(crate) fn name_row<K: Kind>(object: &Object<K>, uid: &Uid, now_ms: u64) -> N
         zone: K::zone(&object.spec, &object.status),
         since_ms: now_ms,
         unsettled_ms: None,
+        adopted: false,
     }
 }

@@ -61,7 +61,7 @@ impl Account {
     async fn run<K: Managed>(self: &Arc<Self>, live: Arc<Live>, stored: Stored<K>) {
         let mut change = match stored {
             Stored::Resolved(change) => Arc::new(change),
-            Stored::Intent(intent) => match self.prepare(intent).await {
+            Stored::Intent(intent) => match self.claimed(&live, intent).await {
                 Ok(Prepared::Change(change)) => {
                     let text = match Stored::Resolved(change.clone()).write() {
                         Ok(text) => text,
@@ -95,6 +95,11 @@ impl Account {
                 }
             }
         }
+    }
+
+    async fn claimed<K: Managed>(&self, live: &Live, intent: Intent<K>) -> Result<Prepared<K>> {
+        self.claim(live, &intent)?;
+        self.prepare(intent).await
     }
 
     /// One step, and what follows from it.
@@ -159,7 +164,7 @@ impl Account {
 
     /// An update that did not come to its end may have made something that is seen later: whoever deletes the resource has to know.
     fn unsettled<K: Managed>(&self, live: &Live, change: &Change<K>) -> NameChange {
-        let known = self.names.read().get(&change.target.to_string()).cloned();
+        let known = self.names.read().get(&self.name_of(&change.target)).cloned();
         match known.zip(live.last_write_ms()) {
             Some((row, at)) if matches!(change.verb, Verb::Update { .. }) => NameChange::Set(NameRow { unsettled_ms: Some(at), ..row }),
             _ => NameChange::Keep,
@@ -168,7 +173,7 @@ impl Account {
 
     fn done<K: Managed>(&self, change: &Change<K>, done: Changed<K>) -> Turn<K> {
         match done {
-            Changed::Gone => Turn::End(Ok(Outcome::Deleted), NameChange::Remove(change.target.to_string())),
+            Changed::Gone => Turn::End(Ok(Outcome::Deleted), NameChange::Remove(self.name_of(&change.target))),
             Changed::Acted(outcome) => match serde_json::to_value(outcome) {
                 Ok(value) => Turn::End(Ok(Outcome::Acted(value)), NameChange::Keep),
                 Err(e) => Turn::End(Err(Error::internal("an outcome does not serialise").with_source(e).with_effect(Effect::Applied)), NameChange::Keep),
@@ -177,7 +182,7 @@ impl Account {
                 let object = self.as_changed(change, *object);
                 let mut row = name_row(&object, &change.uid, self.clock.now_ms());
                 if let Some(known) = self.names.read().get(&row.name) {
-                    row.since_ms = known.since_ms;
+                    (row.since_ms, row.adopted) = (known.since_ms, known.adopted);
                 }
                 match stored_object(object) {
                     Ok(value) => Turn::End(Ok(Outcome::Object(value)), NameChange::Set(row)),
@@ -195,6 +200,11 @@ impl Account {
         {
             tracing::error!(%name, answered = %object.name, vendor_id = %object.vendor_id, "a driver answered a change with another name");
             object.name = name.clone();
+        }
+        if matches!(change.target, Target::Vendor { .. })
+            && let Ok(name) = self.name_of(&change.target).parse()
+        {
+            object.name = name;
         }
         let digest = match &change.verb {
             Verb::Create { digest, .. } => Some(digest.clone()),
@@ -217,7 +227,7 @@ impl Account {
         if !matches!(change.verb, Verb::Delete) {
             return None;
         }
-        let at = self.names.read().get(&change.target.to_string())?.unsettled_ms?;
+        let at = self.names.read().get(&self.name_of(&change.target))?.unsettled_ms?;
         Instant::now().checked_sub(Duration::from_millis(self.clock.now_ms().saturating_sub(at)))
     }
 

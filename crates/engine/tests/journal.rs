@@ -24,7 +24,7 @@ fn row(id: &str, request_id: Option<&str>) -> Row {
     }
 }
 fn name(n: &str) -> NameRow {
-    NameRow { name: n.into(), uid: "0123456789".parse().unwrap(), vendor_id: "net-1".parse().unwrap(), zone: Some("r-a".into()), since_ms: 5, unsettled_ms: Some(7) }
+    NameRow { name: n.into(), uid: "0123456789".parse().unwrap(), vendor_id: "net-1".parse().unwrap(), zone: Some("r-a".into()), since_ms: 5, unsettled_ms: Some(7), adopted: true }
 }
 async fn sqlite(dir: &Path) -> welkin_core::Result<SqliteJournal> {
     SqliteJournal::open(&dir.join("welkin.db"), &KeySource::File(dir.join("welkin.key"))).await

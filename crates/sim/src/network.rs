@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
+    resource::{Found, Fragment, Kept, Rows, expected, is_adopted, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, NewNetwork, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -191,6 +191,10 @@ impl Driver<Network> for Sim {
         };
         let mut expect = expected(change, resume);
         let changes_access = paths.contains(&FieldPath::from("internet_access"));
+        if changes_access && is_adopted(&change.target) {
+            let text = format!("{} was adopted without what is attached to it: a gateway would not go with it again", change.target);
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, text).with_field("internet_access"));
+        }
         let (id, tags) = (row.id().to_owned(), row.tags().cloned().unwrap_or_default());
         let mut goal = desired.clone();
         if !changes_access {

@@ -121,7 +121,11 @@ impl Sim {
         let shown = row.shown();
         shown.tags().is_none() && shown.created_ms() + self.horizon_ms() > shown.at_ms
     }
+    /// What has no name was adopted: it is ours unless it carries anybody's mark.
     fn is_ours<K: Kept>(cx: &Cx, change: &Change<K>, row: &K::Row) -> bool {
+        if is_adopted(&change.target) {
+            return row.shown().tags().is_none_or(|t| !t.contains_key(OWNER));
+        }
         row.shown().tags().and_then(|t| mark(cx, t)).is_some_and(|m| m.uid == change.uid)
     }
     fn not_yet_visible(&self, what: impl std::fmt::Display) -> Error {
@@ -251,7 +255,9 @@ impl Sim {
             until = until.max(Some(now + u64::try_from(left.as_millis()).unwrap_or(u64::MAX)));
         }
         let marks = [(OWNER, cx.owner.as_str()), (UID, change.uid.as_str())];
-        let mut rows = self.marked::<K>(cx, region, &marks).await?;
+        // Nothing carries the mark of what was adopted, and nothing but the object itself is meant.
+        let is_alone = is_adopted(&change.target);
+        let mut rows = if is_alone { Vec::new() } else { self.marked::<K>(cx, region, &marks).await? };
         if rows.is_empty()
             && let Some(id) = change.target.vendor_id()
         {
@@ -268,13 +274,14 @@ impl Sim {
         // What has been made lately may have fragments that are seen later than itself.
         until = rows.iter().map(|r| r.shown().created_ms() + horizon).max().max(until);
         for row in rows.iter().filter(|r| !K::is_leaving(r)) {
-            if !K::shows_parts(self, cx, region, row).await? {
+            if !is_alone && !K::shows_parts(self, cx, region, row).await? {
                 return Step::wait(&Leaving { leaving_until_ms: until.unwrap_or(now) }, self.pause(), "waiting for the cloud to show whose its parts are");
             }
             let removed = self.call(cx, K::REMOVE, region, K::remove(&self.cloud, region, row.shown().id())).await;
             removed.or_else(|e| if error::is(&e, K::UNKNOWN) { Ok(()) } else { Err(e) })?;
         }
-        for fragment in K::fragments(self, cx, region, &marks).await? {
+        let fragments = if is_alone { Vec::new() } else { K::fragments(self, cx, region, &marks).await? };
+        for fragment in fragments {
             is_quiet = false;
             K::remove_fragment(self, cx, region, &fragment.id).await?;
         }
@@ -293,6 +300,9 @@ impl Sim {
     }
 }
 
+pub(crate) fn is_adopted<K: Managed>(target: &Target<K>) -> bool {
+    matches!(target, Target::Vendor { .. })
+}
 fn not_ours<K: Managed>(target: &Target<K>) -> Error {
     Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{target} is not Welkin's, or no longer")).with_resource(target.to_string())
 }

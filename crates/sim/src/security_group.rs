@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
+    resource::{Found, Fragment, Kept, Rows, expected, is_adopted, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, GroupPeer, GroupRule, NewSecurityGroup, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -115,10 +115,12 @@ fn peer_rule(location: &LocationName, group: &str, rule: &GroupRule) -> Result<P
 }
 /// The rule as the vendor takes it; `group` is where it goes.
 fn vendor_rule(cx: &Cx, change: &Change<SecurityGroup>, group: &str, PeerRule { rule, peer }: &PeerRule) -> Result<GroupRule> {
-    let mut tags = mark::fragment_tags(cx, change)?;
+    let is_marked = !is_adopted(&change.target);
+    let mut tags = if is_marked { mark::fragment_tags(cx, change)? } else { Tags::new() };
     let peer = match peer {
         Peer::Cidr(net) => GroupPeer::Cidr(*net),
         Peer::SameGroup => GroupPeer::Group(group.to_owned()),
+        Peer::Group(r) if !is_marked => GroupPeer::Group(r.vendor_id()?.to_string()),
         Peer::Group(r) => {
             tags.insert(mark::GROUP.to_owned(), r.name.id.to_string());
             GroupPeer::Group(r.vendor_id()?.to_string())
@@ -149,7 +151,9 @@ impl Sim {
         let location = change.target.parent();
         let (region, id) = (location.id.as_str(), row.id());
         let uid = change.uid.as_str();
-        let ours: Vec<&GroupRule> = row.body().rules.iter().filter(|r| r.tags.get(mark::UID).is_some_and(|u| u == uid)).collect();
+        // In an adopted group, which has no marks, what carries nobody's.
+        let is_ours = |r: &&GroupRule| if is_adopted(&change.target) { !r.tags.contains_key(mark::OWNER) } else { r.tags.get(mark::UID).is_some_and(|u| u == uid) };
+        let ours: Vec<&GroupRule> = row.body().rules.iter().filter(is_ours).collect();
         let there = ours.iter().map(|rule| peer_rule(location, id, rule)).collect::<Result<Vec<_>>>()?;
         let asked: Vec<PeerRule> = PeerRule::each(rules).collect();
         let (missing, surplus) = PeerRule::difference(&asked, &there);

@@ -76,16 +76,16 @@ fn reads_are_the_same<K: Resource>() {
 }
 fn changes_are_the_same<K: Mutable>() {
     let resource = Some(K::Message::default());
-    let create = wire::Create { parent: "p".into(), id: "i".into(), resource: resource.clone(), request_id: "r".into(), validate_only: true };
+    let create = wire::Create { parent: "p".into(), id: "i".into(), resource: resource.clone(), request_id: "r".into(), validate_only: true, adopt: "a".into() };
     same_bytes(&format!("Create{}Request", K::KIND), &create);
     let id = message(&format!("Create{}Request", K::KIND)).get_field(2).unwrap();
     assert_eq!((id.name(), behavior(&id)), (K::ID_FIELD, [REQUIRED].into()));
     let update = wire::Update { resource, update_mask: Some(FieldMask { paths: vec!["a".into()] }), request_id: "r".into(), validate_only: true };
     same_bytes(&format!("Update{}Request", K::KIND), &update);
-    let delete = wire::Touch { name: "n".into(), etag: "e".into(), request_id: "r".into(), validate_only: true, allow_missing: true };
+    let delete = wire::Touch { name: "n".into(), etag: "e".into(), request_id: "r".into(), validate_only: true, allow_missing: true, release: true };
     same_bytes(&format!("Delete{}Request", K::KIND), &delete);
     for (method, _) in K::ACTIONS {
-        same_bytes(&format!("{method}Request"), &wire::Touch { allow_missing: false, ..delete.clone() });
+        same_bytes(&format!("{method}Request"), &wire::Touch { allow_missing: false, release: false, ..delete.clone() });
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{
     client::Region,
     mark::{self, Tags},
+    resource::is_adopted,
 };
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroupRule, TagSpecification, UserIdGroupPair};
 use std::collections::BTreeMap;
@@ -105,13 +106,15 @@ pub(super) struct Ruled<'a> {
     open: Vec<String>,
 }
 impl<'a> Ruled<'a> {
-    pub(super) fn of(uid: &Uid, region: &'a Region, group: &'a str, rules: &[SecurityGroupRule]) -> Self {
+    pub(super) fn of(change: &Change<SecurityGroup>, region: &'a Region, group: &'a str, rules: &[SecurityGroupRule]) -> Self {
+        // In an adopted group, which has no marks, what carries nobody's.
+        let is_ours = |rule: &SecurityGroupRule| if is_adopted(&change.target) { Tags::of(rule.tags()).get(mark::OWNER).is_none() } else { is_of(rule, &change.uid) };
         let mut ruled = Self { region, group, ours: Vec::new(), bare: Vec::new(), open: Vec::new() };
         for rule in rules {
             let id = rule.security_group_rule_id().unwrap_or_default().to_owned();
             match peer_rule(region, group, rule) {
                 _ if lets_everything_out(rule) => ruled.open.push(id),
-                Some(peer) if is_of(rule, uid) => ruled.ours.push((id, peer)),
+                Some(peer) if is_ours(rule) => ruled.ours.push((id, peer)),
                 Some(peer) if rule.tags().is_empty() => ruled.bare.push(peer),
                 _ => {}
             }
@@ -158,8 +161,9 @@ impl<'a> Ruled<'a> {
         }
         for ((direction, peer), permissions) in calls {
             let parts = welkin_core::Mark { digest: None, ..mark::of_change(cx, change) };
-            let tags = Tags::ours(&parts, &change.target.name()?.id).with(mark::GROUP, &peer).on(ResourceType::SecurityGroupRule);
-            self.let_through(direction, permissions, Some(tags), cx).await.map_err(|e| if e.violations().is_empty() { e.with_field("rules") } else { e })?;
+            let marked = |name: &Name<SecurityGroup>| Tags::ours(&parts, &name.id).with(mark::GROUP, &peer).on(ResourceType::SecurityGroupRule);
+            let tags = if is_adopted(&change.target) { None } else { Some(marked(change.target.name()?)) };
+            self.let_through(direction, permissions, tags, cx).await.map_err(|e| if e.violations().is_empty() { e.with_field("rules") } else { e })?;
         }
         Ok(())
     }

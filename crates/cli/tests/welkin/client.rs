@@ -316,3 +316,41 @@ fn long_lists_come_to_their_end() {
     assert_eq!(server.run("get networks -o name").ok().lines().count(), 10);
     assert_eq!(server.run("get networks --filter labels.n=3 -o name").ok(), "clouds/lab/locations/sim-1/networks/n3\n");
 }
+
+/// Makes an object in the simulated cloud of a server that is not running.
+fn planted(folder: &std::path::Path) -> String {
+    let sim = welkin::sim::Sim::open(welkin::sim::Config::default(), Some(&folder.join("data/clouds/sim"))).unwrap();
+    sim.plant("sim-1", welkin::sim::Planted::Network { cidr: "10.9.0.0/16".parse().unwrap() }, [("Name".to_owned(), "corp".to_owned())].into()).unwrap()
+}
+
+#[test]
+fn what_is_there_already_is_adopted_and_released() {
+    let (_, folder) = Server::start().stop("TERM");
+    let id = planted(folder.path());
+    let server = Server::started_in(folder);
+    server.run(&format!("delete network {id}")).fails(1, &["NOT_OWNED", "--adopt"]);
+    let provider_id = json(&server.run(&format!("get network {id} -o json")).ok())["providerId"].as_str().unwrap().to_owned();
+    server.run(&format!("create network corp --adopt {provider_id} --dry-run")).ok();
+    server.run("get network corp").fails(3, &[]);
+    server.run(&format!("create network corp --adopt {provider_id}")).ok();
+    let seen = json(&server.run("get network corp -o json").ok());
+    assert_eq!((seen["owned"].as_bool(), seen["vendorId"].as_str(), &seen["digest"]), (Some(true), Some(id.as_str()), &Value::Null));
+    server.run(&format!("create network corp2 --adopt {id}")).fails(1, &["error: --adopt: ", "networks/corp", "ALREADY_MANAGED"]);
+    server.run(&format!("create network corp2 --adopt {id} --cidr 10.9.0.0/16")).fails(1, &["--cidr", "leave this out"]);
+    server.run("create network corp2 --adopt net-00000000000000000").fails(3, &["--adopt", "RESOURCE_NOT_FOUND"]);
+    server.run("update network corp --label team=web").ok();
+    // The store knows it after a restart; what has been released is foreign.
+    let server = Server::started_in(server.stop("TERM").1);
+    assert_eq!(json(&server.run("get network corp -o json").ok())["uid"], seen["uid"]);
+    assert_eq!(server.run("delete network corp --release").ok(), "clouds/sim/locations/sim-1/networks/corp released\n");
+    assert!(server.run("operations").ok().contains("release"));
+    let released = json(&server.run(&format!("get network {id} -o json")).ok());
+    assert_eq!((&released["owned"], &released["labels"]["team"]), (&Value::Null, &Value::from("web")));
+    server.run("delete network corp --release").fails(3, &[]);
+    server.run("create network n1 --cidr 10.1.0.0/16").ok();
+    server.run("delete network n1 --release").fails(1, &["NOT_ADOPTED"]);
+    server.run(&format!("create network corp --adopt {id}")).ok();
+    server.run("delete network corp").ok();
+    server.run(&format!("get network {id}")).fails(3, &[]);
+    server.run("get network n1").ok();
+}

@@ -25,8 +25,8 @@ async fn good(subject: &Subject) -> Report {
 fn declared(mut subject: Subject) -> Subject {
     if !subject.served {
         for kind in ["networks", "subnets", "securityGroups", "instances"] {
-            for trial in ["same_name", "request_id"] {
-                subject = subject.skipping(format!("{kind}.{trial}"), "names and request ids are the engine's; they are tried through a server");
+            for trial in ["same_name", "request_id", "adopted"] {
+                subject = subject.skipping(format!("{kind}.{trial}"), "names, request ids and adoption are the engine's; they are tried through a server");
             }
         }
     }

@@ -12,3 +12,4 @@ mod kill;
 mod moto;
 mod program;
 mod server;
+mod watch;

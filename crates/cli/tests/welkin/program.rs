@@ -75,7 +75,11 @@ impl Server {
     }
     /// Started in a folder that may hold what an earlier server left.
     pub(crate) fn started_in(folder: TempDir) -> Self {
-        let mut child = Self::command(folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::started_at(folder, "127.0.0.1:0")
+    }
+    /// The same at an address.
+    pub(crate) fn started_at(folder: TempDir, address: &str) -> Self {
+        let mut child = Self::listening(folder.path(), address).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let (mut greeting, mut line) = (String::new(), String::new());
         while stdout.read_line(&mut line).unwrap() > 0 && !line.contains("get networks") {
@@ -92,8 +96,11 @@ impl Server {
     }
     /// A server for this folder, not started.
     pub(crate) fn command(folder: &Path) -> Command {
+        Self::listening(folder, "127.0.0.1:0")
+    }
+    fn listening(folder: &Path, address: &str) -> Command {
         let mut command = welkin(folder);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"]);
+        command.args(["serve", "--listen", address, "--data-dir", "data"]);
         command
     }
     pub(crate) fn data(&self) -> PathBuf {

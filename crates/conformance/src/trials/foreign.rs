@@ -3,10 +3,10 @@
 use crate::{
     Plant, PlantMark,
     runner::Manner,
-    specimen::Specimen,
+    specimen::{Specimen, id_of_nothing},
     stand::{Stand, Verdict, census, ensure, failed, foreign as foreign_name, ids, minted, skipped},
 };
-use welkin_core::{Condition, Query, Resume, Target, Verb, VerbName};
+use welkin_core::{Condition, Name, Query, Reason, Resume, Target, Verb, VerbName};
 
 pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if !stand.subject.world.abilities().plants {
@@ -67,6 +67,64 @@ pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         let now = stand.inventory().await?;
         ensure!(census(&now) == census(&before), "there is {now:?} instead of {before:?}");
     }
+    Ok(())
+}
+
+/// Through the engine in front: adopted, refused where it may not be, changed, acted on, released, adopted again and deleted.
+pub(super) async fn adopted<K: Specimen>(stand: &Stand<'_>) -> Verdict {
+    let Some(engine) = &stand.subject.adoption else { return skipped("adoption is the engine's, and there is none in front of this provider") };
+    if !stand.subject.world.abilities().plants {
+        return skipped("nothing can be planted");
+    }
+    let ground = K::ground(stand).await?;
+    let before = stand.inventory().await?;
+    let create = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
+    let name = create.target.name()?.clone();
+    let mark = PlantMark { owner: "somebody-else".parse()?, id: name.id.clone(), uid: create.uid.clone() };
+    let theirs = stand.plant(Plant { what: K::planted(&ground)?, mark: Some(mark) }).await?;
+    let refusal = |answer: welkin_core::Result<()>, reason: Reason| match answer {
+        Err(e) if e.reason() == reason => Ok(()),
+        other => failed(format!("{other:?} instead of {reason}")),
+    };
+    let adopt = async |name: &Name<K>, id: &str| stand.repeated(async || engine.adopt(K::COLLECTION, &name.to_string(), id).await).await;
+    stand.eventually::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: theirs.parse()? }).await?;
+    refusal(adopt(&name, &theirs).await, Reason::NotOwned)?;
+    refusal(adopt(&name, &id_of_nothing::<K>(stand)).await, Reason::ResourceNotFound)?;
+    stand.subject.world.remove(&theirs).await?;
+
+    let planted = stand.plant(Plant { what: K::planted(&ground)?, mark: None }).await?;
+    let by_id = Target::Vendor { parent: stand.subject.location.clone(), vendor_id: planted.parse()? };
+    let foreign = stand.eventually::<K>(&by_id).await?;
+    adopt(&name, &foreign.provider_id.to_string()).await?;
+    adopt(&name, &planted).await?;
+    refusal(adopt(&stand.name::<K>()?, &planted).await, Reason::AlreadyManaged)?;
+    let mut ours = stand.eventually(&Target::named(name.clone())).await?;
+    ensure!(ours.mark.as_ref().is_some_and(|m| m.digest.is_none()) && ours.vendor_id == foreign.vendor_id, "it is shown as {ours:?}");
+    ensure!((&ours.spec, &ours.status) == (&foreign.spec, &foreign.status), "adopted, it has changed from {foreign:?} to {ours:?}");
+    let listed = stand.list(&Query::<K>::below(stand.subject.location.clone(), 100)).await?;
+    ensure!(listed.iter().any(|o| o.name == name && o.mark == ours.mark), "it is not listed by its name");
+    let mut labelled = ours.spec.clone();
+    K::labels(&mut labelled).insert("team".into(), "adopted".into());
+    ours = stand.update(&ours, labelled.clone(), Manner::PLAIN).await?;
+    ensure!(ours.name == name && K::labels(&mut ours.spec.clone()) == K::labels(&mut labelled), "it was changed to {ours:?}");
+    for (action, reached) in K::fixed_points() {
+        stand.act(&ours, action, Manner::PLAIN).await?;
+        stand.eventually_with(&Target::named(name.clone()), |o| reached(&o.status)).await?;
+    }
+    let uids = async || -> Verdict<Vec<_>> { Ok(stand.inventory().await?.into_iter().filter(|o| o.vendor_id == planted).map(|o| o.uid).collect()) };
+    ensure!(uids().await? == [None], "a mark was written on it");
+
+    engine.release(K::COLLECTION, &name.to_string()).await?;
+    stand.eventually_gone(&Target::named(name.clone())).await?;
+    let released = stand.eventually::<K>(&by_id).await?;
+    ensure!(released.mark.is_none() && uids().await?.len() == 1, "released, it is shown as {released:?}");
+    let answer = stand.drive(&stand.change(by_id.clone(), create.uid.clone(), Verb::Delete)?, Manner::PLAIN).await.end;
+    ensure!(answer.is_err(), "what was released was deleted: {answer:?}");
+    adopt(&name, &planted).await?;
+    let ours = stand.eventually(&Target::named(name)).await?;
+    stand.delete(&ours, Manner::PLAIN).await?;
+    let now = stand.inventory().await?;
+    ensure!(ids(&now) == ids(&before), "there is {now:?} instead of {before:?}");
     Ok(())
 }
 

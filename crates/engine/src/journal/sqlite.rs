@@ -22,7 +22,7 @@ use welkin_core::{Error, ErrorKind, Handle, Reason, Result, Retry, Uid};
 /// "WLKN": a file with another id is somebody else's database.
 const APPLICATION_ID: i64 = 0x574c_4b4e;
 /// The version of the tables; a store with a higher one belongs to a newer Welkin.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 const SCHEMA: &str = "
 CREATE TABLE operations (
     id TEXT PRIMARY KEY,
@@ -58,6 +58,7 @@ CREATE TABLE names (
     zone TEXT,
     since_ms BIGINT NOT NULL,
     unsettled_ms BIGINT,
+    adopted INTEGER NOT NULL,
     PRIMARY KEY (cloud, name)
 );
 CREATE TABLE settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -372,7 +373,11 @@ impl Journal for SqliteJournal {
         tx.commit().await.map_err(broken)
     }
     async fn names(&self, cloud: &str) -> Result<Vec<NameRow>> {
-        let rows = sqlx::query("SELECT name, uid, vendor_id, zone, since_ms, unsettled_ms FROM names WHERE cloud = $1").bind(cloud).fetch_all(&self.pool).await.map_err(broken)?;
+        let rows = sqlx::query("SELECT name, uid, vendor_id, zone, since_ms, unsettled_ms, adopted FROM names WHERE cloud = $1")
+            .bind(cloud)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(broken)?;
         rows.iter().map(name_row).collect()
     }
     async fn set_name(&self, cloud: &str, name: &NameChange) -> Result<()> {
@@ -399,6 +404,7 @@ fn name_row(row: &SqliteRow) -> Result<NameRow> {
         zone: row.try_get("zone").map_err(broken)?,
         since_ms: millis(row.try_get("since_ms").map_err(broken)?),
         unsettled_ms: row.try_get::<Option<i64>, _>("unsettled_ms").map_err(broken)?.map(millis),
+        adopted: row.try_get("adopted").map_err(broken)?,
         name,
     })
 }
@@ -415,8 +421,8 @@ async fn write_name(tx: &mut sqlx::SqliteConnection, cloud: &str, name: &NameCha
         NameChange::Keep => {}
         NameChange::Set(row) => {
             sqlx::query(
-                "INSERT INTO names (cloud, name, uid, vendor_id, zone, since_ms, unsettled_ms) VALUES ($1, $2, $3, $4, $5, $6, $7)
-                 ON CONFLICT (cloud, name) DO UPDATE SET uid = $3, vendor_id = $4, zone = $5, since_ms = $6, unsettled_ms = $7",
+                "INSERT INTO names (cloud, name, uid, vendor_id, zone, since_ms, unsettled_ms, adopted) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+                 ON CONFLICT (cloud, name) DO UPDATE SET uid = $3, vendor_id = $4, zone = $5, since_ms = $6, unsettled_ms = $7, adopted = $8",
             )
             .bind(cloud)
             .bind(&row.name)
@@ -425,6 +431,7 @@ async fn write_name(tx: &mut sqlx::SqliteConnection, cloud: &str, name: &NameCha
             .bind(&row.zone)
             .bind(number(row.since_ms))
             .bind(row.unsettled_ms.map(number))
+            .bind(row.adopted)
             .execute(tx)
             .await
             .map_err(broken)?;

@@ -1,15 +1,41 @@
 //! The same cloud through a server: `welkin::client::Remote` is a provider like any other, and the engine answers for names.
 
 use super::sim::{SimWorld, location, with_fields};
+use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 use welkin::{
-    client::{Client, Remote},
-    engine::{Engine, Settings},
+    Error, Result,
+    client::{Client, Cloud, Remote},
+    engine::{Engine, Operation, Options, Settings},
     server::{Limits, Server},
     sim::{Config, Sim},
+    with_kind,
 };
-use welkin_conformance::Subject;
+use welkin_conformance::{Adoption, Subject};
+
+/// Adoption as a caller of the API asks for it.
+#[derive(Debug)]
+struct Front(Cloud);
+impl Front {
+    async fn ended(&self, operation: Result<Operation>) -> Result<()> {
+        let ended = self.0.wait(operation?, Duration::from_mins(1)).await?;
+        ended.end.ok_or_else(|| Error::internal("it does not end"))?.map(drop)
+    }
+}
+#[async_trait]
+impl Adoption for Front {
+    async fn adopt(&self, collection: &str, name: &str, id: &str) -> Result<()> {
+        let options = Options { adopt: Some(id.into()), ..Options::default() };
+        let operation = with_kind!(collection, K => self.0.create::<K>(&name.parse()?, Default::default(), options).await, else Err(Error::internal("no such kind")));
+        self.ended(operation).await
+    }
+    async fn release(&self, collection: &str, name: &str) -> Result<()> {
+        let options = Options { release: true, ..Options::default() };
+        let operation = with_kind!(collection, K => self.0.delete::<K>(&name.parse()?, options).await, else Err(Error::internal("no such kind")));
+        self.ended(operation).await
+    }
+}
 
 #[tokio::test]
 async fn conformance_of_a_server() {
@@ -27,7 +53,8 @@ async fn conformance_of_a_server() {
     }));
     let remote = Arc::new(Remote::new(&client, "lab").await.unwrap());
     let subject = Subject::new("sim through a server", remote, SimWorld::new(sim), owner, location().unwrap());
-    let subject = super::declared(Subject { served: true, ..with_fields(subject) });
+    let adoption: Arc<dyn Adoption> = Arc::new(Front(client.cloud("lab")));
+    let subject = super::declared(Subject { served: true, adoption: Some(adoption), ..with_fields(subject) });
     let report = super::good(&subject).await;
     drop(stop);
     server.await.unwrap().unwrap();
