@@ -150,7 +150,7 @@ fn refusal(code: &str) -> String {
 fn pairs(of: &[(&str, &str)]) -> Pairs {
     of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
-async fn request(stream: &mut TcpStream) -> Option<String> {
+pub async fn request(stream: &mut TcpStream) -> Option<String> {
     let (mut text, mut buffer) = (String::new(), [0; 8192]);
     loop {
         let n = stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?;

@@ -7,6 +7,11 @@
 mod cloud;
 mod create;
 mod delete;
+mod document;
 mod journal;
 mod read;
+mod recorded;
+mod recordings;
+mod replay;
+mod specification;
 mod wire;

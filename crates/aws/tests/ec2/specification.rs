@@ -1,0 +1,111 @@
+//! What botocore's model of EC2 says, and what was recorded of EC2, by `model.py` beside this file.
+//!
+//! Needs an interpreter with botocore in WELKIN_TEST_PYTHON. Recordings lie in WELKIN_FIXTURES, else in `shared/fixtures` beside the repository; they
+//! are not part of it.
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
+
+/// Every operation of which an answer goes through the decoders.
+const OPERATIONS: [&str; 7] = ["DescribeVpcs", "DescribeSubnets", "DescribeInstances", "DescribeVolumes", "DescribeImages", "DescribeInstanceTypes", "DescribeAvailabilityZones"];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// A real account answered so.
+    Recording,
+    /// libcloud's: trimmed or edited by hand, or from the documentation.
+    Sample,
+    /// Made from the model, with every member.
+    Specimen,
+}
+#[derive(Debug, Deserialize)]
+pub struct Answer {
+    pub operation: String,
+    pub source: String,
+    pub status: u16,
+    /// As EC2 sends it.
+    pub xml: String,
+    /// As boto3 decodes it, with times as Unix milliseconds. EC2's error where the status is not 200.
+    pub answer: Value,
+}
+impl Answer {
+    pub fn origin(&self) -> Origin {
+        match self.source.split('/').next() {
+            Some("aws-recorded") => Origin::Recording,
+            Some("libcloud") => Origin::Sample,
+            _ => Origin::Specimen,
+        }
+    }
+}
+#[derive(Debug, Deserialize)]
+pub struct LeftOut {
+    pub source: String,
+    pub left_out: String,
+}
+#[derive(Debug, Deserialize)]
+pub struct Member {
+    /// `Vpcs[].Tags[].Key`
+    pub path: String,
+    /// `vpcSet/item/tagSet/item/key`
+    pub wire: String,
+    #[serde(rename = "enum")]
+    pub is_enum: bool,
+}
+#[derive(Debug, Deserialize)]
+pub struct Model {
+    pub botocore: String,
+    pub answers: Vec<Answer>,
+    pub left_out: Vec<LeftOut>,
+    pub members: BTreeMap<String, Vec<Member>>,
+}
+impl Model {
+    /// The answers of one operation that are no errors.
+    pub fn answers(&self, operation: &str) -> impl Iterator<Item = &Answer> {
+        self.answers.iter().filter(move |a| a.operation == operation && a.status == 200)
+    }
+}
+
+/// None where it cannot be asked, which is then said.
+pub fn model() -> Option<&'static Model> {
+    static MODEL: OnceLock<Option<Model>> = OnceLock::new();
+    let read = || {
+        let folder = fixtures();
+        if !folder.is_dir() {
+            say("SKIPPED: no recordings: WELKIN_FIXTURES names no folder and there is no ../shared/fixtures beside the repository");
+        }
+        let arguments = std::iter::once(folder.as_os_str().to_owned()).chain(OPERATIONS.map(OsString::from));
+        ask("answers", arguments, "")
+    };
+    MODEL.get_or_init(read).as_ref()
+}
+fn fixtures() -> PathBuf {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures");
+    std::env::var_os("WELKIN_FIXTURES").map_or_else(beside, PathBuf::from)
+}
+
+/// One question to `model.py`. None where there is no interpreter.
+pub fn ask<T: DeserializeOwned>(command: &str, arguments: impl IntoIterator<Item = OsString>, input: &str) -> Option<T> {
+    let Some(python) = std::env::var_os("WELKIN_TEST_PYTHON") else {
+        say("SKIPPED: WELKIN_TEST_PYTHON names no interpreter with botocore: run `cargo xtask test`");
+        return None;
+    };
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ec2/model.py");
+    let mut child = Command::new(python).arg(script).arg(command).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success(), "model.py {command} failed");
+    Some(serde_json::from_slice(&out.stdout).unwrap())
+}
+
+/// A line of the test's report.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
