@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod document;
 mod journal;
+mod members;
 mod read;
 mod recorded;
 mod recordings;
