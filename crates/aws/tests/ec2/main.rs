@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs, missing_debug_implementations, reason = "a test")]
 
+mod absent;
 mod cloud;
 mod create;
 mod delete;

@@ -176,7 +176,7 @@ def specimen(operation):
 
 
 def members(shape, path="", wired="", within=()):
-    """Every leaf below a shape: its path, its path on the wire, and whether its values are enumerated."""
+    """Every leaf below a shape: its path, its path on the wire, and what it is."""
     if shape.type_name == "structure" and shape.name not in within:
         for name, member in shape.members.items():
             yield from members(member, f"{path}.{name}".lstrip("."), f"{wired}/{wire_name(name, member)}".lstrip("/"), (*within, shape.name))
@@ -185,7 +185,7 @@ def members(shape, path="", wired="", within=()):
         item = wired if flat else f"{wired}/{shape.member.serialization.get('name', 'member')}"
         yield from members(shape.member, f"{path}[]", item, within)
     else:
-        yield {"path": path, "wire": wired, "enum": bool(getattr(shape, "enum", None))}
+        yield {"path": path, "wire": wired, "kind": "enum" if getattr(shape, "enum", None) else shape.type_name}
 
 
 def answers(folder, names):

@@ -11,11 +11,11 @@ use std::{collections::BTreeMap, ffi::OsString};
 use welkin_core::*;
 
 /// The answer with its n-th row alone.
-fn alone<K: Recorded>(xml: &str, n: usize) -> String {
+pub fn alone<K: Recorded>(xml: &str, n: usize) -> String {
     let all: Vec<Element> = elements(xml).into_iter().filter(|e| e.path == K::WIRE).collect();
     without(xml, |e| e.path == K::WIRE && e.whole != all[n].whole)
 }
-fn target<K: Recorded>(id: &str) -> Target<K> {
+pub fn target<K: Recorded>(id: &str) -> Target<K> {
     Target::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: id.parse().unwrap() }
 }
 fn report(operation: &str, counts: &BTreeMap<Origin, (usize, usize)>) {

@@ -56,8 +56,8 @@ pub struct Member {
     pub path: String,
     /// `vpcSet/item/tagSet/item/key`
     pub wire: String,
-    #[serde(rename = "enum")]
-    pub is_enum: bool,
+    /// `enum`, `string`, `integer` and so on.
+    pub kind: String,
 }
 #[derive(Debug, Deserialize)]
 pub struct Model {

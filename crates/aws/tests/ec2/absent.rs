@@ -1,0 +1,144 @@
+//! The model says of hardly any member that it must be there, and of no enumeration that it is complete: answers with members taken out, emptied, or
+//! with words that nobody knows.
+
+use crate::{
+    document::{Element, elements, with},
+    members::marked,
+    recorded::{Recorded, every_kind, text},
+    recordings::{alone, target},
+    replay::Replay,
+    specification::{Model, model, say},
+};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, TestRunner},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use welkin_core::*;
+
+const CASES: usize = 200;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Absent,
+    /// Of a text only.
+    Empty,
+    /// Of an enumeration only.
+    Unknown,
+}
+/// What was done to an answer.
+struct Case {
+    xml: String,
+    /// How many rows are left.
+    rows: usize,
+    /// What was edited, for the report.
+    edits: Vec<(String, Way)>,
+    /// Ids of the rows whose tags were touched.
+    retagged: BTreeSet<String>,
+    /// May the id of a row be missing?
+    is_nameless: bool,
+}
+
+fn edit<K: Recorded>(model: &Model, xml: &str, picks: &[(prop::sample::Index, Way)]) -> Case {
+    let kinds: BTreeMap<&str, &str> = model.members[K::OPERATION].iter().map(|m| (m.wire.as_str(), m.kind.as_str())).collect();
+    let (all, id) = (elements(xml), id_wire::<K>(model));
+    let rows: Vec<&Element> = all.iter().filter(|e| e.path == K::WIRE).collect();
+    let inside: Vec<&Element> = all.iter().filter(|e| e.path.starts_with(K::WIRE)).collect();
+    let id_of = |row: &Element| all.iter().find(|e| e.path == id && row.whole.contains(&e.whole.start)).map(|e| xml[e.inner.clone()].to_owned());
+    let mut case = Case { xml: String::new(), rows: rows.len(), edits: Vec::new(), retagged: BTreeSet::new(), is_nameless: false };
+    let mut edits = Vec::new();
+    for (pick, way) in picks.iter().filter(|_| !inside.is_empty()) {
+        let element = inside[pick.index(inside.len())];
+        let kind = kinds.get(element.path.as_str()).copied();
+        match (way, kind) {
+            (Way::Absent, _) => edits.push((element.whole.clone(), String::new())),
+            (Way::Empty, Some("string" | "enum")) => edits.push((element.inner.clone(), String::new())),
+            (Way::Unknown, Some("enum")) => edits.push((element.inner.clone(), "never-heard-of".into())),
+            _ => continue,
+        }
+        case.edits.push((element.path.clone(), *way));
+        if element.path.contains("tagSet")
+            && let Some(row) = rows.iter().find(|row| row.whole.contains(&element.whole.start))
+        {
+            case.retagged.extend(id_of(row));
+        }
+    }
+    case.xml = with(xml, edits);
+    let left = elements(&case.xml);
+    let ids = left.iter().filter(|e| e.path == id && !e.inner.is_empty() && &case.xml[e.inner.clone()] != "never-heard-of").count();
+    case.rows = left.iter().filter(|e| e.path == K::WIRE).count();
+    case.is_nameless = ids < case.rows;
+    case
+}
+fn id_wire<K: Recorded>(model: &Model) -> &str {
+    let path = format!("{}.{}", K::ROWS, K::ID);
+    &model.members[K::OPERATION].iter().find(|m| m.path == path).unwrap().wire
+}
+
+mod each {
+    use super::*;
+    every_kind!(is_unset_or_named);
+
+    async fn is_unset_or_named<K: Recorded>() {
+        let Some(model) = model() else { return };
+        let replay = Replay::start().await;
+        let (mut refused, mut tried) = (0, 0);
+        let answers = whole::<K>(model, &replay).await;
+        let ways = prop_oneof![3 => Just(Way::Absent), 1 => Just(Way::Empty), 1 => Just(Way::Unknown)];
+        let strategy = (any::<prop::sample::Index>(), vec((any::<prop::sample::Index>(), ways), 1..8));
+        let mut runner = TestRunner::new_with_rng(Config::default(), prop::test_runner::TestRng::deterministic_rng(prop::test_runner::RngAlgorithm::ChaCha));
+        for _ in 0..CASES {
+            let (answer, picks) = strategy.new_tree(&mut runner).unwrap().current();
+            let (xml, marks) = answer.get(&answers);
+            let case = edit::<K>(model, xml, &picks);
+            replay.answers(K::OPERATION, 200, &case.xml);
+            tried += case.edits.len();
+            match replay.list(&K::query()).await {
+                Err(e) => {
+                    refused += 1;
+                    assert!(case.is_nameless && e.message().contains(K::ID), "{:?}: {e}", case.edits);
+                    assert_eq!((e.kind(), e.effect()), (ErrorKind::Unavailable, Effect::None), "{:?}: {e}", case.edits);
+                }
+                Ok(objects) => {
+                    assert_eq!((objects.len(), case.is_nameless), (case.rows, false), "{:?}", case.edits);
+                    for object in &objects {
+                        let (id, before) = (object.vendor_id.as_str(), &marks[object.vendor_id.as_str()]);
+                        assert!(object.mark == *before || (case.retagged.contains(id) && object.mark.is_none()), "{id} {:?}", case.edits);
+                        assert!(!object.etag().0.is_empty());
+                    }
+                    if let Some(first) = objects.first() {
+                        gets(&replay, &case, first).await;
+                    }
+                }
+            }
+        }
+        say(&format!("{}: {CASES} answers with {tried} edits, {refused} refused by the name of the member", K::OPERATION));
+    }
+    /// Every answer with an object in it, as it is and with our mark on all, and which marks it shows.
+    async fn whole<K: Recorded>(model: &Model, replay: &Replay) -> Vec<(String, BTreeMap<String, Option<Mark>>)> {
+        let plain: Vec<&str> = model.answers(K::OPERATION).map(|a| a.xml.as_str()).filter(|xml| elements(xml).iter().any(|e| e.path == K::WIRE)).collect();
+        let mut out = Vec::new();
+        for xml in plain.iter().map(|xml| (*xml).to_owned()).chain(plain.iter().map(|xml| marked(xml, K::WIRE))) {
+            replay.answers(K::OPERATION, 200, &xml);
+            let marks = replay.list(&K::query()).await.unwrap().into_iter().map(|o| (o.vendor_id.to_string(), o.mark)).collect();
+            out.push((xml, marks));
+        }
+        out
+    }
+    /// The first row, by its id and, where it is ours, as the engine asks for it.
+    async fn gets<K: Recorded>(replay: &Replay, case: &Case, first: &Object<K>) {
+        replay.answers(K::OPERATION, 200, &alone::<K>(&case.xml, 0));
+        let by_id = target::<K>(first.vendor_id.as_str());
+        let ours = first.mark.as_ref().map(|m| Target::Named { name: first.name.clone(), uid: Some(m.uid.clone()), vendor_id: Some(first.vendor_id.clone()) });
+        for target in std::iter::once(by_id).chain(ours) {
+            match replay.get(&target).await {
+                Ok(got) => assert_eq!(got.mark, first.mark, "{:?}", case.edits),
+                // Absent is not the same as not seen.
+                Err(e) if e.is_not_found() => assert!(text(&serde_json::to_value(&first.status).unwrap(), "/state") == Some("DELETING"), "{:?}: {e}", case.edits),
+                Err(e) => assert!(matches!(e.kind(), ErrorKind::FailedPrecondition | ErrorKind::Unavailable), "{:?}: {e}", case.edits),
+            }
+        }
+    }
+}
