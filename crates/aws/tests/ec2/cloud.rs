@@ -50,6 +50,7 @@ pub struct Script {
     pub falls_back: Option<&'static str>,
     items: Vec<Item>,
     calls: Vec<String>,
+    bodies: Vec<String>,
     ids: u32,
 }
 #[derive(Debug, Clone)]
@@ -107,6 +108,10 @@ impl Cloud {
     pub fn ids(&self, kind: &str) -> Vec<String> {
         self.items().into_iter().filter(|i| i.kind == kind).map(|i| i.id).collect()
     }
+    /// Every request as it came.
+    pub fn bodies(&self) -> Vec<String> {
+        self.script(|s| s.bodies.clone())
+    }
     /// How often a call with this in its text came: the action, then its parameters.
     pub fn calls(&self, text: &str) -> usize {
         self.script(|s| s.calls.iter().filter(|c| c.contains(text)).count())
@@ -118,6 +123,7 @@ impl Cloud {
         let action = params["Action"].clone();
         let (fault, answer) = self.script(|s| {
             s.calls.push(format!("{action} {params:?}"));
+            s.bodies.push(body.clone());
             let at = s.faults.iter().position(|(a, _)| *a == action);
             let fault = at.and_then(|at| s.faults.remove(at)).map(|(_, f)| f);
             let answer = if matches!(fault, Some(Fault::Refuse(..) | Fault::Hang | Fault::Bare(_))) { Ok(String::new()) } else { s.act(&action, &params) };
@@ -203,7 +209,8 @@ impl Script {
         }
         match action {
             "CreateVpc" => {
-                let id = self.make("vpc", pairs(&[("cidr", &p["CidrBlock"])]), tags(p, "vpc"));
+                let v6 = p.get("AmazonProvidedIpv6CidrBlock").map_or("", |_| "2001:db8::/56");
+                let id = self.make("vpc", pairs(&[("cidr", &p["CidrBlock"]), ("ipv6", v6)]), tags(p, "vpc"));
                 Ok(format!("<vpc><vpcId>{id}</vpcId></vpc>"))
             }
             "CreateInternetGateway" => {
@@ -231,6 +238,16 @@ impl Script {
                 self.of(&p["ResourceId.1"], "InvalidID")?.tags.extend(more);
                 Ok(OK.into())
             }
+            "DeleteTags" => {
+                let gone: Vec<String> = (1..).map_while(|m| p.get(&format!("Tag.{m}.Key")).cloned()).collect();
+                self.of(&p["ResourceId.1"], "InvalidID")?.tags.retain(|k, _| !gone.contains(k));
+                Ok(OK.into())
+            }
+            "AssociateVpcCidrBlock" => {
+                self.of(&p["VpcId"], "InvalidVpcID.NotFound")?.is.insert("more".into(), p["CidrBlock"].clone());
+                Ok(OK.into())
+            }
+            "DescribeImages" => Ok("<imagesSet><item><imageId>ami-1</imageId><rootDeviceName>/dev/xvda</rootDeviceName></item></imagesSet>".into()),
             "DeleteVpc" => self.end(&p["VpcId"], "InvalidVpcID.NotFound"),
             "DeleteSubnet" => self.end(&p["SubnetId"], "InvalidSubnetID.NotFound"),
             "DeleteInternetGateway" => self.end(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound"),
@@ -314,7 +331,11 @@ fn xml(item: &Item, tags: &Pairs) -> String {
     let tags: String = tags.iter().map(|(k, v)| format!("<item><key>{k}</key><value>{v}</value></item>")).collect();
     let tags = format!("<tagSet>{tags}</tagSet>");
     match item.kind {
-        "vpc" => format!("<item><vpcId>{id}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{tags}</item>", is("cidr")),
+        "vpc" => {
+            let range = |set: &str, word: &str, range: String| if range.is_empty() { range } else { format!("<{set}><item><{word}>{range}</{word}></item></{set}>") };
+            let more = range("cidrBlockAssociationSet", "cidrBlock", is("more")) + &range("ipv6CidrBlockAssociationSet", "ipv6CidrBlock", is("ipv6"));
+            format!("<item><vpcId>{id}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{more}{tags}</item>", is("cidr"))
+        }
         "igw" => {
             let attached = if vpc.is_empty() { String::new() } else { format!("<item><vpcId>{vpc}</vpcId><state>available</state></item>") };
             format!("<item><internetGatewayId>{id}</internetGatewayId><attachmentSet>{attached}</attachmentSet>{tags}</item>")

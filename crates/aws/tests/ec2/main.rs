@@ -15,5 +15,6 @@ mod read;
 mod recorded;
 mod recordings;
 mod replay;
+mod requests;
 mod specification;
 mod wire;
