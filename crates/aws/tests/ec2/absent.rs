@@ -4,7 +4,7 @@
 use crate::{
     document::{Element, elements, with},
     members::marked,
-    recorded::{Recorded, every_kind, text},
+    recorded::{Recorded, test_every_kind, text},
     recordings::{alone, target},
     replay::Replay,
     specification::{Model, model, say},
@@ -79,7 +79,7 @@ fn id_wire<K: Recorded>(model: &Model) -> &str {
 
 mod each {
     use super::*;
-    every_kind!(is_unset_or_named);
+    test_every_kind!(is_unset_or_named);
 
     async fn is_unset_or_named<K: Recorded>() {
         let Some(model) = model() else { return };

@@ -5,7 +5,7 @@
 
 use crate::{
     document::{elements, with, without},
-    recorded::Recorded,
+    recorded::{Recorded, for_every_kind},
     recordings::specimen,
     replay::Replay,
     specification::{Member, Model, Origin, model, say},
@@ -300,6 +300,11 @@ static MEMBERS: &[Members] = &[
     },
 ];
 
+/// The operations whose answers go through the decoders.
+pub fn operations() -> impl Iterator<Item = &'static str> {
+    MEMBERS.iter().map(|table| table.operation)
+}
+
 impl Members {
     fn entries(&self) -> impl Iterator<Item = (&'static str, Role)> {
         let of = |reasons: Reasons, role| reasons.iter().flat_map(|(_, members)| *members).map(move |m| (*m, role));
@@ -342,12 +347,12 @@ async fn listed<K: Recorded>(replay: &Replay) -> String {
 async fn see(replay: &Replay, operation: &str, xml: &str) -> String {
     replay.answers(operation, 200, xml);
     let name = Name::<Instance>::new(LocationName::of("eu-west-1").unwrap(), "web".parse().unwrap());
+    for_every_kind!(K, {
+        if operation == K::OPERATION {
+            return listed::<K>(replay).await;
+        }
+    });
     match operation {
-        Network::OPERATION => listed::<Network>(replay).await,
-        Subnet::OPERATION => listed::<Subnet>(replay).await,
-        Instance::OPERATION => listed::<Instance>(replay).await,
-        Image::OPERATION => listed::<Image>(replay).await,
-        MachineType::OPERATION => listed::<MachineType>(replay).await,
         "DescribeVolumes" => replay.get(&Target::named(name)).await.map_or_else(|e| e.to_string(), |o| format!("{o:?}")),
         "DescribeAvailabilityZones" => replay.list(&Query::<Location>::all(9)).await.map_or_else(|e| e.to_string(), |o| format!("{o:?}")),
         other => panic!("{other} is not tried"),
@@ -363,7 +368,7 @@ async fn every_member_has_a_role_and_plays_it() {
         for (entry, _) in table.entries() {
             assert!(members.iter().any(|m| table.role(&m.path).is_some_and(|(e, _)| e == entry)), "{}: the model has no {entry}", table.operation);
         }
-        let recorded = recorded_members(model, table, members);
+        let recorded = recorded_members(model, table, |origin| origin != Origin::Specimen).len();
         let unknown: Vec<&str> = members.iter().filter(|m| table.role(&m.path).is_none()).map(|m| m.path.as_str()).collect();
         let count = |role| members.iter().filter(|m| table.role(&m.path).is_some_and(|(_, r)| r == role)).count();
         let (shown, read, ignored) = (count(Role::Shown), count(Role::Read), count(Role::Ignored));
@@ -375,19 +380,25 @@ async fn every_member_has_a_role_and_plays_it() {
         shown_members_show(&replay, model, table, members).await;
     }
 }
-/// Every member that a recording has needs a role.
-fn recorded_members(model: &Model, table: &Members, members: &[Member]) -> usize {
-    let by_wire: BTreeMap<&str, &Member> = members.iter().map(|m| (m.wire.as_str(), m)).collect();
-    let mut recorded = BTreeSet::new();
-    for answer in model.answers(table.operation).filter(|a| a.origin() != Origin::Specimen) {
+/// Every member that was recorded needs a role.
+fn recorded_members<'a>(model: &'a Model, table: &Members, is_counted: impl Fn(Origin) -> bool) -> BTreeMap<&'a str, Role> {
+    let by_wire: BTreeMap<&str, &Member> = model.members[table.operation].iter().map(|m| (m.wire.as_str(), m)).collect();
+    let mut recorded = BTreeMap::new();
+    for answer in model.answers(table.operation).filter(|a| is_counted(a.origin())) {
         for element in elements(&answer.xml) {
             if let Some(member) = by_wire.get(element.path.as_str()) {
-                assert!(table.role(&member.path).is_some(), "{}: {} is neither mapped nor ignored on purpose", answer.source, member.path);
-                recorded.insert(member.path.as_str());
+                let role = table.role(&member.path).unwrap_or_else(|| panic!("{}: {} is neither mapped nor ignored on purpose", answer.source, member.path));
+                recorded.insert(member.path.as_str(), role.1);
             }
         }
     }
-    recorded.len()
+    recorded
+}
+/// How many members the recordings have, by role: shown, read, ignored.
+pub fn recorded_roles(model: &Model, operation: &str) -> [usize; 3] {
+    let table = MEMBERS.iter().find(|t| t.operation == operation).unwrap();
+    let recorded = recorded_members(model, table, |origin| origin == Origin::Recording);
+    [Role::Shown, Role::Read, Role::Ignored].map(|role| recorded.values().filter(|r| **r == role).count())
 }
 async fn ignored_members_do_not_show(replay: &Replay, model: &Model, table: &Members, members: &[Member]) {
     let ignored = table.wires(members, |_, role| role == Role::Ignored);

@@ -1,6 +1,6 @@
 //! What each kind must come to, said a second time and from boto3's form: the drivers read the wire.
 //!
-//! A further kind is an `impl Recorded`, its line in `every_kind!`, its operation in `specification.rs` and its members in `members.rs`.
+//! A further kind is an `impl Recorded`, its line in `recorded_kinds!`, and its table in `members.rs`.
 
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, net::IpAddr};
@@ -33,16 +33,31 @@ pub trait Recorded: Kind<Parent = LocationName, Id = ResourceId> {
         false
     }
 }
-/// Runs `$test::<Kind>` as a test of its own for every kind that is recorded.
-macro_rules! every_kind {
-    ($test:ident) => {
-        crate::recorded::every_kind!($test: networks Network, subnets Subnet, instances Instance, images Image, machine_types MachineType);
-    };
-    ($test:ident: $($name:ident $kind:ident),+) => {
-        $(#[tokio::test] async fn $name() { $test::<welkin_core::$kind>().await; })+
+/// The kinds that are recorded.
+macro_rules! recorded_kinds {
+    ($then:ident, $($given:tt)*) => {
+        crate::recorded::$then! { [networks Network, subnets Subnet, instances Instance, images Image, machine_types MachineType] $($given)* }
     };
 }
-pub(crate) use every_kind;
+/// `$test::<Kind>` as a test of its own for every kind.
+macro_rules! test_every_kind {
+    ([$($name:ident $kind:ident),+] $test:ident) => {
+        $(#[tokio::test] async fn $name() { $test::<welkin_core::$kind>().await; })+
+    };
+    ($test:ident) => {
+        crate::recorded::recorded_kinds!(test_every_kind, $test);
+    };
+}
+/// `for_every_kind!(K, { ... })`, one after another.
+macro_rules! for_every_kind {
+    ([$($name:ident $kind:ident),+] $k:ident, $body:block) => {
+        $({ type $k = welkin_core::$kind; $body })+
+    };
+    ($k:ident, $body:block) => {
+        crate::recorded::recorded_kinds!(for_every_kind, $k, $body)
+    };
+}
+pub(crate) use {for_every_kind, recorded_kinds, test_every_kind};
 
 /// The rows of an answer, in its order.
 pub fn rows<'a>(answer: &'a Value, path: &str) -> Vec<&'a Value> {

@@ -2,7 +2,8 @@
 
 use crate::{
     document::{Element, elements, with, without},
-    recorded::{Recorded, every_kind, rows, text},
+    members::recorded_roles,
+    recorded::{Recorded, for_every_kind, rows, test_every_kind, text},
     replay::Replay,
     specification::{Answer, Model, Origin, ask, model, say},
 };
@@ -18,48 +19,81 @@ pub fn alone<K: Recorded>(xml: &str, n: usize) -> String {
 pub fn target<K: Recorded>(id: &str) -> Target<K> {
     Target::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: id.parse().unwrap() }
 }
-fn report(operation: &str, counts: &BTreeMap<Origin, (usize, usize)>) {
-    let of = |origin| counts.get(&origin).copied().unwrap_or_default();
-    let ((answers, rows), (samples, of_samples)) = (of(Origin::Recording), of(Origin::Sample));
-    say(&format!("{operation}: {answers} recordings with {rows} objects, {samples} samples with {of_samples}"));
+/// What went through: answers and the objects in them.
+#[derive(Debug, Default)]
+struct Counts(BTreeMap<Origin, (usize, usize)>);
+impl Counts {
+    fn passed(&mut self, answer: &Answer, rows: usize) {
+        let count = self.0.entry(answer.origin()).or_default();
+        *count = (count.0 + 1, count.1 + rows);
+    }
+    fn line(&self, model: &Model, operation: &str, of: &str) -> String {
+        let of_origin = |origin| self.0.get(&origin).copied().unwrap_or_default();
+        let ((recordings, objects), (samples, others)) = (of_origin(Origin::Recording), of_origin(Origin::Sample));
+        let refusals = model.answers.iter().filter(|a| a.operation == operation && a.status != 200).count();
+        let [shown, read, ignored] = recorded_roles(model, operation);
+        format!("| {of} | {operation} | {recordings} | {objects} | {refusals} | {samples} | {others} | {shown} | {read} | {ignored} |\n")
+    }
 }
 
-mod each {
-    use super::*;
-    every_kind!(comes_to_what_it_says);
-
-    /// By the list, and each row once more by `get`.
-    async fn comes_to_what_it_says<K: Recorded>() {
-        let Some(model) = model() else { return };
-        let (replay, mut counts) = (Replay::start().await, BTreeMap::<_, (usize, usize)>::new());
-        for answer in model.answers(K::OPERATION) {
-            let source = &answer.source;
-            replay.answers(K::OPERATION, 200, &answer.xml);
-            let rows = rows(&answer.answer, K::ROWS);
-            let objects = replay.list(&K::query()).await.unwrap_or_else(|e| panic!("{source}: {e}"));
-            // A list of instances leaves terminated ones out by EC2's own filter, which answers here nothing else: so none is left out.
-            assert_eq!(objects.len(), rows.len(), "{source}");
-            for (n, (row, object)) in rows.iter().zip(&objects).enumerate() {
-                let id = text(row, &format!("/{}", K::ID)).unwrap();
-                assert_eq!((object.vendor_id.as_str(), &object.mark, object.name.id.decoded().as_str()), (id, &None, id), "{source}");
-                assert_eq!(object.provider_id.to_string(), format!("aws:///{}/{id}", K::placed_in(row).unwrap_or("eu-west-1")), "{source}");
-                assert_eq!(K::shown(object), K::said(row), "{source} {id}");
-                replay.answers(K::OPERATION, 200, &alone::<K>(&answer.xml, n));
-                match replay.get(&target::<K>(id)).await {
-                    Ok(got) => assert_eq!((&got, K::is_over(row)), (object, false), "{source} {id}"),
-                    Err(e) => assert!(K::is_over(row) && matches!(e.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition), "{source} {id}: {e}"),
-                }
-            }
-            let count = counts.entry(answer.origin()).or_default();
-            *count = (count.0 + 1, count.1 + rows.len());
-        }
-        report(K::OPERATION, &counts);
+/// And docs/fidelity.md says how much that is.
+#[tokio::test]
+async fn everything_that_was_recorded_comes_to_what_it_says() {
+    let Some(model) = model() else { return };
+    let mut part = "| kind | answer | recordings | objects in them | refusals | samples | objects in them | members recorded: shown | read | ignored |\n".to_owned();
+    part.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
+    for_every_kind!(K, { part.push_str(&rows_are_objects::<K>(model).await) });
+    part.push_str(&volumes_are_what_is_left_of_an_instance(model).await);
+    part.push_str(&zones_are_what_a_location_has(model).await);
+    for left in &model.left_out {
+        part.push_str(&format!("\n- left out: {}: {}\n", left.source, left.left_out));
     }
+    say(&part);
+    if model.answers.iter().any(|a| a.origin() == Origin::Recording) {
+        documented("aws-recordings", &part);
+    }
+}
+/// `WELKIN_WRITE_DOCS=1` writes the part of the page anew.
+fn documented(key: &str, part: &str) {
+    let path = "../../docs/fidelity.md"; // cargo runs tests in the package's folder
+    let page = std::fs::read_to_string(path).unwrap();
+    let (begin, end) = (format!("<!-- begin {key} -->\n"), format!("<!-- end {key} -->\n"));
+    let (from, to) = (page.find(&begin).unwrap() + begin.len(), page.find(&end).unwrap());
+    if std::env::var_os("WELKIN_WRITE_DOCS").is_some() {
+        return std::fs::write(path, format!("{}{part}{}", &page[..from], &page[to..])).unwrap();
+    }
+    assert_eq!(&page[from..to], part, "docs/fidelity.md says something else of {key}; write it anew with WELKIN_WRITE_DOCS=1");
+}
+
+/// By the list, and each row once more by `get`.
+async fn rows_are_objects<K: Recorded>(model: &Model) -> String {
+    let (replay, mut counts) = (Replay::start().await, Counts::default());
+    for answer in model.answers(K::OPERATION) {
+        let source = &answer.source;
+        replay.answers(K::OPERATION, 200, &answer.xml);
+        let rows = rows(&answer.answer, K::ROWS);
+        let objects = replay.list(&K::query()).await.unwrap_or_else(|e| panic!("{source}: {e}"));
+        // A list of instances leaves terminated ones out by EC2's own filter, which nothing applies here: so they are shown, and none may be lost.
+        assert_eq!(objects.len(), rows.len(), "{source}");
+        for (n, (row, object)) in rows.iter().zip(&objects).enumerate() {
+            let id = text(row, &format!("/{}", K::ID)).unwrap();
+            assert_eq!((object.vendor_id.as_str(), &object.mark, object.name.id.decoded().as_str()), (id, &None, id), "{source}");
+            assert_eq!(object.provider_id.to_string(), format!("aws:///{}/{id}", K::placed_in(row).unwrap_or("eu-west-1")), "{source}");
+            assert_eq!(K::shown(object), K::said(row), "{source} {id}");
+            replay.answers(K::OPERATION, 200, &alone::<K>(&answer.xml, n));
+            match replay.get(&target::<K>(id)).await {
+                Ok(got) => assert_eq!((&got, K::is_over(row)), (object, false), "{source} {id}"),
+                Err(e) => assert!(K::is_over(row) && matches!(e.kind(), ErrorKind::NotFound | ErrorKind::FailedPrecondition), "{source} {id}: {e}"),
+            }
+        }
+        counts.passed(answer, rows.len());
+    }
+    counts.line(model, K::OPERATION, K::COLLECTION)
 }
 
 mod words {
     use super::*;
-    every_kind!(every_word_means_something);
+    test_every_kind!(every_word_means_something);
 
     /// Every value that the model knows of an enumeration that we translate.
     async fn every_word_means_something<K: Recorded>() {
@@ -85,10 +119,8 @@ pub fn specimen<'a>(model: &'a Model, operation: &str) -> &'a Answer {
 }
 
 /// The driver of instances reads volumes where a name has no instance: what is left of one.
-#[tokio::test]
-async fn volumes_are_what_is_left_of_an_instance() {
-    let Some(model) = model() else { return };
-    let (replay, mut counts) = (Replay::start().await, BTreeMap::<_, (usize, usize)>::new());
+async fn volumes_are_what_is_left_of_an_instance(model: &Model) -> String {
+    let (replay, mut counts) = (Replay::start().await, Counts::default());
     let name = Name::<Instance>::new(LocationName::of("eu-west-1").unwrap(), "i".parse().unwrap());
     for answer in model.answers("DescribeVolumes") {
         replay.answers("DescribeVolumes", 200, &answer.xml);
@@ -99,16 +131,13 @@ async fn volumes_are_what_is_left_of_an_instance() {
             (Err(e), None) => assert!(e.is_not_found(), "{}: {e}", answer.source),
             (got, left) => panic!("{}: {left:?} came to {got:?}", answer.source),
         }
-        let count = counts.entry(answer.origin()).or_default();
-        *count = (count.0 + 1, count.1 + rows.len());
+        counts.passed(answer, rows.len());
     }
-    report("DescribeVolumes", &counts);
+    counts.line(model, "DescribeVolumes", "what is left of instances")
 }
 
-#[tokio::test]
-async fn zones_are_what_a_location_has() {
-    let Some(model) = model() else { return };
-    let (replay, mut counts) = (Replay::start().await, BTreeMap::<_, (usize, usize)>::new());
+async fn zones_are_what_a_location_has(model: &Model) -> String {
+    let (replay, mut counts) = (Replay::start().await, Counts::default());
     for answer in model.answers("DescribeAvailabilityZones") {
         replay.answers("DescribeAvailabilityZones", 200, &answer.xml);
         let rows = rows(&answer.answer, "AvailabilityZones[]");
@@ -117,10 +146,9 @@ async fn zones_are_what_a_location_has() {
         zones.sort_unstable();
         let found = replay.list(&Query::<Location>::all(1000)).await.unwrap();
         assert_eq!((found.len(), &found[0].status.zones), (1, &zones.iter().map(|z| (*z).to_owned()).collect()), "{}", answer.source);
-        let count = counts.entry(answer.origin()).or_default();
-        *count = (count.0 + 1, count.1 + rows.len());
+        counts.passed(answer, rows.len());
     }
-    report("DescribeAvailabilityZones", &counts);
+    counts.line(model, "DescribeAvailabilityZones", "locations")
 }
 
 /// What EC2 answered where something was not there.
@@ -146,7 +174,4 @@ async fn recorded_refusals_keep_ec2s_code() {
         }
     }
     say(&format!("{} recorded refusals", refusals.len()));
-    for left in &model.left_out {
-        say(&format!("left out: {}: {}", left.source, left.left_out));
-    }
 }

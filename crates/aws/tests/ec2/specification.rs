@@ -3,6 +3,7 @@
 //! Needs an interpreter with botocore in WELKIN_TEST_PYTHON. Recordings lie in WELKIN_FIXTURES, else in `shared/fixtures` beside the repository; they
 //! are not part of it.
 
+use crate::members::operations;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
@@ -13,9 +14,6 @@ use std::{
     process::{Command, Stdio},
     sync::OnceLock,
 };
-
-/// Every operation of which an answer goes through the decoders.
-const OPERATIONS: [&str; 7] = ["DescribeVpcs", "DescribeSubnets", "DescribeInstances", "DescribeVolumes", "DescribeImages", "DescribeInstanceTypes", "DescribeAvailabilityZones"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
@@ -81,7 +79,7 @@ pub fn model() -> Option<&'static Model> {
         if !folder.is_dir() {
             say("SKIPPED: no recordings: WELKIN_FIXTURES names no folder and there is no ../shared/fixtures beside the repository");
         }
-        let arguments = std::iter::once(folder.as_os_str().to_owned()).chain(OPERATIONS.map(OsString::from));
+        let arguments = std::iter::once(folder.as_os_str().to_owned()).chain(operations().map(OsString::from));
         ask("answers", arguments, "")
     };
     MODEL.get_or_init(read).as_ref()
