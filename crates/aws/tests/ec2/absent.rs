@@ -13,7 +13,7 @@ use proptest::{
     collection::vec,
     prelude::*,
     strategy::ValueTree as _,
-    test_runner::{Config, TestRunner},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::*;
@@ -41,11 +41,12 @@ struct Case {
     is_nameless: bool,
 }
 
-fn edit<K: Recorded>(model: &Model, xml: &str, picks: &[(prop::sample::Index, Way)]) -> Case {
-    let kinds: BTreeMap<&str, &str> = model.members[K::OPERATION].iter().map(|m| (m.wire.as_str(), m.kind.as_str())).collect();
-    let (all, id) = (elements(xml), id_wire::<K>(model));
-    let rows: Vec<&Element> = all.iter().filter(|e| e.path == K::WIRE).collect();
-    let inside: Vec<&Element> = all.iter().filter(|e| e.path.starts_with(K::WIRE)).collect();
+/// `wire`: where the rows are; `id`: where their ids are.
+fn edit(model: &Model, operation: &str, (wire, id): (&str, &str), xml: &str, picks: &Picks) -> Case {
+    let kinds: BTreeMap<&str, &str> = model.members[operation].iter().map(|m| (m.wire.as_str(), m.kind.as_str())).collect();
+    let all = elements(xml);
+    let rows: Vec<&Element> = all.iter().filter(|e| e.path == wire).collect();
+    let inside: Vec<&Element> = all.iter().filter(|e| e.path.starts_with(wire)).collect();
     let id_of = |row: &Element| all.iter().find(|e| e.path == id && row.whole.contains(&e.whole.start)).map(|e| xml[e.inner.clone()].to_owned());
     let mut case = Case { xml: String::new(), rows: rows.len(), edits: Vec::new(), retagged: BTreeSet::new(), is_nameless: false };
     let mut edits = Vec::new();
@@ -68,13 +69,22 @@ fn edit<K: Recorded>(model: &Model, xml: &str, picks: &[(prop::sample::Index, Wa
     case.xml = with(xml, edits);
     let left = elements(&case.xml);
     let ids = left.iter().filter(|e| e.path == id && !e.inner.is_empty() && &case.xml[e.inner.clone()] != "never-heard-of").count();
-    case.rows = left.iter().filter(|e| e.path == K::WIRE).count();
+    case.rows = left.iter().filter(|e| e.path == wire).count();
     case.is_nameless = ids < case.rows;
     case
 }
-fn id_wire<K: Recorded>(model: &Model) -> &str {
-    let path = format!("{}.{}", K::ROWS, K::ID);
-    &model.members[K::OPERATION].iter().find(|m| m.path == path).unwrap().wire
+fn id_wire<'a>(model: &'a Model, operation: &str, rows: &str, id: &str) -> &'a str {
+    let path = format!("{rows}.{id}");
+    &model.members[operation].iter().find(|m| m.path == path).unwrap().wire
+}
+
+type Picks = [(prop::sample::Index, Way)];
+/// One of the answers and what to do to it, the same in every run.
+fn cases() -> impl Iterator<Item = (prop::sample::Index, Vec<(prop::sample::Index, Way)>)> {
+    let ways = prop_oneof![3 => Just(Way::Absent), 1 => Just(Way::Empty), 1 => Just(Way::Unknown)];
+    let strategy = (any::<prop::sample::Index>(), vec((any::<prop::sample::Index>(), ways), 1..8));
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    (0..CASES).map(move |_| strategy.new_tree(&mut runner).unwrap().current())
 }
 
 mod each {
@@ -86,13 +96,10 @@ mod each {
         let replay = Replay::start().await;
         let (mut refused, mut tried) = (0, 0);
         let answers = whole::<K>(model, &replay).await;
-        let ways = prop_oneof![3 => Just(Way::Absent), 1 => Just(Way::Empty), 1 => Just(Way::Unknown)];
-        let strategy = (any::<prop::sample::Index>(), vec((any::<prop::sample::Index>(), ways), 1..8));
-        let mut runner = TestRunner::new_with_rng(Config::default(), prop::test_runner::TestRng::deterministic_rng(prop::test_runner::RngAlgorithm::ChaCha));
-        for _ in 0..CASES {
-            let (answer, picks) = strategy.new_tree(&mut runner).unwrap().current();
+        let id = id_wire(model, K::OPERATION, K::ROWS, K::ID);
+        for (answer, picks) in cases() {
             let (xml, marks) = answer.get(&answers);
-            let case = edit::<K>(model, xml, &picks);
+            let case = edit(model, K::OPERATION, (K::WIRE, id), xml, &picks);
             replay.answers(K::OPERATION, 200, &case.xml);
             tried += case.edits.len();
             match replay.list(&K::query()).await {
@@ -140,5 +147,42 @@ mod each {
                 Err(e) => assert!(matches!(e.kind(), ErrorKind::FailedPrecondition | ErrorKind::Unavailable), "{:?}: {e}", case.edits),
             }
         }
+    }
+}
+
+/// What is left of an instance, which the driver finds by its volumes.
+#[tokio::test]
+async fn volumes() {
+    let Some(model) = model() else { return };
+    let (operation, wire) = ("DescribeVolumes", "volumeSet/item");
+    let id = id_wire(model, operation, "Volumes[]", "VolumeId");
+    let (replay, name) = (Replay::start().await, Name::<Instance>::new(LocationName::of("eu-west-1").unwrap(), "web".parse().unwrap()));
+    let answers: Vec<String> = model.answers(operation).map(|a| marked(&a.xml, wire)).collect();
+    for (answer, picks) in cases() {
+        let case = edit(model, operation, (wire, id), &answers[answer.index(answers.len())], &picks);
+        replay.answers(operation, 200, &case.xml);
+        match replay.get(&Target::named(name.clone())).await {
+            Ok(left) => {
+                assert_eq!(left.status.state, InstanceState::Incomplete);
+                assert!(left.mark.is_some() || case.retagged.contains(left.vendor_id.as_str()), "{:?}", case.edits);
+            }
+            // No recorded volume is being deleted.
+            Err(e) if e.is_not_found() => assert_eq!(case.rows, 0, "{:?}", case.edits),
+            Err(e) => assert!(case.is_nameless && e.message().contains("VolumeId") && e.kind() == ErrorKind::Unavailable, "{:?}: {e}", case.edits),
+        }
+    }
+}
+#[tokio::test]
+async fn zones() {
+    let Some(model) = model() else { return };
+    let (operation, wire) = ("DescribeAvailabilityZones", "availabilityZoneInfo/item");
+    let id = id_wire(model, operation, "AvailabilityZones[]", "ZoneName");
+    let replay = Replay::start().await;
+    let answers: Vec<String> = model.answers(operation).map(|a| a.xml.clone()).collect();
+    for (answer, picks) in cases() {
+        let case = edit(model, operation, (wire, id), &answers[answer.index(answers.len())], &picks);
+        replay.answers(operation, 200, &case.xml);
+        let found = replay.list(&Query::<Location>::all(9)).await.unwrap();
+        assert!(found.len() == 1 && found[0].status.zones.len() <= case.rows && !found[0].status.zones.contains(&String::new()), "{:?}", case.edits);
     }
 }
