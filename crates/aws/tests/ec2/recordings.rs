@@ -2,10 +2,11 @@
 
 use crate::{
     document::{Element, elements, with, without},
+    journal::{instance, network, subnet},
     members::recorded_roles,
     recorded::{Recorded, for_every_kind, rows, test_every_kind, text},
     replay::Replay,
-    specification::{Answer, Model, Origin, ask, model, say},
+    specification::{Answer, Model, Origin, answers_of, ask, model, say},
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, ffi::OsString};
@@ -45,6 +46,7 @@ async fn everything_that_was_recorded_comes_to_what_it_says() {
     for_every_kind!(K, { part.push_str(&rows_are_objects::<K>(model).await) });
     part.push_str(&volumes_are_what_is_left_of_an_instance(model).await);
     part.push_str(&zones_are_what_a_location_has(model).await);
+    part.push_str(&creates_take_the_id_that_ec2_answers().await);
     for left in &model.left_out {
         part.push_str(&format!("\n- left out: {}: {}\n", left.source, left.left_out));
     }
@@ -65,6 +67,33 @@ fn documented(key: &str, part: &str) {
     assert_eq!(&page[from..to], part, "docs/fidelity.md says something else of {key}; write it anew with WELKIN_WRITE_DOCS=1");
 }
 
+/// The first write of a create, with what EC2 answered to it.
+async fn creates_take_the_id_that_ec2_answers() -> String {
+    async fn made<K: Managed>(replay: &Replay, change: &Change<K>, id: &str) {
+        let Verb::Create { spec, .. } = &change.verb else { panic!() };
+        let step = K::driver(&replay.aws).unwrap().create(&replay.cx(), change, spec, &Resume::default()).await.unwrap();
+        let Step::Wait { handle: Some(handle), .. } = step else { panic!("{id}") };
+        assert!(handle.unpack::<Value>().unwrap().to_string().contains(id), "{id}");
+    }
+    let creates = [("CreateVpc", "/Vpc/VpcId"), ("CreateSubnet", "/Subnet/SubnetId"), ("RunInstances", "/Instances/0/InstanceId")];
+    let model = answers_of(creates.map(|(operation, _)| operation)).unwrap();
+    let (replay, mut part) = (Replay::start().await, "\nThe id that a create was answered is the one that it goes on with:".to_owned());
+    for (operation, path) in creates {
+        let mut recordings = 0;
+        for answer in model.answers(operation) {
+            replay.answers(operation, 200, &answer.xml);
+            let id = text(&answer.answer, path).unwrap();
+            match operation {
+                "CreateVpc" => made(&replay, &network("n", false), id).await,
+                "CreateSubnet" => made(&replay, &subnet("s", "vpc-1"), id).await,
+                _ => made(&replay, &instance("i", false), id).await,
+            }
+            recordings += usize::from(answer.origin() == Origin::Recording);
+        }
+        part.push_str(&format!(" {recordings} recordings of {operation},"));
+    }
+    format!("{}.\n", part.trim_end_matches(','))
+}
 /// By the list, and each row once more by `get`.
 async fn rows_are_objects<K: Recorded>(model: &Model) -> String {
     let (replay, mut counts) = (Replay::start().await, Counts::default());

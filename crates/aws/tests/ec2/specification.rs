@@ -75,14 +75,16 @@ impl Model {
 pub fn model() -> Option<&'static Model> {
     static MODEL: OnceLock<Option<Model>> = OnceLock::new();
     let read = || {
-        let folder = fixtures();
-        if !folder.is_dir() {
+        if !fixtures().is_dir() {
             say("SKIPPED: no recordings: WELKIN_FIXTURES names no folder and there is no ../shared/fixtures beside the repository");
         }
-        let arguments = std::iter::once(folder.as_os_str().to_owned()).chain(operations().map(OsString::from));
-        ask("answers", arguments, "")
+        answers_of(operations())
     };
     MODEL.get_or_init(read).as_ref()
+}
+/// The same of these operations.
+pub fn answers_of<'a>(operations: impl IntoIterator<Item = &'a str>) -> Option<Model> {
+    ask("answers", std::iter::once(fixtures().into()).chain(operations.into_iter().map(OsString::from)), "")
 }
 fn fixtures() -> PathBuf {
     let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures");
