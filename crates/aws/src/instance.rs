@@ -361,14 +361,14 @@ async fn fragment(region: &Region, cx: &Cx, name: &Name<Instance>, uid: Option<&
     let filters = of_id(&cx.owner, &name.id, uid);
     let volumes = volumes(region, cx, filters.clone()).await?;
     if let Some(volume) = volumes.first() {
-        return rest(region, cx, name, volume.volume_id(), volume.tags()).map(Some);
+        return rest(region, cx, name, (volume.volume_id(), "VolumeId"), volume.tags()).map(Some);
     }
     // This list is never cut into pages (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeKeyPairs.html).
     let keys = region.read(cx, "DescribeKeyPairs", region.ec2.describe_key_pairs().set_filters(Some(filters)).send()).await?;
-    keys.key_pairs().first().map(|key| rest(region, cx, name, key.key_pair_id(), key.tags())).transpose()
+    keys.key_pairs().first().map(|key| rest(region, cx, name, (key.key_pair_id(), "KeyPairId"), key.tags())).transpose()
 }
-fn rest(region: &Region, cx: &Cx, name: &Name<Instance>, id: Option<&str>, tags: &[Tag]) -> Result<Object<Instance>> {
-    let id = vendor_id(id, "id")?;
+fn rest(region: &Region, cx: &Cx, name: &Name<Instance>, (id, member): (Option<&str>, &str), tags: &[Tag]) -> Result<Object<Instance>> {
+    let id = vendor_id(id, member)?;
     let status = welkin_core::InstanceStatus { state: InstanceState::Incomplete, state_reason: format!("only {id} is left of it"), ..Default::default() };
     Ok(Object {
         name: name.clone(),

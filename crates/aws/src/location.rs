@@ -2,7 +2,7 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html>
 
-use crate::{Aws, client::Region, mark::filter, page::At};
+use crate::{Aws, client::Region, mark::filter, page::At, step::told};
 use async_trait::async_trait;
 use aws_sdk_ec2::types::AvailabilityZone;
 use welkin_core::{Cursor, Cx, Error, ErrorKind, Location, LocationSpec, LocationStatus, Object, Page, ProviderId, Query, Reader, Reason, Result, Shard, Target};
@@ -47,7 +47,7 @@ async fn location(region: &Region, cx: &Cx) -> Result<Object<Location>> {
 fn status(zones: &[AvailabilityZone]) -> LocationStatus {
     // An emulator may ignore the filters; a zone that names no state is taken as it is.
     let usable = |z: &&AvailabilityZone| z.opt_in_status().is_none_or(|s| s.as_str() != "not-opted-in") && z.zone_type().is_none_or(|t| t == "availability-zone");
-    let mut names: Vec<String> = zones.iter().filter(usable).filter_map(|z| z.zone_name.clone()).collect();
+    let mut names: Vec<String> = zones.iter().filter(usable).filter_map(|z| told(z.zone_name())).map(ToOwned::to_owned).collect();
     names.sort_unstable();
     // The zones of a region form one group, named after it and numbered: "Europe (Ireland) 1".
     let group = zones.iter().find_map(|z| z.group_long_name()).unwrap_or_default();
@@ -69,6 +69,7 @@ mod tests {
             zone("eu-west-1-x-1a", OptIn::OptedIn, "local-zone"),
             zone("eu-west-1c", OptIn::NotOptedIn, "availability-zone"),
             AvailabilityZone::builder().build(),
+            AvailabilityZone::builder().zone_name("").build(),
         ];
         let status = status(&zones);
         assert_eq!((status.display_name.as_str(), status.zones), ("Europe (Ireland)", vec!["eu-west-1a".to_owned(), "eu-west-1b".to_owned()]));

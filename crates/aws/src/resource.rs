@@ -9,7 +9,7 @@ use crate::{
     client::Region,
     error,
     mark::{OWNER, Tags, of_id, of_uid},
-    step::{age, answered, now_ms, pace},
+    step::{age, answered, now_ms, pace, told},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Tag};
@@ -296,7 +296,7 @@ impl Aws {
             over.clear();
         }
         for row in &rows {
-            answered(K::id(row), "id")?;
+            answered(told(K::id(row)), "id")?;
         }
         Ok(Left { rows, over, is_hidden, leaving })
     }

@@ -49,14 +49,28 @@ pub(crate) fn answered<T>(part: Option<T>, what: &str) -> Result<T> {
 pub(crate) fn made_id(id: Option<&str>, what: &str) -> Result<String> {
     vendor_id(id, what).map(|id| id.to_string()).map_err(|e| e.with_effect(Effect::Unknown))
 }
+/// An id of an answer. One that is empty, or none at all, is as good as missing.
 pub(crate) fn vendor_id(id: Option<&str>, what: &str) -> Result<VendorId> {
-    answered(id, what)?.parse()
+    answered(id.and_then(|id| id.parse().ok()), what)
+}
+/// EC2 sends an empty element for some of what is not there.
+pub(crate) fn told(text: Option<&str>) -> Option<&str> {
+    text.filter(|t| !t.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    #[test]
+    fn an_empty_text_of_an_answer_is_none() {
+        assert_eq!((told(Some("")), told(None), told(Some("a"))), (None, None, Some("a")));
+        for id in [None, Some(""), Some("a\nb")] {
+            let e = vendor_id(id, "VpcId").unwrap_err();
+            assert_eq!((e.kind(), e.reason(), e.message().contains("VpcId")), (ErrorKind::Unavailable, Reason::CloudAnswer, true), "{e}");
+        }
+        assert_eq!(made_id(Some(""), "VpcId").unwrap_err().effect(), Effect::Unknown);
+    }
     #[test]
     fn waits_grow() {
         assert_eq!((pace(now_ms()), pace(0)), (PACE.0, PACE.1));

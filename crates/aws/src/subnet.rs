@@ -10,7 +10,7 @@ use crate::{
     owned,
     page::{At, MAX_RESULTS, WHOLE, all_pages},
     resource::{self, Found, Kept, Left, reference_lags},
-    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
+    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, told, vendor_id},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, NetworkInterface, ResourceType, Subnet as Ec2Subnet, Tag};
@@ -330,19 +330,19 @@ fn object(region: &Region, owner: &Owner, subnet: &Ec2Subnet, written: Option<&T
         Some((name, mark)) => (name, Some(mark)),
         None => (ResourceId::of_vendor(id.as_str())?, None),
     };
-    let network = match subnet.vpc_id() {
+    let network = match told(subnet.vpc_id()) {
         Some(vpc) => Some(Ref::resolved(referred(region, mark.is_some(), &tags, mark::NETWORK, vpc)?, vpc.parse()?)),
         None => None,
     };
     let v4: Option<IpNet> = subnet.cidr_block().and_then(|c| c.parse().ok());
     let v6: Vec<IpNet> = ipv6_ranges(subnet).map(IpNet::V6).collect();
     let assigned = Asked::of(&tags).has(ASKED_IPV6);
-    let zone = subnet.availability_zone().unwrap_or(region.id());
+    let zone = told(subnet.availability_zone());
     let spec = SubnetSpec {
         network,
         cidrs: v4.into_iter().chain(v6.iter().copied().filter(|_| !assigned)).collect(),
         assign_ipv6_cidr: assigned,
-        zone: subnet.availability_zone().map(ToOwned::to_owned),
+        zone: zone.map(ToOwned::to_owned),
         assign_public_ip: subnet.map_public_ip_on_launch().unwrap_or_default(),
         labels: tags.labels(),
         provider_config: None,
@@ -354,7 +354,7 @@ fn object(region: &Region, owner: &Owner, subnet: &Ec2Subnet, written: Option<&T
     };
     Ok(Object {
         name: Name::new(region.name.clone(), name),
-        provider_id: ProviderId::new("aws", "", &[zone, id.as_str()])?,
+        provider_id: ProviderId::new("aws", "", &[zone.unwrap_or(region.id()), id.as_str()])?,
         vendor_id: id,
         mark,
         revision: None,

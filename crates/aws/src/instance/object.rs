@@ -4,7 +4,7 @@ use super::launch::{self, InstanceConfig};
 use crate::{
     client::Region,
     mark::{self, Asked, Tags},
-    step::vendor_id,
+    step::{told, vendor_id},
     subnet::referred,
 };
 use aws_sdk_ec2::types::Instance as Ec2Instance;
@@ -36,7 +36,7 @@ pub(super) fn object(region: &Region, owner: &Owner, instance: &Ec2Instance, wri
         Some((name, mark)) => (name, Some(mark)),
         None => (ResourceId::of_vendor(id.as_str())?, None),
     };
-    let zone = instance.placement().and_then(|p| p.availability_zone());
+    let zone = zone(instance);
     let status = InstanceStatus {
         state: state(state_name(instance)),
         state_reason: instance.state_reason().and_then(|r| r.message()).unwrap_or_default().to_owned(),
@@ -58,17 +58,17 @@ pub(super) fn object(region: &Region, owner: &Owner, instance: &Ec2Instance, wri
 /// The specification as far as EC2 shows it; what it does not show comes from the note that was made at creation.
 fn spec(region: &Region, ours: bool, tags: &Tags, instance: &Ec2Instance) -> Result<InstanceSpec> {
     let asked = if ours { Asked::of(tags) } else { Asked::default() };
-    let image = match instance.image_id() {
+    let image = match told(instance.image_id()) {
         Some(image) => Some(Ref::resolved(Name::<Image>::new(region.name.clone(), ResourceId::of_vendor(image)?), image.parse()?)),
         None => None,
     };
-    let subnet = match instance.subnet_id() {
+    let subnet = match told(instance.subnet_id()) {
         Some(subnet) => Some(Ref::resolved(referred(region, ours, tags, mark::SUBNET, subnet)?, subnet.parse()?)),
         None => None,
     };
     let ipv6 = private_ips(instance).iter().any(IpAddr::is_ipv6);
     Ok(InstanceSpec {
-        zone: instance.placement().and_then(|p| p.availability_zone()).map(ToOwned::to_owned),
+        zone: zone(instance).map(ToOwned::to_owned),
         machine_type: instance.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
         image,
         subnet,
@@ -77,7 +77,7 @@ fn spec(region: &Region, ours: bool, tags: &Tags, instance: &Ec2Instance) -> Res
         assign_ipv6: ipv6 && !asked.has(launch::IPV6),
         ssh_key: None,
         user_data: None,
-        identity: instance.iam_instance_profile().and_then(|p| p.arn()).map(|arn| identity(arn, asked.has(launch::IDENTITY))),
+        identity: instance.iam_instance_profile().and_then(|p| told(p.arn())).map(|arn| identity(arn, asked.has(launch::IDENTITY))),
         root_disk: RootDisk { size_gib: asked.get(launch::DISK_SIZE), disk_type: asked.get(launch::DISK_TYPE), encrypted: asked.get(launch::DISK_ENCRYPTED) },
         ip_forwarding: instance.source_dest_check() == Some(false),
         labels: tags.labels(),
@@ -85,6 +85,9 @@ fn spec(region: &Region, ours: bool, tags: &Tags, instance: &Ec2Instance) -> Res
     })
 }
 
+fn zone(instance: &Ec2Instance) -> Option<&str> {
+    told(instance.placement().and_then(|p| p.availability_zone()))
+}
 /// EC2 answers an ARN also where a name was given.
 fn identity(arn: &str, whole: bool) -> String {
     let name = arn.rsplit('/').next().filter(|_| !whole);
@@ -161,6 +164,12 @@ mod tests {
         let bare = object(&region(), &owner(), &Ec2Instance::builder().instance_id("i-0abc").build(), None).unwrap();
         assert_eq!((bare.name.to_string().as_str(), bare.mark, bare.status.state), ("locations/eu-west-1/instances/i-0abc", None, InstanceState::Unspecified));
         assert_eq!(bare.provider_id.to_string(), "aws:///eu-west-1/i-0abc");
+    }
+    #[test]
+    fn an_empty_text_is_nothing() {
+        let empty = Ec2Instance::builder().instance_id("i-0abc").image_id("").subnet_id("").placement(Placement::builder().availability_zone("").build());
+        let o = object(&region(), &owner(), &empty.iam_instance_profile(IamInstanceProfile::builder().arn("").build()).build(), None).unwrap();
+        assert_eq!((o.spec, o.provider_id.to_string().as_str()), (InstanceSpec::default(), "aws:///eu-west-1/i-0abc"));
     }
     #[test]
     fn everything_that_an_answer_shows() {

@@ -94,6 +94,12 @@ fn permission(group: &str, PeerRule { rule, peer }: &PeerRule) -> Result<IpPermi
     .build())
 }
 
+/// What lets everything out, as rules of ours would be.
+fn anywhere() -> Vec<PeerRule> {
+    let rule = SecurityRule { direction: Direction::Egress, protocol: Some(Protocol::All), ..SecurityRule::default() };
+    ANYWHERE.iter().filter_map(|net| net.parse().ok()).map(|net| PeerRule { rule: rule.clone(), peer: Peer::Cidr(net) }).collect()
+}
+
 /// The rules that a group has.
 pub(super) struct Ruled<'a> {
     region: &'a Region,
@@ -102,18 +108,21 @@ pub(super) struct Ruled<'a> {
     ours: Vec<(String, PeerRule)>,
     /// Without any tag: somebody else's, or ours and not shown as such yet.
     bare: Vec<PeerRule>,
-    /// Ids of those that let everything out.
-    open: Vec<String>,
+    /// Those that let everything out, by where to, with their ids.
+    open: BTreeMap<&'static str, String>,
 }
 impl<'a> Ruled<'a> {
     pub(super) fn of(change: &Change<SecurityGroup>, region: &'a Region, group: &'a str, rules: &[SecurityGroupRule]) -> Self {
         // In an adopted group, which has no marks, what carries nobody's.
         let is_ours = |rule: &SecurityGroupRule| if is_adopted(&change.target) { Tags::of(rule.tags()).get(mark::OWNER).is_none() } else { is_of(rule, &change.uid) };
-        let mut ruled = Self { region, group, ours: Vec::new(), bare: Vec::new(), open: Vec::new() };
+        let mut ruled = Self { region, group, ours: Vec::new(), bare: Vec::new(), open: BTreeMap::new() };
         for rule in rules {
             let id = rule.security_group_rule_id().unwrap_or_default().to_owned();
             match peer_rule(region, group, rule) {
-                _ if lets_everything_out(rule) => ruled.open.push(id),
+                _ if lets_everything_out(rule) => {
+                    let peer = rule.cidr_ipv4().or(rule.cidr_ipv6());
+                    ruled.open.extend(ANYWHERE.into_iter().find(|net| peer == Some(*net)).map(|net| (net, id)));
+                }
                 Some(peer) if is_ours(rule) => ruled.ours.push((id, peer)),
                 Some(peer) if rule.tags().is_empty() => ruled.bare.push(peer),
                 _ => {}
@@ -127,28 +136,37 @@ impl<'a> Ruled<'a> {
         !PeerRule::difference(&asked, &self.bare).1.is_empty()
     }
     /// Writes what is missing and removes what is ours and not wanted. What stays is not touched, nor is anybody else's. What lets more through comes
-    /// first, so that what both the old and the new rules let through is never cut; only where the same traffic has another description, EC2 wants the
-    /// old rule gone before. Every write can be repeated.
+    /// first, so that what both the old and the new rules let through is never cut; only where a rule for the same traffic is there already (with another
+    /// description, or the one that lets everything out), EC2 wants that gone before. Every write can be repeated.
     pub(super) async fn become_what(&self, desired: &SecurityGroupSpec, cx: &Cx, change: &Change<SecurityGroup>) -> Result<()> {
         let asked: Vec<PeerRule> = PeerRule::each(&desired.rules).collect();
         let there: Vec<PeerRule> = self.ours.iter().map(|(_, r)| r.clone()).chain(self.bare.iter().cloned()).collect();
         let (missing, surplus) = PeerRule::difference(&asked, &there);
         let surplus: Vec<&(String, PeerRule)> = surplus.iter().filter_map(|i| self.ours.get(*i)).collect();
         let traffic = |r: &PeerRule| PeerRule { rule: SecurityRule { description: String::new(), ..r.rule.clone() }, peer: r.peer.clone() };
-        let gone: Vec<PeerRule> = surplus.iter().map(|(_, r)| traffic(r)).collect();
+        let anywhere = anywhere();
+        let mut gone: Vec<PeerRule> = surplus.iter().map(|(_, r)| traffic(r)).collect();
+        let is_held = PeerRule::difference(&gone, &anywhere).0.len() < gone.len();
+        if desired.restrict_egress {
+            gone.extend(anywhere);
+        }
         let (later, now): (Vec<PeerRule>, Vec<PeerRule>) =
             missing.iter().filter_map(|i| asked.get(*i).cloned()).partition(|r| PeerRule::difference(&[traffic(r)], &gone).0.is_empty());
         self.authorize(&now, cx, change).await?;
-        if !desired.restrict_egress && self.open.is_empty() {
+        let must_open = !desired.restrict_egress && !self.open.contains_key(ANYWHERE[0]);
+        if must_open && !is_held {
             self.open_egress(cx).await?;
         }
         for direction in [Direction::Ingress, Direction::Egress] {
             let ids: Vec<String> = surplus.iter().filter(|(_, r)| r.rule.direction == direction).map(|(id, _)| id.clone()).collect();
             self.revoke(direction, ids, cx).await?;
         }
-        self.authorize(&later, cx, change).await?;
         if desired.restrict_egress {
-            self.revoke(Direction::Egress, self.open.clone(), cx).await?;
+            self.revoke(Direction::Egress, self.open.values().cloned().collect(), cx).await?;
+        }
+        self.authorize(&later, cx, change).await?;
+        if must_open && is_held {
+            self.open_egress(cx).await?;
         }
         Ok(())
     }
@@ -169,8 +187,8 @@ impl<'a> Ruled<'a> {
     }
     /// As EC2 itself does for a new group: without tags.
     async fn open_egress(&self, cx: &Cx) -> Result<()> {
-        let anywhere = ANYWHERE.iter().filter_map(|net| net.parse().ok()).map(|net| PeerRule { rule: SecurityRule::default(), peer: Peer::Cidr(net) });
-        let permissions = anywhere.map(|rule| permission(self.group, &rule)).collect::<Result<_>>()?;
+        let is_open = |rule: &PeerRule| matches!(&rule.peer, Peer::Cidr(net) if self.open.contains_key(net.to_string().as_str()));
+        let permissions = anywhere().iter().filter(|rule| !is_open(rule)).map(|rule| permission(self.group, rule)).collect::<Result<_>>()?;
         self.let_through(Direction::Egress, permissions, None, cx).await
     }
     async fn let_through(&self, direction: Direction, permissions: Vec<IpPermission>, tags: Option<TagSpecification>, cx: &Cx) -> Result<()> {

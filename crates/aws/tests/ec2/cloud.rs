@@ -50,6 +50,7 @@ pub struct Script {
     pub falls_back: Option<&'static str>,
     items: Vec<Item>,
     calls: Vec<String>,
+    bodies: Vec<String>,
     ids: u32,
 }
 #[derive(Debug, Clone)]
@@ -109,6 +110,10 @@ impl Cloud {
     pub fn ids(&self, kind: &str) -> Vec<String> {
         self.items().into_iter().filter(|i| i.kind == kind).map(|i| i.id).collect()
     }
+    /// Every request as it came.
+    pub fn bodies(&self) -> Vec<String> {
+        self.script(|s| s.bodies.clone())
+    }
     /// How often a call with this in its text came: the action, then its parameters.
     pub fn calls(&self, text: &str) -> usize {
         self.script(|s| s.calls.iter().filter(|c| c.contains(text)).count())
@@ -120,6 +125,7 @@ impl Cloud {
         let action = params["Action"].clone();
         let (fault, answer) = self.script(|s| {
             s.calls.push(format!("{action} {params:?}"));
+            s.bodies.push(body.clone());
             let at = s.faults.iter().position(|(a, _)| *a == action);
             let fault = at.and_then(|at| s.faults.remove(at)).map(|(_, f)| f);
             let answer = if matches!(fault, Some(Fault::Refuse(..) | Fault::Hang | Fault::Bare(_))) { Ok(String::new()) } else { s.act(&action, &params) };
@@ -152,7 +158,7 @@ fn refusal(code: &str) -> String {
 fn pairs(of: &[(&str, &str)]) -> Pairs {
     of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
-async fn request(stream: &mut TcpStream) -> Option<String> {
+pub async fn request(stream: &mut TcpStream) -> Option<String> {
     let (mut text, mut buffer) = (String::new(), [0; 8192]);
     loop {
         let n = stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
@@ -205,7 +211,8 @@ impl Script {
         }
         match action {
             "CreateVpc" => {
-                let id = self.make("vpc", pairs(&[("cidr", &p["CidrBlock"])]), tags(p, "vpc"));
+                let v6 = p.get("AmazonProvidedIpv6CidrBlock").map_or("", |_| "2001:db8::/56");
+                let id = self.make("vpc", pairs(&[("cidr", &p["CidrBlock"]), ("ipv6", v6)]), tags(p, "vpc"));
                 Ok(format!("<vpc><vpcId>{id}</vpcId></vpc>"))
             }
             "CreateInternetGateway" => {
@@ -220,11 +227,20 @@ impl Script {
                 let id = self.make("sg", pairs(&[("vpc", &p["VpcId"])]), tags(p, "security-group"));
                 Ok(format!("<return>true</return><groupId>{id}</groupId>"))
             }
-            "AuthorizeSecurityGroupIngress" => {
+            "AuthorizeSecurityGroupIngress" | "AuthorizeSecurityGroupEgress" => {
                 self.of(&p["GroupId"], "InvalidGroup.NotFound")?;
                 for n in (1..).take_while(|n| p.contains_key(&format!("IpPermissions.{n}.IpProtocol"))) {
-                    let at = |part: &str| p[&format!("IpPermissions.{n}.{part}")].clone();
-                    let is = [("group", p["GroupId"].clone()), ("protocol", at("IpProtocol")), ("from", at("FromPort")), ("to", at("ToPort")), ("cidr", at("IpRanges.1.CidrIp"))];
+                    let at = |part: &str| p.get(&format!("IpPermissions.{n}.{part}")).cloned().unwrap_or_default();
+                    let is = [
+                        ("group", p["GroupId"].clone()),
+                        ("protocol", at("IpProtocol")),
+                        ("from", at("FromPort")),
+                        ("to", at("ToPort")),
+                        ("cidr", at("IpRanges.1.CidrIp")),
+                        ("cidr6", at("Ipv6Ranges.1.CidrIpv6")),
+                        ("peer", at("Groups.1.GroupId")),
+                        ("egress", action.ends_with("Egress").to_string()),
+                    ];
                     let is: Pairs = is.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
                     let same = |i: &Item| i.kind == "sgr" && is.iter().all(|(k, v)| i.is.get(k) == Some(v));
                     if self.items.iter().any(same) {
@@ -234,7 +250,7 @@ impl Script {
                 }
                 Ok(OK.into())
             }
-            "RevokeSecurityGroupIngress" => {
+            "RevokeSecurityGroupIngress" | "RevokeSecurityGroupEgress" => {
                 for id in listed(p, "SecurityGroupRuleId") {
                     self.end(id, "InvalidSecurityGroupRuleId.NotFound")?;
                 }
@@ -261,6 +277,16 @@ impl Script {
                 self.of(&p["ResourceId.1"], "InvalidID")?.tags.extend(more);
                 Ok(OK.into())
             }
+            "DeleteTags" => {
+                let gone: Vec<String> = (1..).map_while(|m| p.get(&format!("Tag.{m}.Key")).cloned()).collect();
+                self.of(&p["ResourceId.1"], "InvalidID")?.tags.retain(|k, _| !gone.contains(k));
+                Ok(OK.into())
+            }
+            "AssociateVpcCidrBlock" => {
+                self.of(&p["VpcId"], "InvalidVpcID.NotFound")?.is.insert("more".into(), p["CidrBlock"].clone());
+                Ok(OK.into())
+            }
+            "DescribeImages" => Ok("<imagesSet><item><imageId>ami-1</imageId><rootDeviceName>/dev/xvda</rootDeviceName></item></imagesSet>".into()),
             "DeleteVpc" => self.end(&p["VpcId"], "InvalidVpcID.NotFound"),
             "DeleteSubnet" => self.end(&p["SubnetId"], "InvalidSubnetID.NotFound"),
             "DeleteInternetGateway" => self.end(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound"),
@@ -345,22 +371,27 @@ fn xml(item: &Item, tags: &Pairs) -> String {
     let tags: String = tags.iter().map(|(k, v)| format!("<item><key>{k}</key><value>{v}</value></item>")).collect();
     let tags = format!("<tagSet>{tags}</tagSet>");
     match item.kind {
-        "vpc" => format!("<item><vpcId>{id}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{tags}</item>", is("cidr")),
+        "vpc" => {
+            let range = |set: &str, word: &str, range: String| if range.is_empty() { range } else { format!("<{set}><item><{word}>{range}</{word}></item></{set}>") };
+            let more = range("cidrBlockAssociationSet", "cidrBlock", is("more")) + &range("ipv6CidrBlockAssociationSet", "ipv6CidrBlock", is("ipv6"));
+            format!("<item><vpcId>{id}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{more}{tags}</item>", is("cidr"))
+        }
         "igw" => {
             let attached = if vpc.is_empty() { String::new() } else { format!("<item><vpcId>{vpc}</vpcId><state>available</state></item>") };
             format!("<item><internetGatewayId>{id}</internetGatewayId><attachmentSet>{attached}</attachmentSet>{tags}</item>")
         }
         "subnet" => format!("<item><subnetId>{id}</subnetId><vpcId>{vpc}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{tags}</item>", is("cidr")),
         "sg" => format!("<item><groupId>{id}</groupId><groupName>{id}</groupName><vpcId>{vpc}</vpcId>{tags}</item>"),
-        "sgr" => format!(
-            "<item><securityGroupRuleId>{id}</securityGroupRuleId><groupId>{}</groupId><isEgress>false</isEgress><ipProtocol>{}</ipProtocol><fromPort>{}</fromPort>\
-             <toPort>{}</toPort><cidrIpv4>{}</cidrIpv4>{tags}</item>",
-            is("group"),
-            is("protocol"),
-            is("from"),
-            is("to"),
-            is("cidr")
-        ),
+        "sgr" => {
+            let told: String = [("ipProtocol", "protocol"), ("fromPort", "from"), ("toPort", "to"), ("cidrIpv4", "cidr"), ("cidrIpv6", "cidr6")]
+                .iter()
+                .map(|(element, key)| (element, is(key)))
+                .filter(|(_, value)| !value.is_empty())
+                .map(|(element, value)| format!("<{element}>{value}</{element}>"))
+                .collect();
+            let (group, is_egress) = (is("group"), is("egress") == "true");
+            format!("<item><securityGroupRuleId>{id}</securityGroupRuleId><groupId>{group}</groupId><isEgress>{is_egress}</isEgress>{told}{tags}</item>")
+        }
         "vol" => format!("<item><volumeId>{id}</volumeId><status>{state}</status>{tags}</item>"),
         "key" => format!("<item><keyPairId>{id}</keyPairId><keyName>{}</keyName>{tags}</item>", is("name")),
         "eni" => format!(

@@ -1,14 +1,24 @@
 //! The drivers' steps against a scripted EC2 with tags and reads that lag, lost replies, refusals and pages: what no emulator shows.
 //!
+//! And the decoders against what was recorded of EC2, and answers and requests against botocore's model: see `recorded.rs`.
+//!
 //! Time is real here, because HTTP cannot run under paused time, so horizons are short.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs, missing_debug_implementations, reason = "a test")]
 
+mod absent;
 mod adopt;
 mod cloud;
 mod create;
 mod delete;
+mod document;
 mod journal;
+mod members;
 mod read;
+mod recorded;
+mod recordings;
+mod replay;
+mod requests;
 mod rules;
+mod specification;
 mod wire;

@@ -51,6 +51,27 @@ async fn what_stays_is_not_touched_and_anothers_is_left() {
     assert!(begin.elapsed() >= world.horizon);
     assert_eq!(ports(&world), ["25", "8080"]);
 }
+/// EC2 takes no two rules for the same traffic, and has one of its own for everything that goes out.
+#[tokio::test]
+async fn everything_out_can_be_a_rule_of_ours() {
+    let world = World::with(400).await;
+    let change = security_group("g", "vpc-1", &[22]);
+    let id = world.run(&change).await.unwrap().object().vendor_id;
+    world.cloud.plant("sgr", &[("group", id.as_str()), ("egress", "true"), ("protocol", "-1"), ("cidr", "0.0.0.0/0")], &[]);
+    let out = SecurityRule { direction: Direction::Egress, protocol: Some(Protocol::All), from_port: None, to_port: None, ..rules(&[1]).remove(0) };
+    let Verb::Create { spec, .. } = &change.verb else { panic!() };
+    for (restrict_egress, rules, open) in [(true, vec![out], 0), (false, vec![], 2)] {
+        let desired = SecurityGroupSpec { restrict_egress, rules: rules.clone(), ..spec.clone() };
+        let update = then(&change, id.as_str(), Verb::Update { desired, paths: ["rules".into(), "restrict_egress".into()].into() });
+        for _ in 0..2 {
+            world.run(&update).await.unwrap();
+        }
+        let seen = world.get(&update.target).await.unwrap();
+        assert_eq!((seen.spec.restrict_egress, &seen.spec.rules), (restrict_egress, &rules));
+        let all: Vec<_> = world.cloud.items().into_iter().filter(|i| i.kind == "sgr").collect();
+        assert_eq!((all.iter().filter(|i| i.tags.is_empty()).count(), all.len()), (open, open + rules.len()));
+    }
+}
 #[tokio::test]
 async fn every_lost_reply_to_a_rule_is_survived() {
     for fault in [Fault::Lost, Fault::Hang, Fault::Bare(503)] {

@@ -239,3 +239,28 @@ async fn a_release_waits_its_turn() {
     let op = lab.account().create(subnet("s1"), in_it, Options::default()).await.unwrap();
     lab.end(op).await.object::<Subnet>().unwrap();
 }
+
+/// An adopted group has no marks, so every rule that carries nobody's is its own, and what is released is as anybody would have made it.
+#[tokio::test(start_paused = true)]
+async fn the_rules_of_an_adopted_group_are_its_own() {
+    use welkin_core::{Direction, Protocol, SecurityGroup, SecurityGroupSpec, SecurityRule};
+    let lab = Lab::open(Config::default()).await;
+    let in_network = lab.network().await.object::<Network>().unwrap().vendor_id.to_string();
+    let id = lab.sim.plant("sim-1", Planted::SecurityGroup { network: in_network }, [].into()).unwrap();
+    for (port, tags) in [(22, [].into()), (80, [("welkin.dev/owner".to_owned(), "another".to_owned())].into())] {
+        lab.sim.plant("sim-1", Planted::Rule { group: id.clone(), port, cidr: "10.0.0.0/8".parse().unwrap() }, tags).unwrap();
+    }
+    let name = Name::<SecurityGroup>::new(at(), "g1".parse().unwrap());
+    let op = lab.account().create(name.clone(), SecurityGroupSpec::default(), adopting(&id)).await.unwrap();
+    lab.end(op).await.object::<SecurityGroup>().unwrap();
+    let cidrs = vec!["10.0.0.0/8".parse().unwrap()];
+    let https = SecurityRule { direction: Direction::Ingress, protocol: Some(Protocol::TCP), from_port: Some(443), to_port: Some(443), cidrs, ..Default::default() };
+    let patch = SecurityGroupSpec { rules: vec![https], ..Default::default() };
+    let op = lab.account().update(name.clone(), patch, ["rules".into()].into(), Options::default()).await.unwrap();
+    lab.end(op).await.object::<SecurityGroup>().unwrap();
+    let ports = lab.account().get(&name).await.unwrap().spec.rules.into_iter().map(|r| r.from_port.unwrap()).collect::<Vec<_>>();
+    assert_eq!(ports, [80, 443], "22 was its own, 80 is another's");
+    let op = lab.account().delete(name, Options { release: true, ..Default::default() }).await.unwrap();
+    lab.end(op).await.end.unwrap().unwrap();
+    assert!(lab.sim.inventory().iter().any(|o| o.id == id && o.tags.is_empty()));
+}

@@ -1,0 +1,188 @@
+//! The model says of hardly any member that it must be there, and of no enumeration that it is complete: answers with members taken out, emptied, or
+//! with words that nobody knows.
+
+use crate::{
+    document::{Element, elements, with},
+    members::marked,
+    recorded::{Recorded, test_every_kind, text},
+    recordings::{alone, target},
+    replay::Replay,
+    specification::{Model, model, say},
+};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    strategy::ValueTree as _,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use welkin_core::*;
+
+const CASES: usize = 200;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Way {
+    Absent,
+    /// Of a text only.
+    Empty,
+    /// Of an enumeration only.
+    Unknown,
+}
+/// What was done to an answer.
+struct Case {
+    xml: String,
+    /// How many rows are left.
+    rows: usize,
+    /// What was edited, for the report.
+    edits: Vec<(String, Way)>,
+    /// Ids of the rows whose tags were touched.
+    retagged: BTreeSet<String>,
+    /// May the id of a row be missing?
+    is_nameless: bool,
+}
+
+/// `wire`: where the rows are; `id`: where their ids are.
+fn edit(model: &Model, operation: &str, (wire, id): (&str, &str), xml: &str, picks: &Picks) -> Case {
+    let kinds: BTreeMap<&str, &str> = model.members[operation].iter().map(|m| (m.wire.as_str(), m.kind.as_str())).collect();
+    let all = elements(xml);
+    let rows: Vec<&Element> = all.iter().filter(|e| e.path == wire).collect();
+    let inside: Vec<&Element> = all.iter().filter(|e| e.path.starts_with(wire)).collect();
+    let id_of = |row: &Element| all.iter().find(|e| e.path == id && row.whole.contains(&e.whole.start)).map(|e| xml[e.inner.clone()].to_owned());
+    let mut case = Case { xml: String::new(), rows: rows.len(), edits: Vec::new(), retagged: BTreeSet::new(), is_nameless: false };
+    let mut edits = Vec::new();
+    for (pick, way) in picks.iter().filter(|_| !inside.is_empty()) {
+        let element = inside[pick.index(inside.len())];
+        let kind = kinds.get(element.path.as_str()).copied();
+        match (way, kind) {
+            (Way::Absent, _) => edits.push((element.whole.clone(), String::new())),
+            (Way::Empty, Some("string" | "enum")) => edits.push((element.inner.clone(), String::new())),
+            (Way::Unknown, Some("enum")) => edits.push((element.inner.clone(), "never-heard-of".into())),
+            _ => continue,
+        }
+        case.edits.push((element.path.clone(), *way));
+        if element.path.contains("tagSet")
+            && let Some(row) = rows.iter().find(|row| row.whole.contains(&element.whole.start))
+        {
+            case.retagged.extend(id_of(row));
+        }
+    }
+    case.xml = with(xml, edits);
+    let left = elements(&case.xml);
+    let ids = left.iter().filter(|e| e.path == id && !e.inner.is_empty() && &case.xml[e.inner.clone()] != "never-heard-of").count();
+    case.rows = left.iter().filter(|e| e.path == wire).count();
+    case.is_nameless = ids < case.rows;
+    case
+}
+fn id_wire<'a>(model: &'a Model, operation: &str, rows: &str, id: &str) -> &'a str {
+    let path = format!("{rows}.{id}");
+    &model.members[operation].iter().find(|m| m.path == path).unwrap().wire
+}
+
+type Picks = [(prop::sample::Index, Way)];
+/// One of the answers and what to do to it, the same in every run.
+fn cases() -> impl Iterator<Item = (prop::sample::Index, Vec<(prop::sample::Index, Way)>)> {
+    let ways = prop_oneof![3 => Just(Way::Absent), 1 => Just(Way::Empty), 1 => Just(Way::Unknown)];
+    let strategy = (any::<prop::sample::Index>(), vec((any::<prop::sample::Index>(), ways), 1..8));
+    let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    (0..CASES).map(move |_| strategy.new_tree(&mut runner).unwrap().current())
+}
+
+mod each {
+    use super::*;
+    test_every_kind!(is_unset_or_named);
+
+    async fn is_unset_or_named<K: Recorded>() {
+        let Some(model) = model() else { return };
+        let replay = Replay::start().await;
+        let (mut refused, mut tried) = (0, 0);
+        let answers = whole::<K>(model, &replay).await;
+        let id = id_wire(model, K::OPERATION, K::ROWS, K::ID);
+        for (answer, picks) in cases() {
+            let (xml, marks) = answer.get(&answers);
+            let case = edit(model, K::OPERATION, (K::WIRE, id), xml, &picks);
+            replay.answers(K::OPERATION, 200, &case.xml);
+            tried += case.edits.len();
+            match replay.list(&K::query()).await {
+                Err(e) => {
+                    refused += 1;
+                    assert!(case.is_nameless && e.message().contains(K::ID), "{:?}: {e}", case.edits);
+                    assert_eq!((e.kind(), e.effect()), (ErrorKind::Unavailable, Effect::None), "{:?}: {e}", case.edits);
+                }
+                Ok(objects) => {
+                    assert_eq!((objects.len(), case.is_nameless), (case.rows, false), "{:?}", case.edits);
+                    for object in &objects {
+                        let (id, before) = (object.vendor_id.as_str(), &marks[object.vendor_id.as_str()]);
+                        assert!(object.mark == *before || (case.retagged.contains(id) && object.mark.is_none()), "{id} {:?}", case.edits);
+                        assert!(!object.etag().0.is_empty());
+                    }
+                    if let Some(first) = objects.first() {
+                        gets(&replay, &case, first).await;
+                    }
+                }
+            }
+        }
+        say(&format!("{}: {CASES} answers with {tried} edits, {refused} refused by the name of the member", K::OPERATION));
+    }
+    /// Every answer with an object in it, as it is and with our mark on all, and which marks it shows.
+    async fn whole<K: Recorded>(model: &Model, replay: &Replay) -> Vec<(String, BTreeMap<String, Option<Mark>>)> {
+        let plain: Vec<&str> = model.answers(K::OPERATION).map(|a| a.xml.as_str()).filter(|xml| elements(xml).iter().any(|e| e.path == K::WIRE)).collect();
+        let mut out = Vec::new();
+        for xml in plain.iter().map(|xml| (*xml).to_owned()).chain(plain.iter().map(|xml| marked(xml, K::WIRE))) {
+            replay.answers(K::OPERATION, 200, &xml);
+            let marks = replay.list(&K::query()).await.unwrap().into_iter().map(|o| (o.vendor_id.to_string(), o.mark)).collect();
+            out.push((xml, marks));
+        }
+        out
+    }
+    /// The first row, by its id and, where it is ours, as the engine asks for it.
+    async fn gets<K: Recorded>(replay: &Replay, case: &Case, first: &Object<K>) {
+        replay.answers(K::OPERATION, 200, &alone::<K>(&case.xml, 0));
+        let by_id = target::<K>(first.vendor_id.as_str());
+        let ours = first.mark.as_ref().map(|m| Target::Named { name: first.name.clone(), uid: Some(m.uid.clone()), vendor_id: Some(first.vendor_id.clone()) });
+        for target in std::iter::once(by_id).chain(ours) {
+            match replay.get(&target).await {
+                Ok(got) => assert_eq!(got.mark, first.mark, "{:?}", case.edits),
+                // Absent is not the same as not seen.
+                Err(e) if e.is_not_found() => assert!(text(&serde_json::to_value(&first.status).unwrap(), "/state") == Some("DELETING"), "{:?}: {e}", case.edits),
+                Err(e) => assert!(matches!(e.kind(), ErrorKind::FailedPrecondition | ErrorKind::Unavailable), "{:?}: {e}", case.edits),
+            }
+        }
+    }
+}
+
+/// What is left of an instance, which the driver finds by its volumes.
+#[tokio::test]
+async fn volumes() {
+    let Some(model) = model() else { return };
+    let (operation, wire) = ("DescribeVolumes", "volumeSet/item");
+    let id = id_wire(model, operation, "Volumes[]", "VolumeId");
+    let (replay, name) = (Replay::start().await, Name::<Instance>::new(LocationName::of("eu-west-1").unwrap(), "web".parse().unwrap()));
+    let answers: Vec<String> = model.answers(operation).map(|a| marked(&a.xml, wire)).collect();
+    for (answer, picks) in cases() {
+        let case = edit(model, operation, (wire, id), &answers[answer.index(answers.len())], &picks);
+        replay.answers(operation, 200, &case.xml);
+        match replay.get(&Target::named(name.clone())).await {
+            Ok(left) => {
+                assert_eq!(left.status.state, InstanceState::Incomplete);
+                assert!(left.mark.is_some() || case.retagged.contains(left.vendor_id.as_str()), "{:?}", case.edits);
+            }
+            // No recorded volume is being deleted.
+            Err(e) if e.is_not_found() => assert_eq!(case.rows, 0, "{:?}", case.edits),
+            Err(e) => assert!(case.is_nameless && e.message().contains("VolumeId") && e.kind() == ErrorKind::Unavailable, "{:?}: {e}", case.edits),
+        }
+    }
+}
+#[tokio::test]
+async fn zones() {
+    let Some(model) = model() else { return };
+    let (operation, wire) = ("DescribeAvailabilityZones", "availabilityZoneInfo/item");
+    let id = id_wire(model, operation, "AvailabilityZones[]", "ZoneName");
+    let replay = Replay::start().await;
+    let answers: Vec<String> = model.answers(operation).map(|a| a.xml.clone()).collect();
+    for (answer, picks) in cases() {
+        let case = edit(model, operation, (wire, id), &answers[answer.index(answers.len())], &picks);
+        replay.answers(operation, 200, &case.xml);
+        let found = replay.list(&Query::<Location>::all(9)).await.unwrap();
+        assert!(found.len() == 1 && found[0].status.zones.len() <= case.rows && !found[0].status.zones.contains(&String::new()), "{:?}", case.edits);
+    }
+}

@@ -1,0 +1,256 @@
+//! What each kind must come to, said a second time and from boto3's form: the drivers read the wire.
+//!
+//! A further kind is an `impl Recorded`, its line in `recorded_kinds!`, and its table in `members.rs`.
+
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, net::IpAddr};
+use welkin_core::*;
+
+/// A kind of which one row of a list is one object.
+pub trait Recorded: Kind<Parent = LocationName, Id = ResourceId> {
+    const OPERATION: &'static str;
+    /// Where the rows of an answer are, in the model and on the wire.
+    const ROWS: &'static str;
+    const WIRE: &'static str;
+    /// The member that is the id.
+    const ID: &'static str;
+    /// Enumerations of the model, and where on the wire below a row their values stand, of which every one must mean something.
+    const MEANT: &'static [(&'static str, &'static str)];
+    /// The list that shows every row of an answer.
+    fn query() -> Query<Self> {
+        Query::all(1000)
+    }
+    /// What the row says.
+    fn said(row: &Value) -> Value;
+    /// The same of the object.
+    fn shown(object: &Object<Self>) -> Value;
+    /// The zone that Kubernetes' form of the id names.
+    fn placed_in(_: &Value) -> Option<&str> {
+        None
+    }
+    /// Is it no more, although it is still described?
+    fn is_over(_: &Value) -> bool {
+        false
+    }
+}
+/// The kinds that are recorded.
+macro_rules! recorded_kinds {
+    ($then:ident, $($given:tt)*) => {
+        crate::recorded::$then! { [networks Network, subnets Subnet, instances Instance, images Image, machine_types MachineType] $($given)* }
+    };
+}
+/// `$test::<Kind>` as a test of its own for every kind.
+macro_rules! test_every_kind {
+    ([$($name:ident $kind:ident),+] $test:ident) => {
+        $(#[tokio::test] async fn $name() { $test::<welkin_core::$kind>().await; })+
+    };
+    ($test:ident) => {
+        crate::recorded::recorded_kinds!(test_every_kind, $test);
+    };
+}
+/// `for_every_kind!(K, { ... })`, one after another.
+macro_rules! for_every_kind {
+    ([$($name:ident $kind:ident),+] $k:ident, $body:block) => {
+        $({ type $k = welkin_core::$kind; $body })+
+    };
+    ($k:ident, $body:block) => {
+        crate::recorded::recorded_kinds!(for_every_kind, $k, $body)
+    };
+}
+pub(crate) use {for_every_kind, recorded_kinds, test_every_kind};
+
+/// The rows of an answer, in its order.
+pub fn rows<'a>(answer: &'a Value, path: &str) -> Vec<&'a Value> {
+    path.split('.').fold(vec![answer], |at, list| {
+        let name = list.trim_end_matches("[]");
+        at.iter().filter_map(|v| v.get(name)?.as_array()).flatten().collect()
+    })
+}
+pub fn text<'a>(row: &'a Value, path: &str) -> Option<&'a str> {
+    row.pointer(path)?.as_str()
+}
+fn list<'a>(row: &'a Value, member: &str) -> impl Iterator<Item = &'a Value> {
+    row.get(member).and_then(Value::as_array).into_iter().flatten()
+}
+fn labels(row: &Value) -> Value {
+    let plain = list(row, "Tags").filter(|t| !text(t, "/Key").unwrap().starts_with("aws:"));
+    plain.map(|t| (text(t, "/Key").unwrap().to_owned(), t["Value"].clone())).collect::<serde_json::Map<_, _>>().into()
+}
+/// One of libcloud's samples has an IPv4 range of 64 bits, which is none.
+fn range(text: &str) -> Option<&str> {
+    let (address, bits) = text.split_once('/')?;
+    let is_v4 = address.parse::<IpAddr>().ok()?.is_ipv4();
+    (bits.parse::<u8>().ok()? <= if is_v4 { 32 } else { 128 }).then_some(text)
+}
+/// Some recordings are masked with empty texts.
+fn words<T: ToString>(all: impl IntoIterator<Item = T>) -> BTreeSet<String> {
+    all.into_iter().map(|t| t.to_string()).filter(|t| !t.is_empty()).collect()
+}
+
+impl Recorded for Network {
+    const OPERATION: &'static str = "DescribeVpcs";
+    const ROWS: &'static str = "Vpcs[]";
+    const WIRE: &'static str = "vpcSet/item";
+    const ID: &'static str = "VpcId";
+    const MEANT: &'static [(&'static str, &'static str)] = &[("VpcState", "state")];
+    fn said(row: &Value) -> Value {
+        let associated = |list: &'static str, cidr: &'static str, state: &'static str| {
+            self::list(row, list).filter(move |a| text(a, state) == Some("associated")).filter_map(move |a| text(a, cidr))
+        };
+        let v4 = associated("CidrBlockAssociationSet", "/CidrBlock", "/CidrBlockState/State");
+        let v6 = associated("Ipv6CidrBlockAssociationSet", "/Ipv6CidrBlock", "/Ipv6CidrBlockState/State");
+        let primary = text(row, "/CidrBlock").and_then(range);
+        json!({
+            "state": text(row, "/State").map(str::to_uppercase).unwrap(),
+            "first": primary,
+            "cidrs": words(primary.into_iter().chain(v4).chain(v6)),
+            "labels": labels(row),
+        })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let cidrs = &object.status.cidrs;
+        json!({ "state": object.status.state, "first": cidrs.first(), "cidrs": words(cidrs), "labels": object.spec.labels })
+    }
+}
+
+impl Recorded for Subnet {
+    const OPERATION: &'static str = "DescribeSubnets";
+    const ROWS: &'static str = "Subnets[]";
+    const WIRE: &'static str = "subnetSet/item";
+    const ID: &'static str = "SubnetId";
+    const MEANT: &'static [(&'static str, &'static str)] = &[("SubnetState", "state")];
+    fn said(row: &Value) -> Value {
+        let there = |a: &&Value| !matches!(text(a, "/Ipv6CidrBlockState/State"), Some("disassociated" | "failed"));
+        let v6 = list(row, "Ipv6CidrBlockAssociationSet").filter(there).filter_map(|a| text(a, "/Ipv6CidrBlock"));
+        let cidrs = words(text(row, "/CidrBlock").and_then(range).into_iter().chain(v6));
+        json!({
+            "state": match text(row, "/State").unwrap() { "pending" => "PENDING", "available" => "AVAILABLE", _ => "FAILED" },
+            "cidrs": cidrs,
+            "asked": cidrs,
+            "network": row["VpcId"],
+            "zone": row["AvailabilityZone"],
+            "public": row["MapPublicIpOnLaunch"],
+            "free": row["AvailableIpAddressCount"],
+            "labels": labels(row),
+        })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let (spec, status) = (&object.spec, &object.status);
+        json!({
+            "state": status.state,
+            "cidrs": words(&status.cidrs),
+            "asked": words(&spec.cidrs),
+            "network": spec.network.as_ref().and_then(|r| r.vendor_id.clone()),
+            "zone": spec.zone,
+            "public": spec.assign_public_ip,
+            "free": status.available_ipv4_addresses,
+            "labels": spec.labels,
+        })
+    }
+    fn placed_in(row: &Value) -> Option<&str> {
+        text(row, "/AvailabilityZone")
+    }
+}
+
+impl Recorded for Instance {
+    const OPERATION: &'static str = "DescribeInstances";
+    const ROWS: &'static str = "Reservations[].Instances[]";
+    const WIRE: &'static str = "reservationSet/item/instancesSet/item";
+    const ID: &'static str = "InstanceId";
+    const MEANT: &'static [(&'static str, &'static str)] = &[("InstanceStateName", "instanceState/name")];
+    fn said(row: &Value) -> Value {
+        let state = match text(row, "/State/Name") {
+            Some("shutting-down" | "terminated") => "DELETING".to_owned(),
+            known => known.map_or("UNSPECIFIED".into(), str::to_uppercase),
+        };
+        let nics: Vec<&Value> = list(row, "NetworkInterfaces").collect();
+        let addresses: Vec<&Value> = nics.iter().flat_map(|n| list(n, "PrivateIpAddresses")).collect();
+        let v6 = nics.iter().flat_map(|n| list(n, "Ipv6Addresses")).filter_map(|a| text(a, "/Ipv6Address")).chain(text(row, "/Ipv6Address"));
+        let private = addresses.iter().filter_map(|a| text(a, "/PrivateIpAddress")).chain(text(row, "/PrivateIpAddress")).chain(v6);
+        let public = nics.iter().chain(&addresses).filter_map(|a| text(a, "/Association/PublicIp")).chain(text(row, "/PublicIpAddress"));
+        let attached = nics.iter().find(|n| n.pointer("/Attachment/DeviceIndex") == Some(&json!(0))).and_then(|n| n.pointer("/Attachment/AttachTime"));
+        json!({
+            "state": state,
+            "reason": text(row, "/StateReason/Message").unwrap_or_default(),
+            "zone": row.pointer("/Placement/AvailabilityZone"),
+            "type": text(row, "/InstanceType").unwrap_or_default(),
+            "image": row.get("ImageId"),
+            "subnet": row.get("SubnetId"),
+            "main": text(row, "/PrivateIpAddress").filter(|ip| !ip.is_empty()),
+            "private": words(private),
+            "public": words(public),
+            "created": attached.or(row.get("LaunchTime")),
+            "forwards": row.get("SourceDestCheck") == Some(&json!(false)),
+            "identity": text(row, "/IamInstanceProfile/Arn").and_then(|a| a.rsplit('/').next()),
+            "labels": labels(row),
+        })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let (spec, status) = (&object.spec, &object.status);
+        json!({
+            "state": status.state,
+            "reason": status.state_reason,
+            "zone": spec.zone,
+            "type": spec.machine_type,
+            "image": spec.image.as_ref().and_then(|r| r.vendor_id.clone()),
+            "subnet": spec.subnet.as_ref().and_then(|r| r.vendor_id.clone()),
+            "main": status.private_ips.first(),
+            "private": words(&status.private_ips),
+            "public": words(&status.public_ips),
+            "created": object.created_ms,
+            "forwards": spec.ip_forwarding,
+            "identity": spec.identity,
+            "labels": spec.labels,
+        })
+    }
+    fn placed_in(row: &Value) -> Option<&str> {
+        text(row, "/Placement/AvailabilityZone")
+    }
+    fn is_over(row: &Value) -> bool {
+        text(row, "/State/Name") == Some("terminated")
+    }
+}
+
+impl Recorded for Image {
+    const OPERATION: &'static str = "DescribeImages";
+    const ROWS: &'static str = "Images[]";
+    const WIRE: &'static str = "imagesSet/item";
+    const ID: &'static str = "ImageId";
+    const MEANT: &'static [(&'static str, &'static str)] = &[("ArchitectureValues", "architecture")];
+    fn query() -> Query<Self> {
+        Query { vendor_ids: vec!["ami-1".parse().unwrap()], ..Query::all(1000) }
+    }
+    fn said(row: &Value) -> Value {
+        let root = list(row, "BlockDeviceMappings").find(|d| d.get("DeviceName") == row.get("RootDeviceName"));
+        json!({
+            "name": text(row, "/Name").unwrap_or_default(),
+            "publisher": row["OwnerId"],
+            "architecture": match text(row, "/Architecture").unwrap() { "x86_64" | "x86_64_mac" => "X86_64", "i386" => "I386", _ => "ARM64" },
+            "disk": root.and_then(|d| d.pointer("/Ebs/VolumeSize")).unwrap_or(&json!(0)),
+        })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let status = &object.status;
+        json!({ "name": status.display_name, "publisher": status.publisher, "architecture": status.architecture, "disk": status.min_disk_gib })
+    }
+    fn is_over(row: &Value) -> bool {
+        text(row, "/State") != Some("available")
+    }
+}
+
+impl Recorded for MachineType {
+    const OPERATION: &'static str = "DescribeInstanceTypes";
+    const ROWS: &'static str = "InstanceTypes[]";
+    const WIRE: &'static str = "instanceTypeSet/item";
+    const ID: &'static str = "InstanceType";
+    const MEANT: &'static [(&'static str, &'static str)] = &[("ArchitectureType", "processorInfo/supportedArchitectures/item")];
+    fn said(row: &Value) -> Value {
+        let gpus: u64 = row.pointer("/GpuInfo").map_or(0, |g| list(g, "Gpus").filter_map(|g| g["Count"].as_u64()).sum());
+        json!({ "vcpus": row.pointer("/VCpuInfo/DefaultVCpus"), "memory": row.pointer("/MemoryInfo/SizeInMiB"), "gpus": gpus, "architectures": 2 })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let status = &object.status;
+        let known = status.architectures.iter().filter(|a| **a != Architecture::Unspecified).count();
+        json!({ "vcpus": status.vcpus, "memory": status.memory_mib, "gpus": status.gpus, "architectures": known })
+    }
+}

@@ -1,0 +1,89 @@
+//! An EC2 that answers what it was told to, whatever it is asked, and the provider in front of it.
+
+use crate::cloud::request;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use welkin_aws::{Aws, AwsConfig};
+use welkin_core::*;
+
+#[derive(Debug, Default)]
+struct Told {
+    answers: BTreeMap<String, (u16, String)>,
+    requests: Vec<String>,
+}
+#[derive(Debug)]
+pub struct Replay {
+    told: Arc<Mutex<Told>>,
+    pub aws: Aws,
+}
+
+impl Replay {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = format!(
+            "regions = [\"eu-west-1\"]\naccess_key_id = \"A\"\nsecret_access_key = \"S\"\nendpoint = \"http://{}\"\nconsistency_horizon_s = 0.0",
+            listener.local_addr().unwrap()
+        );
+        let config: AwsConfig = toml::from_str(&config).unwrap();
+        let told = Arc::<Mutex<Told>>::default();
+        let served = Arc::clone(&told);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(Arc::clone(&served), stream));
+            }
+        });
+        Self { told, aws: Aws::connect(&config).await.unwrap() }
+    }
+    pub fn answers(&self, operation: &str, status: u16, xml: &str) {
+        self.told.lock().unwrap().answers.insert(operation.into(), (status, xml.into()));
+    }
+    /// The bodies of all requests.
+    pub fn requests(&self) -> Vec<String> {
+        self.told.lock().unwrap().requests.clone()
+    }
+    pub fn cx(&self) -> Cx {
+        Cx { deadline: Instant::now() + Duration::from_secs(5), owner: "me".parse().unwrap(), gate: Arc::new(OpenGate) }
+    }
+    /// The whole list, page by page.
+    pub async fn list<K: Kind>(&self, query: &Query<K>) -> Result<Vec<Object<K>>> {
+        let reader = K::reader(&self.aws).unwrap();
+        let shard = reader.shards(query).remove(0);
+        let (mut items, mut from) = (Vec::new(), None);
+        loop {
+            let page = reader.list(&self.cx(), query, &shard, from.as_ref()).await?;
+            items.extend(page.items);
+            from = page.next;
+            if from.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+    pub async fn get<K: Kind>(&self, target: &Target<K>) -> Result<Object<K>> {
+        K::reader(&self.aws).unwrap().get(&self.cx(), target).await
+    }
+}
+
+/// The page behind a token is empty: nobody recorded it. So is what nothing was told of.
+async fn serve(told: Arc<Mutex<Told>>, mut stream: TcpStream) {
+    let Some(body) = request(&mut stream).await else { return };
+    let of = |key: &str| form_urlencoded::parse(body.as_bytes()).find(|(k, _)| k == key).map(|(_, v)| v.into_owned());
+    let action = of("Action").unwrap();
+    let empty = format!("<{action}Response><requestId>r</requestId></{action}Response>");
+    let (status, xml) = {
+        let mut told = told.lock().unwrap();
+        let answer = told.answers.get(&action).filter(|_| of("NextToken").is_none()).cloned().unwrap_or((200, empty));
+        told.requests.push(body);
+        answer
+    };
+    let head = format!("HTTP/1.1 {status} x\r\nContent-Type: text/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", xml.len());
+    let _ = stream.write_all(format!("{head}{xml}").as_bytes()).await;
+}
