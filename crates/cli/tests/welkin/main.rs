@@ -11,4 +11,6 @@ mod kill;
 #[cfg(feature = "aws")]
 mod moto;
 mod program;
+#[cfg(feature = "aws")]
+mod proxy;
 mod server;
