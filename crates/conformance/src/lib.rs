@@ -9,7 +9,7 @@ mod trial;
 mod trials;
 mod world;
 
-pub use report::{Line, Outcome, Report};
+pub use report::{Line, Mishaps, Outcome, Report};
 pub use subject::Subject;
-pub use trial::{Trial, list as trials, run, run_some};
+pub use trial::{Trial, list as trials, run, run_shared, run_some};
 pub use world::{Abilities, Adoption, FaultPoint, Plant, PlantMark, Planted, World, WorldObject};

@@ -1,6 +1,12 @@
 //! What a run came to.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+/// How often it happened to each verb (`create`, or a field that was changed) that something went wrong at a write, and the verb ended well.
+pub type Mishaps = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// How one trial ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,8 @@ pub struct Line {
     pub outcome: Outcome,
     /// What was counted on the way: `12 faults fired`.
     pub notes: Vec<String>,
+    /// What went wrong on purpose.
+    pub mishaps: Mishaps,
 }
 
 /// The result of a run. Its text is a table.
@@ -58,6 +66,21 @@ impl Report {
     pub fn is_good(&self) -> bool {
         self.counts().1 == 0 && self.complaints.is_empty()
     }
+    /// A row for each verb of each trial, a column for each mishap of any.
+    fn mishaps(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = || self.lines.iter().flat_map(|l| l.mishaps.iter().map(move |(verb, cells)| (format!("{}: {verb}", l.trial), cells)));
+        let columns: BTreeSet<&String> = all().flat_map(|(_, cells)| cells.keys()).collect();
+        let width = all().map(|(row, _)| row.len()).max().unwrap_or(0);
+        if columns.is_empty() {
+            return Ok(());
+        }
+        writeln!(f, "  {:width$}  {}", "went wrong, and ended well", columns.iter().map(|c| format!(" {c:>13}")).collect::<String>())?;
+        for (row, cells) in all() {
+            let cell = |c: &&String| cells.get(*c).map_or_else(String::new, u64::to_string);
+            writeln!(f, "  {row:width$}  {}", columns.iter().map(|c| format!(" {:>13}", cell(c))).collect::<String>())?;
+        }
+        Ok(())
+    }
 }
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -73,6 +96,7 @@ impl fmt::Display for Report {
             let notes = if line.notes.is_empty() { String::new() } else { format!(" ({})", line.notes.join(", ")) };
             writeln!(f, "  {word} {:width$}  {}{notes}{why}", line.trial, line.proves)?;
         }
+        self.mishaps(f)?;
         for complaint in &self.complaints {
             writeln!(f, "  COMPLAINT {complaint}")?;
         }

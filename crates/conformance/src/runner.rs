@@ -208,13 +208,13 @@ async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, before: &mut R
             Ok(Step::Done(end)) => return Ok(end),
             Ok(Step::Wait { handle, after, progress }) => {
                 (failures, last) = (0, progress);
-                (handle, after)
+                (handle, after.min(subject.longest_wait))
             }
             Err(e) => match e.retry_after() {
                 Some(after) => {
                     failures += 1;
                     last = e.to_string();
-                    (None, after.max(backoff(failures)))
+                    (None, after.min(subject.longest_wait).max(backoff(failures)))
                 }
                 None => return Err(e),
             },

@@ -2,6 +2,7 @@
 
 use crate::{
     Plant, WorldObject,
+    report::Mishaps,
     runner::{Driven, Manner, backoff, context, drive},
     specimen::Specimen,
     subject::Subject,
@@ -90,6 +91,7 @@ struct State {
     planted: Vec<String>,
     shown: BTreeSet<String>,
     notes: Vec<String>,
+    mishaps: Mishaps,
 }
 
 impl<'a> Stand<'a> {
@@ -144,9 +146,13 @@ impl<'a> Stand<'a> {
     pub(crate) fn note(&self, text: impl Into<String>) {
         self.state.lock().notes.push(text.into());
     }
-    pub(crate) fn results(&self) -> (BTreeSet<String>, Vec<String>) {
+    /// This went wrong that often, and ended well.
+    pub(crate) fn happened(&self, verb: &str, mishap: String, times: u64) {
+        *self.state.lock().mishaps.entry(verb.into()).or_default().entry(mishap).or_default() += times;
+    }
+    pub(crate) fn results(&self) -> (BTreeSet<String>, Vec<String>, Mishaps) {
         let state = self.state.lock();
-        (state.shown.clone(), state.notes.clone())
+        (state.shown.clone(), state.notes.clone(), state.mishaps.clone())
     }
 
     /// The verb of an action.
@@ -334,7 +340,7 @@ impl<'a> Stand<'a> {
             };
             let Some(after) = error.retry_after() else { return Err(error) };
             failures += 1;
-            tokio::time::sleep(after.max(backoff(failures))).await;
+            tokio::time::sleep(after.min(self.subject.longest_wait).max(backoff(failures))).await;
         }
     }
     /// Every shard to its end.

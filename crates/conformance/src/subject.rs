@@ -35,6 +35,8 @@ pub struct Subject {
     pub fault_points: Vec<FaultPoint>,
     /// How long one step may take.
     pub step_timeout: Duration,
+    /// The next step comes after this at the latest, whatever the last one advises: for clouds that are quicker than the provider thinks.
+    pub longest_wait: Duration,
     /// How long one change may take.
     pub patience: Duration,
     /// Trials and claims (`networks.labels`) that need not be shown, each with the reason.
@@ -62,6 +64,7 @@ impl Subject {
             adoption: None,
             fault_points: FaultPoint::ALL.to_vec(),
             step_timeout: Duration::from_secs(30),
+            longest_wait: Duration::MAX,
             patience: Duration::from_mins(10),
             expected_skips: BTreeMap::new(),
             not_refused: BTreeMap::new(),

@@ -1,12 +1,17 @@
 //! The list of trials, and running it.
 
 use crate::{
-    report::{Line, Outcome, Report},
+    report::{Line, Mishaps, Outcome, Report},
     stand::{Stand, Stop, Verdict},
     subject::Subject,
     trials,
 };
-use std::{collections::BTreeSet, pin::Pin};
+use futures::future::join_all;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    pin::Pin,
+};
 use welkin_core::Support;
 
 /// What a trial comes to, in time. Trials run on one thread: they are made of async closures, which are hardly ever Send.
@@ -45,27 +50,56 @@ pub async fn run(subject: &Subject) -> Report {
 
 /// Runs the trials that are wanted. Claims that only the others could show are complained about, so this is for looking closer.
 pub async fn run_some(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Report {
-    let (mut lines, mut shown, mut skipped) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
-    for (number, trial) in list().into_iter().enumerate().filter(|(_, t)| wanted(&t.name)) {
-        let (outcome, notes) = match Stand::new(subject, format!("c{number}")).await {
-            Ok(stand) => {
-                let verdict = (trial.run)(&stand).await;
-                let cleared = stand.clear().await;
-                let (claims, notes) = stand.results();
-                if verdict.is_ok() && cleared.is_ok() {
-                    shown.extend(claims);
-                }
-                (judged(subject, &trial.name, verdict.and(cleared)), notes)
-            }
-            Err(stop) => (judged(subject, &trial.name, Err(stop)), Vec::new()),
-        };
-        if matches!(outcome, Outcome::Skipped(_)) {
-            skipped.insert(trial.name.clone());
+    run_shared(std::slice::from_ref(subject), wanted).await
+}
+
+/// The same over several subjects that are alike but for what they act on: each takes the next trial when it has ended its last one. For clouds
+/// that keep a trial waiting.
+pub async fn run_shared(alike: &[Subject], wanted: impl Fn(&str) -> bool) -> Report {
+    let trials = RefCell::new(list().into_iter().enumerate().filter(|(_, t)| wanted(&t.name)));
+    let tried = join_all(alike.iter().map(async |subject| {
+        let mut tried = Vec::new();
+        loop {
+            let next = trials.borrow_mut().next();
+            let Some((number, trial)) = next else { return tried };
+            tried.push((number, try_one(subject, number, trial).await));
         }
-        lines.push(Line { trial: trial.name, proves: trial.proves, outcome, notes });
+    }))
+    .await;
+    let in_order: BTreeMap<usize, Tried> = tried.into_iter().flatten().collect();
+    let (mut lines, mut shown) = (Vec::new(), BTreeSet::new());
+    for tried in in_order.into_values() {
+        lines.push(tried.line);
+        shown.extend(tried.shown);
     }
-    let complaints = complaints(subject, &shown, &skipped, &lines);
+    let Some(subject) = alike.first() else { return Report { subject: String::new(), lines, complaints: Vec::new(), claims_shown: 0 } };
+    let complaints = complaints(subject, &shown, &lines);
     Report { subject: subject.name.clone(), lines, complaints, claims_shown: shown.len() }
+}
+
+/// A trial that was tried, and the claims that it has shown to hold.
+struct Tried {
+    line: Line,
+    shown: BTreeSet<String>,
+}
+
+async fn try_one(subject: &Subject, number: usize, trial: Trial) -> Tried {
+    let mut line = Line { trial: trial.name, proves: trial.proves, outcome: Outcome::Passed, notes: Vec::new(), mishaps: Mishaps::new() };
+    let mut shown = BTreeSet::new();
+    let verdict = match Stand::new(subject, format!("c{number}")).await {
+        Ok(stand) => {
+            let verdict = (trial.run)(&stand).await;
+            let cleared = stand.clear().await;
+            (shown, line.notes, line.mishaps) = stand.results();
+            verdict.and(cleared)
+        }
+        Err(stop) => Err(stop),
+    };
+    if verdict.is_err() {
+        shown.clear();
+    }
+    line.outcome = judged(subject, &line.trial, verdict);
+    Tried { line, shown }
 }
 
 fn judged(subject: &Subject, trial: &str, verdict: Verdict) -> Outcome {
@@ -89,9 +123,10 @@ fn claims(subject: &Subject) -> BTreeSet<String> {
     kinds.iter().flat_map(of_kind).collect()
 }
 
-fn complaints(subject: &Subject, shown: &BTreeSet<String>, skipped: &BTreeSet<String>, lines: &[Line]) -> Vec<String> {
+fn complaints(subject: &Subject, shown: &BTreeSet<String>, lines: &[Line]) -> Vec<String> {
     let (claims, declared) = (claims(subject), &subject.expected_skips);
-    let mut out: Vec<String> = skipped.iter().filter(|t| !declared.contains_key(*t)).map(|t| format!("{t} was skipped, and no reason is declared")).collect();
+    let skipped: BTreeSet<&String> = lines.iter().filter(|l| matches!(l.outcome, Outcome::Skipped(_))).map(|l| &l.trial).collect();
+    let mut out: Vec<String> = skipped.iter().filter(|t| !declared.contains_key(**t)).map(|t| format!("{t} was skipped, and no reason is declared")).collect();
     out.extend(claims.iter().filter(|c| !shown.contains(*c) && !declared.contains_key(*c)).map(|c| format!("the provider claims {c}, and no passed trial has used it")));
     let is_stale = |what: &String| match claims.contains(what) {
         true => shown.contains(what),

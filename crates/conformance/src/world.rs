@@ -83,16 +83,20 @@ pub struct PlantMark {
 pub enum FaultPoint {
     /// The vendor answers a server error and does nothing.
     Refused,
+    /// The vendor says that there were too many calls, and does nothing.
+    Throttled,
     /// The connection breaks before the effect.
     BeforeEffect,
     /// The connection breaks after the effect.
     AfterEffect,
     /// The call has its effect and never answers.
     Hangs,
+    /// The call has its effect and the connection breaks in the middle of the answer.
+    Truncated,
 }
 impl FaultPoint {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Refused, Self::BeforeEffect, Self::AfterEffect, Self::Hangs];
+    pub const ALL: [Self; 6] = [Self::Refused, Self::Throttled, Self::BeforeEffect, Self::AfterEffect, Self::Hangs, Self::Truncated];
 }
 
 /// The vendor's side of a subject. None of this passes the provider, is throttled, or goes wrong by chance.

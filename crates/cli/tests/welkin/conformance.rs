@@ -12,10 +12,12 @@ use welkin_conformance::{Report, Subject};
 
 /// Runs the trials, or those whose names contain `WELKIN_TRIALS`, and shows the table.
 async fn good(subject: &Subject) -> Report {
-    let report = match std::env::var("WELKIN_TRIALS") {
-        Ok(part) => welkin_conformance::run_some(subject, |name| name.contains(&part)).await,
-        Err(_) => welkin_conformance::run(subject).await,
-    };
+    good_shared(std::slice::from_ref(subject)).await
+}
+/// The same, shared out over subjects that are alike.
+async fn good_shared(alike: &[Subject]) -> Report {
+    let part = std::env::var("WELKIN_TRIALS").unwrap_or_default();
+    let report = welkin_conformance::run_shared(alike, |name| name.contains(&part)).await;
     let _ = writeln!(std::io::stderr(), "{report}");
     assert!(report.is_good(), "see the table above");
     report

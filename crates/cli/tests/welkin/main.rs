@@ -11,5 +11,7 @@ mod kill;
 #[cfg(feature = "aws")]
 mod moto;
 mod program;
+#[cfg(feature = "aws")]
+mod proxy;
 mod server;
 mod watch;

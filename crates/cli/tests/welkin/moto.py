@@ -7,6 +7,7 @@ that user's {"id": ..., "secret": ...}. Then it answers one line for each line o
 
     inventory               every VPC, subnet, security group, instance, internet gateway, key pair and loose volume, with the uid of its mark
     plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance", ...} with {"tags": {...}}, and answers its id
+    launch                  launches an instance through the proxy at this {"port": ...} with this {"token": ...}, and answers its id
     remove                  removes what has this {"id": ...}
 
 Only the first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3); from the fourth on signature and policy are checked.
@@ -16,6 +17,7 @@ import json
 import sys
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 REGION = "eu-west-1"
@@ -24,8 +26,8 @@ IAM_ROLE = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principa
 ANYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
-def client(service, port, key="none", secret="none"):
-    return boto3.client(service, region_name=REGION, endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id=key, aws_secret_access_key=secret)
+def client(service, port, key="none", secret="none", **more):
+    return boto3.client(service, region_name=REGION, endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id=key, aws_secret_access_key=secret, **more)
 
 
 def user(iam, name, policy):
@@ -39,20 +41,22 @@ class World:
     """What tests see of moto and do to it behind Welkin's back."""
 
     def __init__(self, port, policy_file):
-        admin = user(client("iam", port), "admin", json.dumps(ANYTHING))
-        iam = client("iam", port, *admin)
+        self.admin = user(client("iam", port), "admin", json.dumps(ANYTHING))
+        iam = client("iam", port, *self.admin)
         with open(policy_file, encoding="utf-8") as f:
             self.welkin = user(iam, "welkin", f.read())
         iam.create_role(RoleName=PROFILE, AssumeRolePolicyDocument=json.dumps(IAM_ROLE))
         iam.create_instance_profile(InstanceProfileName=PROFILE)
         iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
-        self.ec2 = client("ec2", port, *admin)
+        self.ec2 = client("ec2", port, *self.admin)
 
-    def every(self, operation, key):
-        return [item for page in self.ec2.get_paginator(operation).paginate() for item in page[key]]
+    def every(self, operation, key, **filters):
+        return [item for page in self.ec2.get_paginator(operation).paginate(**filters) for item in page[key]]
 
     def inventory(self):
-        instances = [i for r in self.every("describe_instances", "Reservations") for i in r["Instances"] if i["State"]["Name"] != "terminated"]
+        # moto never forgets what is terminated, and is slow to describe it.
+        alive = [{"Name": "instance-state-name", "Values": ["pending", "running", "shutting-down", "stopping", "stopped"]}]
+        instances = [i for r in self.every("describe_instances", "Reservations", Filters=alive) for i in r["Instances"]]
         volumes = [v for v in self.every("describe_volumes", "Volumes") if not v["Attachments"]]
         rows = [
             ("VpcId", "networks", self.every("describe_vpcs", "Vpcs")),
@@ -76,6 +80,11 @@ class World:
         if what == "subnet":
             return self.ec2.create_subnet(VpcId=network, CidrBlock=cidr, **marks)["Subnet"]["SubnetId"]
         run = self.ec2.run_instances(ImageId=image, SubnetId=subnet, InstanceType="t3.small", MinCount=1, MaxCount=1, **marks)
+        return run["Instances"][0]["InstanceId"]
+
+    def launch(self, port, token, **more):
+        through = client("ec2", port, *self.admin, config=Config(retries={"total_max_attempts": 1}))
+        run = through.run_instances(ImageId="ami-0123456789abcdef0", MinCount=1, MaxCount=1, ClientToken=token, **more)
         return run["Instances"][0]["InstanceId"]
 
     def remove(self, id):

@@ -96,10 +96,16 @@ impl Moto {
     }
     /// The vendor's own books: how many objects carry our mark, and how many key pairs there are.
     pub(crate) fn inventory(&self) -> [usize; 5] {
-        let all = self.ask(&json!({"do": "inventory"})).unwrap();
-        let count = |wanted: &dyn Fn(&str) -> bool| all.as_array().unwrap().iter().filter(|o| o["uid"].is_string() && wanted(o["id"].as_str().unwrap())).count();
-        let of = |prefix: &'static str| count(&move |id: &str| id.starts_with(prefix));
+        let of = |prefix| self.ids(prefix, |o| o["uid"].is_string());
         [of("vpc-"), of("subnet-"), of("igw-"), of("i-"), of("welkin-")]
+    }
+    /// How many objects there are with this prefix, marked or not.
+    pub(crate) fn count(&self, prefix: &str) -> usize {
+        self.ids(prefix, |_| true)
+    }
+    fn ids(&self, prefix: &str, wanted: impl Fn(&Value) -> bool) -> usize {
+        let all = self.ask(&json!({"do": "inventory"})).unwrap();
+        all.as_array().unwrap().iter().filter(|o| wanted(o) && o["id"].as_str().unwrap().starts_with(prefix)).count()
     }
     /// A VPC that is not ours.
     pub(crate) fn plant(&self) -> String {
@@ -107,14 +113,21 @@ impl Moto {
     }
     /// A `[clouds.prod]` for this AWS. Its horizon is short: moto shows every write at once.
     pub(crate) fn configuration(&self) -> String {
-        format!("[clouds.prod]\nprovider = \"aws\"\n{}", self.keys())
+        self.configuration_at(self.port)
+    }
+    /// The same where something stands in front of it.
+    pub(crate) fn configuration_at(&self, port: u16) -> String {
+        format!("[clouds.prod]\nprovider = \"aws\"\n{}", self.keys_at(port))
     }
     /// The same without the table and the provider.
-    pub(crate) fn keys(&self) -> String {
+    pub(crate) fn keys_at(&self, port: u16) -> String {
         format!(
             "regions = [\"eu-west-1\"]\naccess_key_id = \"{}\"\nsecret_access_key = \"{}\"\nendpoint = \"http://127.0.0.1:{}\"\nconsistency_horizon_s = 1.0\n",
-            self.key, self.secret, self.port
+            self.key, self.secret, port
         )
+    }
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
     /// How many requests it was sent, whoever by; moto logs one line each, in colour where it answers an error.
     pub(crate) fn requests(&self) -> usize {

@@ -43,9 +43,7 @@ pub(super) async fn amnesia<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 }
 
 pub(super) async fn crash<K: Specimen>(stand: &Stand<'_>) -> Verdict {
-    let crashes = every_verb::<K>(stand, &Mishap::CRASHES).await?;
-    stand.note(format!("crashes: {crashes}"));
-    Ok(())
+    every_verb::<K>(stand, &Mishap::CRASHES).await
 }
 
 pub(super) async fn cancel<K: Specimen>(stand: &Stand<'_>) -> Verdict {
@@ -75,6 +73,7 @@ pub(super) async fn cancel<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     }
     let deaths = everywhere::<K>(
         stand,
+        "create, given up",
         &Mishap::CRASHES,
         Manner { stay_dead: true, ..Manner::PLAIN },
         async || stand.create_of(spec.clone()),

@@ -6,6 +6,7 @@ use crate::{
     specimen::Specimen,
     stand::{Stand, Verdict, census, ensure},
 };
+use std::cell::RefCell;
 use welkin_core::{Change, Object, Target, Verb, changed_paths};
 
 /// No change makes more writes than this, so that a driver without an end does not hold a trial up.
@@ -24,6 +25,13 @@ pub(super) enum Mishap {
 impl Mishap {
     pub(super) const CRASHES: [Self; 2] = [Self::CrashBefore, Self::CrashAfter];
 
+    fn name(self) -> String {
+        match self {
+            Self::Fault(point) => format!("{point:?}"),
+            crash => format!("{crash:?}"),
+        }
+    }
+
     fn crash(self, write: u32) -> Option<Crash> {
         match self {
             Self::CrashBefore => Some(Crash::Before(write.into())),
@@ -33,17 +41,19 @@ impl Mishap {
     }
 }
 
-/// Each of these mishaps at every write of a change, until there is no such write any more: how often it happened. `ready` makes the change while
-/// nothing goes wrong, `judge` looks at how it ended.
+/// Each of these mishaps at every write of a change, until there is no such write any more. `ready` makes the change while nothing goes wrong,
+/// `judge` looks at how it ended. How often it happened is told under `what`, and in all.
 pub(super) async fn everywhere<K: Specimen>(
     stand: &Stand<'_>,
+    what: &str,
     mishaps: &[Mishap],
     manner: Manner,
     mut ready: impl AsyncFnMut() -> Verdict<Change<K>>,
     mut judge: impl AsyncFnMut(&str, &Change<K>, Driven<K>) -> Verdict,
 ) -> Verdict<u64> {
-    let (world, mut happened) = (&stand.subject.world, 0);
+    let (world, mut total) = (&stand.subject.world, 0);
     for mishap in mishaps {
+        let mut happened = 0;
         for memory in [Memory::Whole, Memory::LosesHandles] {
             for write in 0..MOST_WRITES {
                 let change = ready().await?;
@@ -52,20 +62,23 @@ pub(super) async fn everywhere<K: Specimen>(
                 }
                 let driven = stand.drive(&change, Manner { memory, crash: mishap.crash(write), ..manner }).await;
                 let here = if let Mishap::Fault(_) = mishap { world.settle_faults().await } else { u64::from(driven.crashed) };
-                judge(&format!("{} with {mishap:?} at write {write}, {memory:?}", change.verb.name()), &change, driven).await?;
+                judge(&format!("{what} with {mishap:?} at write {write}, {memory:?}"), &change, driven).await?;
                 happened += here;
                 if here == 0 {
                     break;
                 }
             }
         }
+        ensure!(happened > 0, "{what} has no write at which {} could happen", mishap.name());
+        stand.happened(what, mishap.name(), happened);
+        total += happened;
     }
-    Ok(happened)
+    Ok(total)
 }
 
-/// How often these mishaps happened to every verb of a kind, all of which ended well: what was made is there once, what was changed is as asked for,
-/// what was deleted has gone.
-pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap]) -> Verdict<String> {
+/// These mishaps at every write of every verb of a kind, all of which end well: what was made is there once, what was changed is as asked for, what
+/// was deleted has gone.
+pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap]) -> Verdict {
     let ground = K::ground(stand).await?;
     let spec = K::variants(stand, &ground)?.swap_remove(0).1;
     let before = stand.inventory().await?;
@@ -73,8 +86,9 @@ pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap
     let normal = census(&stand.new_since(&before).await?);
     stand.delete(&plain, Manner::PLAIN).await?;
 
-    let created = everywhere::<K>(
+    everywhere::<K>(
         stand,
+        "create",
         mishaps,
         Manner::PLAIN,
         async || stand.create_of(spec.clone()),
@@ -86,8 +100,9 @@ pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap
         },
     )
     .await?;
-    let deleted = everywhere::<K>(
+    everywhere::<K>(
         stand,
+        "delete",
         mishaps,
         Manner::PLAIN,
         async || {
@@ -102,30 +117,30 @@ pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap
         },
     )
     .await?;
-    let changed = changes_and_actions::<K>(stand, &ground, mishaps).await?;
-    Ok(format!("{created} of a create, {deleted} of a delete, {changed} of changes and actions"))
+    changes_and_actions::<K>(stand, &ground, mishaps).await
 }
 
-async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground, mishaps: &[Mishap]) -> Verdict<u64> {
+async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground, mishaps: &[Mishap]) -> Verdict {
     let made = stand.create::<K>(K::plain(stand, ground, 1)).await?;
-    let (mut from, mut happened) = (made.spec.clone(), 0);
+    let (mut from, latest) = (made.spec.clone(), RefCell::new(made.clone()));
     for (what, desired) in K::changes(stand, &made.spec) {
         K::before_change(stand, &made, what).await?;
-        happened += everywhere::<K>(
+        everywhere::<K>(
             stand,
+            what,
             mishaps,
             Manner::PLAIN,
             async || {
-                // As it is now, or nothing would be taken back.
-                let now = stand.eventually(&Target::named(made.name.clone())).await?;
+                let now = latest.borrow().clone();
                 let back = stand.update(&now, from.clone(), Manner::PLAIN).await?;
                 let paths = changed_paths::<K>(&back.spec, &desired)?;
-                ensure!(!paths.is_empty(), "{what}: nothing would change");
                 stand.change_of(&back, Verb::Update { desired: desired.clone(), paths })
             },
             async |how, _, driven| {
-                let wrong = changed_paths::<K>(&desired, &driven.object()?.spec)?;
-                ensure!(wrong.is_empty(), "{what}, {how}: {wrong:?} is not what was asked for");
+                let changed = driven.object()?;
+                let wrong = changed_paths::<K>(&desired, &changed.spec)?;
+                ensure!(wrong.is_empty(), "{how}: {wrong:?} is not what was asked for");
+                latest.replace(changed);
                 Ok(())
             },
         )
@@ -135,8 +150,9 @@ async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground,
     // Every action from the state that the other ones lead to.
     let actions = K::fixed_points();
     for (action, reached) in &actions {
-        happened += everywhere::<K>(
+        everywhere::<K>(
             stand,
+            &action.to_string(),
             mishaps,
             Manner::PLAIN,
             async || {
@@ -154,5 +170,5 @@ async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground,
         )
         .await?;
     }
-    Ok(happened)
+    Ok(())
 }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Instance, Kind, LocationName, Network, Owner, Result, SecurityGroup, Subnet,
+    Error, ErrorKind, Instance, Kind, LocationName, Network, Owner, Reason, Result, SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -65,6 +65,9 @@ impl World for SimWorld {
             FaultPoint::BeforeEffect => FaultKind::RequestLost,
             FaultPoint::AfterEffect => FaultKind::ReplyLost,
             FaultPoint::Hangs => FaultKind::HangsAfter,
+            FaultPoint::Throttled | FaultPoint::Truncated => {
+                return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, format!("this cloud cannot inject {point:?}")));
+            }
         };
         self.sim.inject(Fault { action: None, after, kind });
         Ok(())
@@ -78,7 +81,9 @@ impl World for SimWorld {
 
 /// Values of fields that have a meaning of their own on each cloud.
 pub(super) fn with_fields(subject: Subject) -> Subject {
-    Subject { identity: Some("builder".into()), disk_type: Some("fast".into()), ..subject }
+    // Throttling is a mode of this cloud, and an answer of it is not cut: that is a lost reply.
+    let fault_points = vec![FaultPoint::Refused, FaultPoint::BeforeEffect, FaultPoint::AfterEffect, FaultPoint::Hangs];
+    Subject { identity: Some("builder".into()), disk_type: Some("fast".into()), fault_points, ..subject }
 }
 pub(super) fn location() -> Result<LocationName> {
     LocationName::of(REGION)
