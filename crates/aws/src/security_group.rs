@@ -32,6 +32,11 @@ use welkin_core::{
 
 /// EC2 wants a description; this one stands for none.
 const NO_DESCRIPTION: &str = "welkin.dev";
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html>
+const DESCRIPTIONS: &str = "AWS takes letters, digits, spaces and ._-:/()#,@[]+=&;{}!$* in a description";
+fn can_be_described(c: char) -> bool {
+    c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c)
+}
 /// The group that every VPC has and nobody can delete.
 const DEFAULT_GROUP: &str = "default";
 
@@ -162,7 +167,7 @@ impl Driver<SecurityGroup> for Aws {
             return Step::wait(&made, pace(made.since_ms), "waiting for the security group to be known everywhere");
         };
         let ruled = Ruled::of(change, region, &id, &rules(region, cx, &[&id]).await?);
-        match ruled.become_what(spec, cx, change).await {
+        match ruled.become_what(spec, true, cx, change).await {
             Ok(()) => {}
             Err(e) if may_pass(&e) && age(made.since_ms) < self.horizon => {
                 return Step::wait(&made, pace(made.since_ms), "waiting for the security group and its peers to be known everywhere");
@@ -195,7 +200,7 @@ impl Driver<SecurityGroup> for Aws {
             if ruled.may_hide(desired) && looking.age() < self.horizon {
                 return looking.step();
             }
-            match ruled.become_what(desired, cx, change).await {
+            match ruled.become_what(desired, paths.contains(&FieldPath::from("restrict_egress")), cx, change).await {
                 Ok(()) => {}
                 Err(e) if may_pass(&e) && looking.age() < self.horizon => return looking.step(),
                 Err(e) => return Err(e),
@@ -293,8 +298,14 @@ fn tags(cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Re
 fn create_group(region: &Region, cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Result<CreateSecurityGroupFluentBuilder> {
     let required = || Error::violated(Reason::FieldRequired, vec![Violation::new("network", "a security group needs the network that it is for")]);
     let network = spec.network.as_ref().ok_or_else(required)?.vendor_id()?;
+    let texts =
+        spec.description.iter().map(|d| ("description".to_owned(), d)).chain(spec.rules.iter().enumerate().map(|(i, r)| (format!("rules[{i}].description"), &r.description)));
+    let wrong: Vec<Violation> = texts.filter(|(_, text)| !text.chars().all(can_be_described)).map(|(field, _)| Violation::new(field, DESCRIPTIONS)).collect();
+    if !wrong.is_empty() {
+        return Err(Error::violated(Reason::InvalidField, wrong));
+    }
     // A name is taken once in a VPC: with the uid in it, it can only be ours.
-    let name = format!("{}-{}", change.target.name()?.id, change.uid);
+    let name = format!("welkin-{}-{}", change.target.name()?.id, change.uid);
     let call = region.ec2.create_security_group().group_name(name).description(spec.description.as_deref().unwrap_or(NO_DESCRIPTION)).vpc_id(network.as_str());
     Ok(call.tag_specifications(tags(cx, change, spec)?.on(ResourceType::SecurityGroup)))
 }
@@ -317,7 +328,7 @@ fn object(region: &Region, owner: &Owner, group: &Ec2Group, rules: &[SecurityGro
             restrict_egress = false;
             continue;
         }
-        let counts = mark.as_ref().is_none_or(|m| rule::is_of(found, &m.uid));
+        let counts = mark.as_ref().map_or_else(|| !rule::is_marked(found), |m| rule::is_of(found, &m.uid));
         match rule::peer_rule(region, id.as_str(), found).filter(|_| counts) {
             Some(peer) => ours.push(peer),
             None => other_rules.push(rule::in_words(found)),

@@ -76,9 +76,9 @@ impl Kept for SecurityGroup {
     }
 }
 
-/// In a group of ours every rule with its uid; in any other one all of them.
+/// In a group of ours every rule with its uid; in one without a mark those without.
 fn is_ours(rule: &GroupRule, group: &Tags) -> bool {
-    group.get(mark::UID).is_none_or(|uid| rule.tags.get(mark::UID) == Some(uid))
+    group.get(mark::UID).map_or_else(|| !rule.tags.contains_key(mark::OWNER), |uid| rule.tags.get(mark::UID) == Some(uid))
 }
 fn in_words(rule: &GroupRule) -> String {
     let (way, peer) = match (&rule.peer, rule.is_egress) {

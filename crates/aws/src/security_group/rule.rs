@@ -2,6 +2,7 @@
 
 use crate::{
     client::Region,
+    error,
     mark::{self, Tags},
     resource::is_adopted,
 };
@@ -19,7 +20,11 @@ const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 /// Is it what EC2 gives to a new group?
 pub(super) fn lets_everything_out(rule: &SecurityGroupRule) -> bool {
     let peer = rule.cidr_ipv4().or(rule.cidr_ipv6());
-    rule.is_egress() == Some(true) && rule.ip_protocol() == Some(ALL) && peer.is_some_and(|p| ANYWHERE.contains(&p)) && rule.tags().is_empty()
+    rule.is_egress() == Some(true) && rule.ip_protocol() == Some(ALL) && peer.is_some_and(|p| ANYWHERE.contains(&p)) && !is_marked(rule)
+}
+/// By any Welkin.
+pub(super) fn is_marked(rule: &SecurityGroupRule) -> bool {
+    Tags::of(rule.tags()).get(mark::OWNER).is_some()
 }
 pub(super) fn is_of(rule: &SecurityGroupRule, uid: &Uid) -> bool {
     Tags::of(rule.tags()).get(mark::UID) == Some(uid.as_str())
@@ -40,8 +45,10 @@ pub(super) fn peer_rule(region: &Region, group: &str, rule: &SecurityGroupRule) 
         ALL => Protocol::All,
         text => text.parse().ok()?,
     };
+    let has_types = protocol == Protocol::ICMP || protocol == Protocol::ICMPV6;
     let ports = match (rule.from_port(), rule.to_port()) {
-        _ if protocol == Protocol::All => None,
+        // EC2 lets every port of other protocols through, whatever stands there.
+        _ if !protocol.has_ports() && !has_types => None,
         (Some(from), Some(to)) if protocol.has_ports() => Some((from, to)).filter(|ports| *ports != (0, LAST_PORT)),
         (from, to) if !protocol.has_ports() && [from, to].into_iter().flatten().all(|n| n == ANY_TYPE) => None,
         _ => return None,
@@ -106,6 +113,8 @@ pub(super) struct Ruled<'a> {
     group: &'a str,
     /// Ours, with their ids.
     ours: Vec<(String, PeerRule)>,
+    /// Ours, and changed by somebody into what our terms have no words for: nothing that was asked for.
+    strange: Vec<(Direction, String)>,
     /// Without any tag: somebody else's, or ours and not shown as such yet.
     bare: Vec<PeerRule>,
     /// Those that let everything out, by where to, with their ids.
@@ -114,8 +123,8 @@ pub(super) struct Ruled<'a> {
 impl<'a> Ruled<'a> {
     pub(super) fn of(change: &Change<SecurityGroup>, region: &'a Region, group: &'a str, rules: &[SecurityGroupRule]) -> Self {
         // In an adopted group, which has no marks, what carries nobody's.
-        let is_ours = |rule: &SecurityGroupRule| if is_adopted(&change.target) { Tags::of(rule.tags()).get(mark::OWNER).is_none() } else { is_of(rule, &change.uid) };
-        let mut ruled = Self { region, group, ours: Vec::new(), bare: Vec::new(), open: BTreeMap::new() };
+        let is_ours = |rule: &SecurityGroupRule| if is_adopted(&change.target) { !is_marked(rule) } else { is_of(rule, &change.uid) };
+        let mut ruled = Self { region, group, ours: Vec::new(), strange: Vec::new(), bare: Vec::new(), open: BTreeMap::new() };
         for rule in rules {
             let id = rule.security_group_rule_id().unwrap_or_default().to_owned();
             match peer_rule(region, group, rule) {
@@ -124,6 +133,9 @@ impl<'a> Ruled<'a> {
                     ruled.open.extend(ANYWHERE.into_iter().find(|net| peer == Some(*net)).map(|net| (net, id)));
                 }
                 Some(peer) if is_ours(rule) => ruled.ours.push((id, peer)),
+                None if !is_adopted(&change.target) && is_ours(rule) => {
+                    ruled.strange.push((if rule.is_egress() == Some(true) { Direction::Egress } else { Direction::Ingress }, id));
+                }
                 Some(peer) if rule.tags().is_empty() => ruled.bare.push(peer),
                 _ => {}
             }
@@ -132,14 +144,15 @@ impl<'a> Ruled<'a> {
     }
     /// Is there one that may turn out to be ours and would have to go?
     pub(super) fn may_hide(&self, desired: &SecurityGroupSpec) -> bool {
-        let asked: Vec<_> = PeerRule::each(&desired.rules).collect();
-        !PeerRule::difference(&asked, &self.bare).1.is_empty()
+        !PeerRule::difference(&self.asked(desired), &self.bare).1.is_empty()
     }
     /// Writes what is missing and removes what is ours and not wanted. What stays is not touched, nor is anybody else's. What lets more through comes
     /// first, so that what both the old and the new rules let through is never cut; only where a rule for the same traffic is there already (with another
     /// description, or the one that lets everything out), EC2 wants that gone before. Every write can be repeated.
-    pub(super) async fn become_what(&self, desired: &SecurityGroupSpec, cx: &Cx, change: &Change<SecurityGroup>) -> Result<()> {
-        let asked: Vec<PeerRule> = PeerRule::each(&desired.rules).collect();
+    ///
+    /// `egress`: is it asked whether everything goes out? What an update does not name stays.
+    pub(super) async fn become_what(&self, desired: &SecurityGroupSpec, egress: bool, cx: &Cx, change: &Change<SecurityGroup>) -> Result<()> {
+        let asked = self.asked(desired);
         let there: Vec<PeerRule> = self.ours.iter().map(|(_, r)| r.clone()).chain(self.bare.iter().cloned()).collect();
         let (missing, surplus) = PeerRule::difference(&asked, &there);
         let surplus: Vec<&(String, PeerRule)> = surplus.iter().filter_map(|i| self.ours.get(*i)).collect();
@@ -147,26 +160,60 @@ impl<'a> Ruled<'a> {
         let anywhere = anywhere();
         let mut gone: Vec<PeerRule> = surplus.iter().map(|(_, r)| traffic(r)).collect();
         let is_held = PeerRule::difference(&gone, &anywhere).0.len() < gone.len();
-        if desired.restrict_egress {
+        let (must_close, must_open) = (egress && desired.restrict_egress, egress && !desired.restrict_egress && !self.open.contains_key(ANYWHERE[0]));
+        if must_close {
             gone.extend(anywhere);
         }
-        let (later, now): (Vec<PeerRule>, Vec<PeerRule>) =
+        let (mut later, now): (Vec<PeerRule>, Vec<PeerRule>) =
             missing.iter().filter_map(|i| asked.get(*i).cloned()).partition(|r| PeerRule::difference(&[traffic(r)], &gone).0.is_empty());
-        self.authorize(&now, cx, change).await?;
-        let must_open = !desired.restrict_egress && !self.open.contains_key(ANYWHERE[0]);
+        match self.authorize(&now, cx, change).await {
+            // There is no room for the old and the new ones beside each other.
+            Err(e) if error::is(&e, &["RulesPerSecurityGroupLimitExceeded"]) && !surplus.is_empty() => later.extend(now),
+            authorized => authorized?,
+        }
         if must_open && !is_held {
             self.open_egress(cx).await?;
         }
         for direction in [Direction::Ingress, Direction::Egress] {
             let ids: Vec<String> = surplus.iter().filter(|(_, r)| r.rule.direction == direction).map(|(id, _)| id.clone()).collect();
+            let ids = ids.into_iter().chain(self.strange.iter().filter(|(d, _)| *d == direction).map(|(_, id)| id.clone())).collect();
             self.revoke(direction, ids, cx).await?;
         }
-        if desired.restrict_egress {
+        if must_close {
             self.revoke(Direction::Egress, self.open.values().cloned().collect(), cx).await?;
+            self.close_unseen(&asked, cx).await?;
         }
         self.authorize(&later, cx, change).await?;
         if must_open && is_held {
             self.open_egress(cx).await?;
+        }
+        Ok(())
+    }
+    /// The rules that are wanted, each traffic once: the group itself may be called by its name, and a peer by two.
+    fn asked(&self, desired: &SecurityGroupSpec) -> Vec<PeerRule> {
+        let mut asked: Vec<PeerRule> = Vec::new();
+        for mut rule in PeerRule::each(&desired.rules) {
+            if matches!(&rule.peer, Peer::Group(r) if r.vendor_id.as_ref().is_some_and(|id| id.as_str() == self.group)) {
+                rule.peer = Peer::SameGroup;
+            }
+            if !PeerRule::difference(std::slice::from_ref(&rule), &asked).0.is_empty() {
+                asked.push(rule);
+            }
+        }
+        asked
+    }
+    /// EC2 may not show its own rules of a new group yet: they are named by what they let through. Not where ours would go with them.
+    async fn close_unseen(&self, asked: &[PeerRule], cx: &Cx) -> Result<()> {
+        for rule in anywhere() {
+            let is_asked = PeerRule::difference(std::slice::from_ref(&rule), asked).0.is_empty();
+            if is_asked || matches!(&rule.peer, Peer::Cidr(net) if self.open.contains_key(net.to_string().as_str())) {
+                continue;
+            }
+            let call = self.region.ec2.revoke_security_group_egress().group_id(self.group).ip_permissions(permission(self.group, &rule)?);
+            match self.region.write(cx, "RevokeSecurityGroupEgress", call.send()).await {
+                Err(e) if !error::is(&e, &["InvalidPermission.NotFound"]) => return Err(e),
+                _ => {}
+            }
         }
         Ok(())
     }

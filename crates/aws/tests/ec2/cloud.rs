@@ -225,6 +225,8 @@ impl Script {
             }
             "CreateSecurityGroup" => {
                 let id = self.make("sg", pairs(&[("vpc", &p["VpcId"])]), tags(p, "security-group"));
+                // Of an IPv4 network: everything goes out of a new group.
+                self.make("sgr", pairs(&[("group", &id), ("egress", "true"), ("protocol", "-1"), ("cidr", "0.0.0.0/0")]), Pairs::new());
                 Ok(format!("<return>true</return><groupId>{id}</groupId>"))
             }
             "AuthorizeSecurityGroupIngress" | "AuthorizeSecurityGroupEgress" => {
@@ -253,6 +255,15 @@ impl Script {
             "RevokeSecurityGroupIngress" | "RevokeSecurityGroupEgress" => {
                 for id in listed(p, "SecurityGroupRuleId") {
                     self.end(id, "InvalidSecurityGroupRuleId.NotFound")?;
+                }
+                if let Some(protocol) = p.get("IpPermissions.1.IpProtocol") {
+                    let cidr = p.get("IpPermissions.1.IpRanges.1.CidrIp").cloned().unwrap_or_default();
+                    let is = |i: &Item, key: &str, value: &str| i.is.get(key).is_some_and(|v| v == value);
+                    let before = self.items.len();
+                    self.items.retain(|i| i.kind != "sgr" || !is(i, "group", &p["GroupId"]) || !is(i, "egress", "true") || !is(i, "protocol", protocol) || !is(i, "cidr", &cidr));
+                    if self.items.len() == before {
+                        return Err(Refusal("InvalidPermission.NotFound"));
+                    }
                 }
                 Ok(OK.into())
             }

@@ -15,7 +15,7 @@ fn to(made: &Change<SecurityGroup>, id: &str, ports: &[u16]) -> Change<SecurityG
     then(made, id, Verb::Update { desired: SecurityGroupSpec { rules: rules(ports), ..spec.clone() }, paths: ["rules".into()].into() })
 }
 fn ports(world: &World) -> Vec<String> {
-    let mut ports: Vec<_> = world.cloud.items().into_iter().filter(|i| i.kind == "sgr").map(|i| i.is["from"].clone()).collect();
+    let mut ports: Vec<_> = world.cloud.items().into_iter().filter(|i| i.kind == "sgr").filter_map(|i| i.is.get("from").cloned()).collect();
     ports.sort();
     ports
 }
@@ -71,6 +71,41 @@ async fn everything_out_can_be_a_rule_of_ours() {
         let all: Vec<_> = world.cloud.items().into_iter().filter(|i| i.kind == "sgr").collect();
         assert_eq!((all.iter().filter(|i| i.tags.is_empty()).count(), all.len()), (open, open + rules.len()));
     }
+}
+fn open(world: &World) -> usize {
+    world.cloud.items().into_iter().filter(|i| i.kind == "sgr" && i.is.get("protocol").is_some_and(|p| p == "-1")).count()
+}
+/// What lets everything out of a new group is there before it is shown.
+#[tokio::test]
+async fn a_new_group_that_restricts_egress_is_closed_although_reads_lag() {
+    let world = World::with(60_000).await;
+    world.cloud.script(|s| s.read_lag = LAG);
+    world.run(&security_group("g", "vpc-1", &[22])).await.unwrap();
+    assert_eq!((open(&world), ports(&world)), (0, vec!["22".to_owned()]));
+}
+/// Neither by somebody's tag nor by an update of something else does everything go out.
+#[tokio::test]
+async fn egress_is_what_was_asked_for_last() {
+    let world = World::with(200).await;
+    let change = security_group("g", "vpc-1", &[22]);
+    let id = world.run(&change).await.unwrap().object().vendor_id;
+    let everything = [("group", id.as_str()), ("egress", "true"), ("protocol", "-1"), ("cidr", "0.0.0.0/0")];
+    world.cloud.plant("sgr", &everything, &[("team", "x")]);
+    let Verb::Create { spec, .. } = &change.verb else { panic!() };
+    let seen = world.get(&then(&change, id.as_str(), Verb::Delete).target).await.unwrap();
+    assert!(!seen.spec.restrict_egress, "everything goes out, whoever has tagged that rule");
+    let to = |restrict_egress, ports: &[u16], path: &str| {
+        let desired = SecurityGroupSpec { restrict_egress, rules: rules(ports), ..spec.clone() };
+        then(&change, id.as_str(), Verb::Update { desired, paths: [path.into()].into() })
+    };
+    world.run(&to(true, &[22], "restrict_egress")).await.unwrap();
+    assert_eq!(open(&world), 0);
+    world.run(&to(false, &[443], "rules")).await.unwrap();
+    assert_eq!((open(&world), ports(&world)), (0, vec!["443".to_owned()]), "it was not asked whether everything goes out");
+    // No room for the old ones beside the new ones: the old ones go first.
+    world.cloud.fault("AuthorizeSecurityGroupIngress", Fault::Refuse("RulesPerSecurityGroupLimitExceeded", 400), 1);
+    world.run(&to(true, &[25], "rules")).await.unwrap();
+    assert_eq!(ports(&world), ["25"]);
 }
 #[tokio::test]
 async fn every_lost_reply_to_a_rule_is_survived() {

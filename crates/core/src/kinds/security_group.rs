@@ -279,8 +279,26 @@ impl Managed for SecurityGroup {
             }
             out.append(&mut wrong);
         }
+        if out.is_empty() {
+            peer_violations(&spec.rules, &mut out);
+        }
         label_violations(&spec.labels, &mut out);
         out
+    }
+}
+
+/// Clouds take no two rules for the same traffic, whatever they are called.
+fn peer_violations(rules: &[SecurityRule], out: &mut Vec<Violation>) {
+    let mut seen = BTreeSet::new();
+    for (i, rule) in rules.iter().enumerate() {
+        let cidrs = rule.cidrs.iter().enumerate().map(|(j, net)| (format!("rules[{i}].cidrs[{j}]"), net.to_string()));
+        let groups = rule.groups.iter().enumerate().map(|(j, group)| (format!("rules[{i}].groups[{j}]"), group.name.to_string()));
+        let same = rule.same_group.then(|| (format!("rules[{i}].same_group"), String::new()));
+        for (field, peer) in cidrs.chain(groups).chain(same) {
+            if !seen.insert((rule.direction, rule.protocol, rule.from_port, rule.to_port, peer)) {
+                out.push(Violation::new(field, "another rule lets the same traffic through"));
+            }
+        }
     }
 }
 
@@ -358,6 +376,7 @@ mod tests {
         assert_eq!(wrong(vec![SecurityRule { to_port: None, ..rule(Protocol::UDP, Some((1, 2))) }]), ["rules[0].to_port"]);
         assert_eq!(wrong(vec![rule(Protocol::TCP, None), rule(Protocol::TCP, None)]), ["rules[1]"]);
         assert_eq!(wrong(vec![SecurityRule { cidrs: vec![], ..rule(Protocol::TCP, None) }]), ["rules[0].cidrs"]);
+        assert_eq!(wrong(vec![rule(Protocol::TCP, None), SecurityRule { description: "b".into(), ..rule(Protocol::TCP, None) }]), ["rules[1].cidrs[0]"]);
         assert_eq!(wrong(vec![SecurityRule { cidrs: vec!["::/0".parse().unwrap()], ..rule(Protocol::ICMP, None) }]), ["rules[0].cidrs[0]"]);
         assert_eq!(wrong(vec![SecurityRule { cidrs: vec!["10.0.0.1/8".parse().unwrap()], ..rule(Protocol::TCP, None) }]), ["rules[0].cidrs[0]"]);
         assert_eq!(wrong(vec![SecurityRule { direction: Direction::Egress, ..rule(Protocol::TCP, None) }]), ["rules[0].direction"]);
