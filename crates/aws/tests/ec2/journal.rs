@@ -11,6 +11,8 @@ use tokio::time::Instant;
 use welkin_aws::{Aws, AwsConfig};
 use welkin_core::*;
 
+/// What the drivers count in: a horizon can end that much early.
+pub const MILLISECOND: Duration = Duration::from_millis(1);
 /// The longest wait between two steps: steps are only counted here, and the horizons of these tests are short.
 const PACE: Duration = Duration::from_millis(20);
 /// More steps than any change of these tests may take.
