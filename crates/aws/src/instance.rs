@@ -12,9 +12,9 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Tags, filter, of_id, of_owner, of_uid},
+    mark::{self, Tags, filter, of_id, of_uid},
     owned,
-    page::{At, MAX_RESULTS, WHOLE, all_pages},
+    page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left, millis},
     step::{Look, age, answered, judge, look_again, now_ms, pace, vendor_id},
 };
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
     Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Instance, InstanceAction, InstanceSpec, InstanceState, Name, Object, Page, ProviderId, Query, Reader, Reason,
-    Result, Resume, Shard, Step, Target, Uid, VendorError, VendorId, Verb,
+    Result, Resume, Shard, Step, Target, Uid, VendorError, Verb,
 };
 
 /// Every state but `terminated`: such an instance is still described for about an hour and is no more
@@ -56,19 +56,17 @@ impl Kept for Instance {
     type Made = Made;
     type Row = Ec2Instance;
     const PREFIX: &'static str = "i-";
+    const BY_ID: &'static str = "instance-id";
     const GONE: &'static [&'static str] = &["InvalidInstanceID.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Instance>> {
         let answer = region.read(cx, "DescribeInstances", region.ec2.describe_instances().instance_ids(id).send()).await?;
         Ok(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).next())
     }
-    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Ec2Instance>> {
-        let reservations = all_pages(|token| {
-            let call = region.ec2.describe_instances().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
-            async move { region.read(cx, "DescribeInstances", call.send()).await.map(|a| (a.reservations, a.next_token)) }
-        })
-        .await?;
-        Ok(reservations.into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect())
+    async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Ec2Instance>>, Option<String>)> {
+        let call = region.ec2.describe_instances().set_filters(Some(filters)).max_results(size).set_next_token(token);
+        let answer = region.read(cx, "DescribeInstances", call.send()).await?;
+        Ok((Some(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect()), answer.next_token))
     }
     fn ids(made: &Made) -> impl Iterator<Item = &String> {
         made.instance.iter()
@@ -109,20 +107,7 @@ impl Reader<Instance> for Aws {
     }
 
     async fn list(&self, cx: &Cx, query: &Query<Instance>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<Instance>> {
-        let region = self.shard(shard)?;
-        let at = At::read(from)?;
-        let mut filters = vec![filter("instance-state-name", ALIVE)];
-        if query.owned_only {
-            filters.push(of_owner(&cx.owner));
-        }
-        if !query.vendor_ids.is_empty() {
-            filters.push(filter("instance-id", query.vendor_ids.iter().map(VendorId::as_str)));
-        }
-        let size = i32::try_from(query.page_size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
-        let call = region.ec2.describe_instances().set_filters(Some(filters)).max_results(size).set_next_token(at.token.clone());
-        let answer = region.read(cx, "DescribeInstances", call.send()).await?;
-        let found = answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect();
-        let (found, next) = at.cut(found, answer.next_token, query.page_size, |i: &Ec2Instance| i.instance_id().unwrap_or_default().to_owned())?;
+        let (region, found, next) = self.listed(cx, query, shard, from, vec![filter("instance-state-name", ALIVE)]).await?;
         let items = found.iter().map(|i| object(region, &cx.owner, i, None)).collect::<Result<_>>()?;
         Ok(Page { items, next, unreachable: Vec::new() })
     }

@@ -7,9 +7,9 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Asked, Tags, filter, of_id, of_owner, of_uid},
+    mark::{self, Asked, Tags, filter, of_id, of_uid},
     owned,
-    page::{At, MAX_RESULTS, WHOLE, all_pages},
+    page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left},
     security_group,
     step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
@@ -24,7 +24,7 @@ use std::{
 };
 use welkin_core::{
     Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Name, Network, NetworkSpec, NetworkState, NetworkStatus, NoAction, Object, Owner, Page, ProviderId, Query, Reader,
-    Reason, ResourceId, Result, Resume, Shard, Step, Subnet, Target, VendorId, Verb,
+    Reason, ResourceId, Result, Resume, Shard, Step, Subnet, Target, Verb,
 };
 
 const GATEWAY: &str = "igw-";
@@ -54,17 +54,15 @@ impl Kept for Network {
     type Made = Made;
     type Row = Vpc;
     const PREFIX: &'static str = "vpc-";
+    const BY_ID: &'static str = "vpc-id";
     const GONE: &'static [&'static str] = &["InvalidVpcID.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Vpc>> {
         Ok(region.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().vpc_ids(id).send()).await?.vpcs.unwrap_or_default().pop())
     }
-    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Vpc>> {
-        all_pages(|token| {
-            let call = region.ec2.describe_vpcs().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
-            async move { region.read(cx, "DescribeVpcs", call.send()).await.map(|a| (a.vpcs, a.next_token)) }
-        })
-        .await
+    async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Vpc>>, Option<String>)> {
+        let call = region.ec2.describe_vpcs().set_filters(Some(filters)).max_results(size).set_next_token(token);
+        region.read(cx, "DescribeVpcs", call.send()).await.map(|a| (a.vpcs, a.next_token))
     }
     fn ids(made: &Made) -> impl Iterator<Item = &String> {
         made.vpc.iter().chain(&made.gateway)
@@ -109,19 +107,7 @@ impl Reader<Network> for Aws {
     }
 
     async fn list(&self, cx: &Cx, query: &Query<Network>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<Network>> {
-        let region = self.shard(shard)?;
-        let at = At::read(from)?;
-        let mut filters = Vec::new();
-        if query.owned_only {
-            filters.push(of_owner(&cx.owner));
-        }
-        if !query.vendor_ids.is_empty() {
-            filters.push(filter("vpc-id", query.vendor_ids.iter().map(VendorId::as_str)));
-        }
-        let size = i32::try_from(query.page_size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
-        let call = region.ec2.describe_vpcs().set_filters(Some(filters)).max_results(size).set_next_token(at.token.clone());
-        let answer = region.read(cx, "DescribeVpcs", call.send()).await?;
-        let (vpcs, next) = at.cut(answer.vpcs.unwrap_or_default(), answer.next_token, query.page_size, |v| v.vpc_id().unwrap_or_default().to_owned())?;
+        let (region, vpcs, next) = self.listed(cx, query, shard, from, Vec::new()).await?;
         let wired: Vec<&str> = vpcs.iter().filter(|v| wants_internet(v)).filter_map(Vpc::vpc_id).collect();
         let gateways = if wired.is_empty() { BTreeSet::new() } else { attached_to(region, cx, &wired).await? };
         let items = vpcs.iter().map(|v| object(region, &cx.owner, v, Some(&gateways), None)).collect::<Result<_>>()?;

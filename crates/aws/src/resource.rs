@@ -8,14 +8,17 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{OWNER, Tags, of_id, of_uid},
+    mark::{OWNER, Tags, filter, of_id, of_owner, of_uid},
+    page::{At, MAX_RESULTS, WHOLE, all_pages},
     step::{age, answered, now_ms, pace, told},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Tag};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
-use welkin_core::{Change, Cx, Data, Effect, Error, ErrorKind, Kind, LocationName, Managed, Reason, ResourceId, Result, Resume, Retry, Step, Target, VendorId};
+use welkin_core::{
+    Change, Cursor, Cx, Data, Effect, Error, ErrorKind, Kind, LocationName, Managed, Query, Reason, ResourceId, Result, Resume, Retry, Shard, Step, Target, VendorId,
+};
 
 /// How a kind is kept at EC2.
 #[async_trait]
@@ -23,6 +26,8 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
     type Row: Send + Sync;
     /// What its ids begin with; what is left of it has other ids.
     const PREFIX: &'static str;
+    /// The filter by ids.
+    const BY_ID: &'static str;
     /// What EC2 answers where it does not know the id.
     const GONE: &'static [&'static str];
     /// What its create keeps between steps, and the delete that cleans up after it begins with.
@@ -34,8 +39,12 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
 
     /// One call, by id.
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Self::Row>>;
-    /// Every one that the filters let through, whatever its state.
-    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Self::Row>>;
+    /// One page of those that the filters let through, whatever their state, and where the next begins.
+    async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Self::Row>>, Option<String>)>;
+    /// Every one of them.
+    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Self::Row>> {
+        all_pages(|token| Self::page(region, cx, filters.clone(), WHOLE, token)).await
+    }
     fn id(row: &Self::Row) -> Option<&str>;
     fn tags(row: &Self::Row) -> &[Tag];
     /// When it was made, where EC2 tells.
@@ -223,6 +232,28 @@ impl Aws {
             }
             row => Ok(row),
         }
+    }
+    /// For a list: one page of those that are not narrowed away, and where it goes on.
+    pub(crate) async fn listed<K: Kept>(
+        &self,
+        cx: &Cx,
+        query: &Query<K>,
+        shard: &Shard,
+        from: Option<&Cursor>,
+        mut filters: Vec<Filter>,
+    ) -> Result<(&Region, Vec<K::Row>, Option<Cursor>)> {
+        let region = self.shard(shard)?;
+        let at = At::read(from)?;
+        if query.owned_only {
+            filters.push(of_owner(&cx.owner));
+        }
+        if !query.vendor_ids.is_empty() {
+            filters.push(filter(K::BY_ID, query.vendor_ids.iter().map(VendorId::as_str)));
+        }
+        let size = i32::try_from(query.page_size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
+        let (found, token) = K::page(region, cx, filters, size, at.token.clone()).await?;
+        let (found, next) = at.cut(found.unwrap_or_default(), token, query.page_size, |row| K::id(row).unwrap_or_default().to_owned())?;
+        Ok((region, found, next))
     }
     /// For a step of a change of what is there: it must be ours.
     pub(crate) async fn located<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Found<K::Row>> {

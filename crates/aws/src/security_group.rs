@@ -10,9 +10,9 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Tags, filter, of_owner, of_uid},
+    mark::{self, Tags, filter, of_uid},
     owned,
-    page::{At, MAX_RESULTS, WHOLE, all_pages},
+    page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left, Looking, reference_lags},
     step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
     subnet::{in_use_by_interfaces, referred},
@@ -27,7 +27,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
     Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Name, Network, NoAction, Object, Owner, Page, PeerRule, ProviderId, Query, Reader, Reason, Ref, ResourceId, Result,
-    Resume, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, Shard, Step, Target, VendorId, Verb, Violation,
+    Resume, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, Shard, Step, Target, Verb, Violation,
 };
 
 /// EC2 wants a description; this one stands for none.
@@ -52,17 +52,15 @@ impl Kept for SecurityGroup {
     type Made = Made;
     type Row = Ec2Group;
     const PREFIX: &'static str = "sg-";
+    const BY_ID: &'static str = "group-id";
     const GONE: &'static [&'static str] = &["InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Group>> {
         Ok(region.read(cx, "DescribeSecurityGroups", region.ec2.describe_security_groups().group_ids(id).send()).await?.security_groups.unwrap_or_default().pop())
     }
-    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Ec2Group>> {
-        all_pages(|token| {
-            let call = region.ec2.describe_security_groups().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
-            async move { region.read(cx, "DescribeSecurityGroups", call.send()).await.map(|a| (a.security_groups, a.next_token)) }
-        })
-        .await
+    async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Ec2Group>>, Option<String>)> {
+        let call = region.ec2.describe_security_groups().set_filters(Some(filters)).max_results(size).set_next_token(token);
+        region.read(cx, "DescribeSecurityGroups", call.send()).await.map(|a| (a.security_groups, a.next_token))
     }
     fn ids(made: &Made) -> impl Iterator<Item = &String> {
         made.group.iter()
@@ -99,19 +97,7 @@ impl Reader<SecurityGroup> for Aws {
     }
 
     async fn list(&self, cx: &Cx, query: &Query<SecurityGroup>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<SecurityGroup>> {
-        let region = self.shard(shard)?;
-        let at = At::read(from)?;
-        let mut filters = Vec::new();
-        if query.owned_only {
-            filters.push(of_owner(&cx.owner));
-        }
-        if !query.vendor_ids.is_empty() {
-            filters.push(filter("group-id", query.vendor_ids.iter().map(VendorId::as_str)));
-        }
-        let size = i32::try_from(query.page_size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
-        let call = region.ec2.describe_security_groups().set_filters(Some(filters)).max_results(size).set_next_token(at.token.clone());
-        let answer = region.read(cx, "DescribeSecurityGroups", call.send()).await?;
-        let (groups, next) = at.cut(answer.security_groups.unwrap_or_default(), answer.next_token, query.page_size, |g| g.group_id().unwrap_or_default().to_owned())?;
+        let (region, groups, next) = self.listed(cx, query, shard, from, Vec::new()).await?;
         let ids: Vec<&str> = groups.iter().filter_map(Ec2Group::group_id).collect();
         let rules = rules(region, cx, &ids).await?;
         let items = groups.iter().map(|g| object(region, &cx.owner, g, &rules, None)).collect::<Result<_>>()?;

@@ -6,9 +6,9 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Asked, Tags, filter, of_owner, of_uid},
+    mark::{self, Asked, Tags, filter, of_uid},
     owned,
-    page::{At, MAX_RESULTS, WHOLE, all_pages},
+    page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left, reference_lags},
     step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, told, vendor_id},
 };
@@ -39,17 +39,15 @@ impl Kept for Subnet {
     type Made = Made;
     type Row = Ec2Subnet;
     const PREFIX: &'static str = "subnet-";
+    const BY_ID: &'static str = "subnet-id";
     const GONE: &'static [&'static str] = &["InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Subnet>> {
         Ok(region.read(cx, "DescribeSubnets", region.ec2.describe_subnets().subnet_ids(id).send()).await?.subnets.unwrap_or_default().pop())
     }
-    async fn many(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Ec2Subnet>> {
-        all_pages(|token| {
-            let call = region.ec2.describe_subnets().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
-            async move { region.read(cx, "DescribeSubnets", call.send()).await.map(|a| (a.subnets, a.next_token)) }
-        })
-        .await
+    async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Ec2Subnet>>, Option<String>)> {
+        let call = region.ec2.describe_subnets().set_filters(Some(filters)).max_results(size).set_next_token(token);
+        region.read(cx, "DescribeSubnets", call.send()).await.map(|a| (a.subnets, a.next_token))
     }
     fn ids(made: &Made) -> impl Iterator<Item = &String> {
         made.subnet.iter()
@@ -83,19 +81,7 @@ impl Reader<Subnet> for Aws {
     }
 
     async fn list(&self, cx: &Cx, query: &Query<Subnet>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<Subnet>> {
-        let region = self.shard(shard)?;
-        let at = At::read(from)?;
-        let mut filters = Vec::new();
-        if query.owned_only {
-            filters.push(of_owner(&cx.owner));
-        }
-        if !query.vendor_ids.is_empty() {
-            filters.push(filter("subnet-id", query.vendor_ids.iter().map(VendorId::as_str)));
-        }
-        let size = i32::try_from(query.page_size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
-        let call = region.ec2.describe_subnets().set_filters(Some(filters)).max_results(size).set_next_token(at.token.clone());
-        let answer = region.read(cx, "DescribeSubnets", call.send()).await?;
-        let (subnets, next) = at.cut(answer.subnets.unwrap_or_default(), answer.next_token, query.page_size, |s| s.subnet_id().unwrap_or_default().to_owned())?;
+        let (region, subnets, next) = self.listed(cx, query, shard, from, Vec::new()).await?;
         let items = subnets.iter().map(|s| object(region, &cx.owner, s, None)).collect::<Result<_>>()?;
         Ok(Page { items, next, unreachable: Vec::new() })
     }
