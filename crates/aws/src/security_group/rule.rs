@@ -117,6 +117,8 @@ pub(super) struct Ruled<'a> {
     strange: Vec<(Direction, String)>,
     /// Without any tag: somebody else's, or ours and not shown as such yet.
     bare: Vec<PeerRule>,
+    /// Marked by another Welkin.
+    others: Vec<PeerRule>,
     /// Those that let everything out, by where to, with their ids.
     open: BTreeMap<&'static str, String>,
 }
@@ -124,7 +126,7 @@ impl<'a> Ruled<'a> {
     pub(super) fn of(change: &Change<SecurityGroup>, region: &'a Region, group: &'a str, rules: &[SecurityGroupRule]) -> Self {
         // In an adopted group, which has no marks, what carries nobody's.
         let is_ours = |rule: &SecurityGroupRule| if is_adopted(&change.target) { !is_marked(rule) } else { is_of(rule, &change.uid) };
-        let mut ruled = Self { region, group, ours: Vec::new(), strange: Vec::new(), bare: Vec::new(), open: BTreeMap::new() };
+        let mut ruled = Self { region, group, ours: Vec::new(), strange: Vec::new(), bare: Vec::new(), others: Vec::new(), open: BTreeMap::new() };
         for rule in rules {
             let id = rule.security_group_rule_id().unwrap_or_default().to_owned();
             match peer_rule(region, group, rule) {
@@ -137,6 +139,7 @@ impl<'a> Ruled<'a> {
                     ruled.strange.push((if rule.is_egress() == Some(true) { Direction::Egress } else { Direction::Ingress }, id));
                 }
                 Some(peer) if rule.tags().is_empty() => ruled.bare.push(peer),
+                Some(peer) if is_marked(rule) => ruled.others.push(peer),
                 _ => {}
             }
         }
@@ -202,11 +205,12 @@ impl<'a> Ruled<'a> {
         }
         asked
     }
-    /// EC2 may not show its own rules of a new group yet: they are named by what they let through. Not where ours would go with them.
+    /// EC2 may not show its own rules of a new group yet: they are named by what they let through. Not where ours or another's would go
+    /// with them.
     async fn close_unseen(&self, asked: &[PeerRule], cx: &Cx) -> Result<()> {
         for rule in anywhere() {
-            let is_asked = PeerRule::difference(std::slice::from_ref(&rule), asked).0.is_empty();
-            if is_asked || matches!(&rule.peer, Peer::Cidr(net) if self.open.contains_key(net.to_string().as_str())) {
+            let is_among = |these: &[PeerRule]| PeerRule::difference(std::slice::from_ref(&rule), these).0.is_empty();
+            if is_among(asked) || is_among(&self.others) || matches!(&rule.peer, Peer::Cidr(net) if self.open.contains_key(net.to_string().as_str())) {
                 continue;
             }
             let call = self.region.ec2.revoke_security_group_egress().group_id(self.group).ip_permissions(permission(self.group, &rule)?);

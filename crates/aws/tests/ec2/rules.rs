@@ -102,6 +102,11 @@ async fn egress_is_what_was_asked_for_last() {
     assert_eq!(open(&world), 0);
     world.run(&to(false, &[443], "rules")).await.unwrap();
     assert_eq!((open(&world), ports(&world)), (0, vec!["443".to_owned()]), "it was not asked whether everything goes out");
+    // Another Welkin's rule for the same is not EC2's own.
+    let theirs = world.cloud.plant("sgr", &everything, &[("welkin.dev/owner", "another")]);
+    world.run(&to(true, &[443], "restrict_egress")).await.unwrap();
+    assert_eq!(open(&world), 1);
+    world.cloud.remove(&theirs);
     // No room for the old ones beside the new ones: the old ones go first.
     world.cloud.fault("AuthorizeSecurityGroupIngress", Fault::Refuse("RulesPerSecurityGroupLimitExceeded", 400), 1);
     world.run(&to(true, &[25], "rules")).await.unwrap();
