@@ -13,8 +13,8 @@ pub const DEFAULT_HORIZON: Duration = Duration::from_secs(300);
 /// One AWS account in one or more regions. Unknown keys are refused.
 ///
 /// Credentials: an access key with its secret; or a web identity token file with the role it stands for; or a named profile; or, with none
-/// of these, the SDK's default chain (environment, shared files, container and instance metadata). A `role_arn` without a token file is
-/// assumed with whichever of these it is.
+/// of these, the SDK's default chain (environment, shared files, web identity of the environment, container and instance metadata). A
+/// `role_arn` without a token file is assumed with whichever of these it is.
 ///
 /// ```
 /// # use welkin_aws::AwsConfig;
@@ -28,8 +28,15 @@ pub struct AwsConfig {
     /// The regions to serve, at least one: `eu-west-1`.
     #[serde(default)]
     pub regions: Vec<String>,
-    /// A role to assume.
+    /// A role to assume: `arn:aws:iam::123456789012:role/welkin`.
     pub role_arn: Option<String>,
+    /// What the account that owns the role asks of others who assume it; not with a web identity, which STS takes none of.
+    pub external_id: Option<String>,
+    /// How the role's sessions show in CloudTrail. Default `welkin`.
+    pub session_name: Option<String>,
+    /// For how many seconds the role is assumed, 900 to 43200 and at most what the role allows; an hour where not set. A role that is
+    /// assumed with another role's credentials can have an hour at most.
+    pub session_duration_s: Option<u32>,
     /// A profile of the shared configuration files.
     pub profile: Option<String>,
     /// A file with a token of an OpenID provider, as Kubernetes projects it; needs `role_arn`.
@@ -44,6 +51,8 @@ pub struct AwsConfig {
     pub session_token: Option<SecretString>,
     /// Where to send every call instead of to AWS: for tests against an emulator.
     pub endpoint: Option<String>,
+    /// Where to ask for the role instead of at the region's STS: a VPC endpoint, or a test's. Where not set, `endpoint` serves if that is set.
+    pub sts_endpoint: Option<String>,
     /// For how many seconds a read may not show what was written; [`DEFAULT_HORIZON`] where not set.
     pub consistency_horizon_s: Option<f64>,
     /// For how many seconds to wait for a connection. Default 5.
@@ -81,17 +90,15 @@ impl AwsConfig {
         if self.session_token.is_some() && self.access_key_id.is_none() {
             say("session_token", "a session token belongs to an access key");
         }
-        if self.web_identity_token_file.is_some() && self.role_arn.is_none() {
-            say("role_arn", "a web identity needs the role it stands for");
-        }
+        self.check_role(&mut say);
         let sources = [self.access_key_id.is_some(), self.profile.is_some(), self.web_identity_token_file.is_some()];
         if sources.iter().filter(|set| **set).count() > 1 {
             say("profile", "name one of access_key_id, profile and web_identity_token_file");
         }
-        if let Some(endpoint) = &self.endpoint
-            && !(endpoint.starts_with("http://") || endpoint.starts_with("https://"))
-        {
-            say("endpoint", "needs http:// or https:// in front");
+        for (key, endpoint) in [("endpoint", &self.endpoint), ("sts_endpoint", &self.sts_endpoint)] {
+            if endpoint.as_ref().is_some_and(|e| !(e.starts_with("http://") || e.starts_with("https://"))) {
+                say(key, "needs http:// or https:// in front");
+            }
         }
         for (key, value) in [("consistency_horizon_s", self.consistency_horizon_s), ("connect_timeout_s", self.connect_timeout_s), ("call_timeout_s", self.call_timeout_s)] {
             if value.is_some_and(|v| !(0.0..=86_400.0).contains(&v)) {
@@ -99,6 +106,38 @@ impl AwsConfig {
             }
         }
         if wrong.is_empty() { Ok(()) } else { Err(Error::violated(Reason::Configuration, wrong)) }
+    }
+    /// The bounds are STS's (<https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>).
+    fn check_role(&self, say: &mut impl FnMut(&str, &str)) {
+        let made_of =
+            |text: &str, least: usize, most: usize, others: &str| (least..=most).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
+        match &self.role_arn {
+            Some(arn) if !(arn.starts_with("arn:") && arn.contains(":role/")) => say("role_arn", "a role looks like arn:aws:iam::123456789012:role/welkin"),
+            None if self.web_identity_token_file.is_some() => say("role_arn", "a web identity needs the role it stands for"),
+            _ => {}
+        }
+        if let Some(id) = &self.external_id {
+            if self.web_identity_token_file.is_some() {
+                say("external_id", "STS takes no external id with a web identity");
+            } else if !made_of(id, 2, 1224, "_+=,.@:/-") {
+                say("external_id", "needs 2 to 1224 letters, digits and _+=,.@:/-");
+            }
+        }
+        if self.session_name.as_ref().is_some_and(|name| !made_of(name, 2, 64, "_+=,.@-")) {
+            say("session_name", "needs 2 to 64 letters, digits and _+=,.@-");
+        }
+        if self.session_duration_s.is_some_and(|s| !(900..=43_200).contains(&s)) {
+            say("session_duration_s", "needs 900 to 43200 seconds");
+        }
+        let of_the_role = [
+            ("external_id", self.external_id.is_some()),
+            ("session_name", self.session_name.is_some()),
+            ("session_duration_s", self.session_duration_s.is_some()),
+            ("sts_endpoint", self.sts_endpoint.is_some()),
+        ];
+        for (key, _) in of_the_role.into_iter().filter(|(_, is_set)| *is_set && self.role_arn.is_none()) {
+            say(key, "is about a role, and role_arn is not set");
+        }
     }
     /// For how long a read may not show what was written.
     #[must_use]
@@ -134,6 +173,15 @@ mod tests {
         assert_eq!(wrong("regions = [\"a-1\"]\nsecret_access_key = \"A\""), ["access_key_id"]);
         assert_eq!(wrong("regions = [\"a-1\"]\nweb_identity_token_file = \"f\""), ["role_arn"]);
         assert_eq!(wrong("regions = [\"a-1\"]\nendpoint = \"localhost\"\nconsistency_horizon_s = -1.0"), ["endpoint", "consistency_horizon_s"]);
+    }
+    #[test]
+    fn what_is_said_of_a_role_is_what_sts_takes() {
+        let role = |more: &str| wrong(&format!("regions = [\"a-1\"]\nrole_arn = \"arn:aws:iam::1:role/r\"\n{more}"));
+        assert!(role("external_id = \"a/b:c\"\nsession_name = \"we@lkin\"\nsession_duration_s = 900\nsts_endpoint = \"https://sts\"").is_empty());
+        assert_eq!(role("external_id = \"a b\"\nsession_name = \"a\"\nsession_duration_s = 60"), ["external_id", "session_name", "session_duration_s"]);
+        assert_eq!(role("external_id = \"ab\"\nweb_identity_token_file = \"f\""), ["external_id"]);
+        assert_eq!(wrong("regions = [\"a-1\"]\nrole_arn = \"welkin\"\nsts_endpoint = \"sts\""), ["role_arn", "sts_endpoint"]);
+        assert_eq!(wrong("regions = [\"a-1\"]\nexternal_id = \"ab\"\nsession_duration_s = 900"), ["external_id", "session_duration_s"]);
     }
     #[test]
     fn unknown_keys_are_refused_and_secrets_are_not_shown() {

@@ -4,6 +4,7 @@ mod answer;
 mod capability;
 mod client;
 mod config;
+mod credentials;
 mod error;
 mod image;
 mod instance;

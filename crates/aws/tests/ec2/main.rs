@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unreachable_pub, missing_docs, missing_debug_implementations, reason = "a test")]
 
 mod absent;
+mod access;
 mod adopt;
 mod cloud;
 mod create;

@@ -1,0 +1,302 @@
+//! The table of codes.
+//!
+//! Codes and their meanings are those of <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
+
+use std::time::Duration;
+use welkin_core::{Effect, ErrorKind, Reason, Retry};
+
+/// What a code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Meaning {
+    pub(super) kind: ErrorKind,
+    pub(super) reason: Reason,
+    pub(super) retry: Retry,
+    /// Of a write; a read has none.
+    pub(super) effect: Effect,
+}
+/// The call was refused and the same call will be refused again.
+const fn refused(kind: ErrorKind, reason: Reason) -> Meaning {
+    Meaning { kind, reason, retry: Retry::Never, effect: Effect::None }
+}
+/// The call was refused; later it may not be.
+const fn later(kind: ErrorKind, reason: Reason, seconds: u64) -> Meaning {
+    Meaning { kind, reason, retry: Retry::After(Duration::from_secs(seconds)), effect: Effect::None }
+}
+
+const FIELD: Meaning = refused(ErrorKind::InvalidArgument, Reason::InvalidField);
+const UNSUPPORTED: Meaning = refused(ErrorKind::InvalidArgument, Reason::CapabilityUnsupported);
+const RANGE: Meaning = refused(ErrorKind::FailedPrecondition, Reason::RangeConflict);
+const TOKEN: Meaning = refused(ErrorKind::InvalidArgument, Reason::InvalidPageToken);
+const REFERENCE: Meaning = refused(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound);
+const IMAGE: Meaning = refused(ErrorKind::FailedPrecondition, Reason::ImageNotFound);
+const MACHINE: Meaning = refused(ErrorKind::InvalidArgument, Reason::MachineTypeNotFound);
+const STATE: Meaning = refused(ErrorKind::FailedPrecondition, Reason::WrongState);
+const IN_USE: Meaning = refused(ErrorKind::FailedPrecondition, Reason::InUse);
+const TAKEN: Meaning = refused(ErrorKind::AlreadyExists, Reason::NameTaken);
+const QUOTA: Meaning = refused(ErrorKind::ResourceExhausted, Reason::QuotaExceeded);
+/// Waiting may help, but for how long nobody knows, and another zone or type may help at once: so the caller decides.
+const CAPACITY: Meaning = refused(ErrorKind::Unavailable, Reason::Capacity);
+const CREDENTIALS: Meaning = refused(ErrorKind::FailedPrecondition, Reason::CloudCredentials);
+const PERMISSION: Meaning = refused(ErrorKind::FailedPrecondition, Reason::CloudPermission);
+const ACCOUNT: Meaning = refused(ErrorKind::FailedPrecondition, Reason::CloudAccount);
+const REFUSED: Meaning = refused(ErrorKind::FailedPrecondition, Reason::CloudRefused);
+/// A request that we built wrongly.
+const DEFECT: Meaning = refused(ErrorKind::Internal, Reason::Internal);
+const THROTTLED: Meaning = later(ErrorKind::ResourceExhausted, Reason::Throttled, 2);
+const BUSY: Meaning = later(ErrorKind::Aborted, Reason::OperationInProgress, 2);
+/// The server failed: whether it acted before it failed is not known.
+const DOWN: Meaning = Meaning { kind: ErrorKind::Unavailable, reason: Reason::CloudUnavailable, retry: Retry::After(Duration::from_secs(2)), effect: Effect::Unknown };
+/// The thing was made and is no more.
+const ENDED: Meaning = Meaning { kind: ErrorKind::FailedPrecondition, reason: Reason::CreationFailed, retry: Retry::Never, effect: Effect::Applied };
+
+/// Code, meaning, and the field of ours that it is about.
+pub(super) static CODES: &[(&str, Meaning, &str)] = &[
+    // Common client errors.
+    ("AuthFailure", CREDENTIALS, ""),
+    ("Blocked", ACCOUNT, ""),
+    ("DryRunOperation", REFUSED, ""),
+    ("IdempotentParameterMismatch", REFUSED, ""),
+    ("IncompleteSignature", CREDENTIALS, ""),
+    ("InvalidAction", DEFECT, ""),
+    ("InvalidCharacter", FIELD, ""),
+    ("InvalidClientTokenId", CREDENTIALS, ""),
+    ("InvalidPaginationToken", TOKEN, "page_token"),
+    ("InvalidNextToken", TOKEN, "page_token"),
+    ("InvalidParameter", FIELD, ""),
+    ("InvalidParameterCombination", FIELD, ""),
+    ("InvalidParameterDependency", FIELD, ""),
+    ("InvalidParameterValue", FIELD, ""),
+    ("InvalidQueryParameter", DEFECT, ""),
+    ("MalformedQueryString", DEFECT, ""),
+    ("MissingAction", DEFECT, ""),
+    ("MissingAuthenticationToken", CREDENTIALS, ""),
+    ("MissingParameter", FIELD, ""),
+    ("OptInRequired", ACCOUNT, ""),
+    ("PendingVerification", ACCOUNT, ""),
+    ("RequestExpired", CREDENTIALS, ""),
+    ("TagPolicyViolation", FIELD, "labels"),
+    ("UnauthorizedOperation", PERMISSION, ""),
+    ("UnknownParameter", DEFECT, ""),
+    ("UnsupportedInstanceAttribute", UNSUPPORTED, ""),
+    ("UnsupportedOperation", UNSUPPORTED, ""),
+    ("UnsupportedProtocol", DEFECT, ""),
+    ("ValidationError", FIELD, ""),
+    // What the signing layer and IAM say in other services' words (https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html).
+    ("AccessDenied", PERMISSION, ""),
+    ("AccessDeniedException", PERMISSION, ""),
+    ("ExpiredToken", CREDENTIALS, ""),
+    ("IDPCommunicationError", later(ErrorKind::Unavailable, Reason::CloudUnavailable, 2), ""),
+    ("IDPRejectedClaim", CREDENTIALS, ""),
+    ("ExpiredTokenException", CREDENTIALS, ""),
+    ("InvalidAccessKeyId", CREDENTIALS, ""),
+    ("InvalidIdentityToken", CREDENTIALS, ""),
+    ("InvalidSecurity.RequestHasExpired", CREDENTIALS, ""),
+    ("SignatureDoesNotMatch", CREDENTIALS, ""),
+    ("UnrecognizedClientException", CREDENTIALS, ""),
+    ("DeclarativePoliciesAccessDeniedException", PERMISSION, ""),
+    ("UnknownPrincipalType.Unsupported", PERMISSION, ""),
+    ("AccountDisabled", ACCOUNT, ""),
+    // Networks, subnets, gateways, routes.
+    ("DependencyViolation", IN_USE, ""),
+    ("CannotDelete", IN_USE, ""),
+    ("Gateway.NotAttached", STATE, ""),
+    ("InvalidVpcID.NotFound", REFERENCE, "network"),
+    ("InvalidVpcID.Malformed", FIELD, "network"),
+    ("InvalidVpcRange", FIELD, "cidrs"),
+    ("InvalidVpc.Range", FIELD, "cidrs"),
+    ("InvalidVpcState", STATE, ""),
+    ("VpcCidrConflict", RANGE, "cidrs"),
+    ("CidrConflict", RANGE, "cidrs"),
+    ("CidrLimitExceeded", QUOTA, "cidrs"),
+    ("InvalidSubnet", REFERENCE, "subnet"),
+    ("InvalidSubnet.Conflict", RANGE, "cidrs"),
+    ("InvalidSubnet.Range", FIELD, "cidrs"),
+    ("InvalidSubnetID.NotFound", REFERENCE, "subnet"),
+    ("InvalidSubnetId.NotFound", REFERENCE, "subnet"),
+    ("InvalidSubnetID.Malformed", FIELD, "subnet"),
+    ("InvalidZone.NotFound", FIELD, "zone"),
+    ("InvalidAvailabilityZone", FIELD, "zone"),
+    ("InvalidInternetGatewayID.NotFound", REFERENCE, ""),
+    ("InvalidGatewayID.NotFound", REFERENCE, ""),
+    ("InvalidRouteTableID.NotFound", REFERENCE, ""),
+    ("InvalidRoute.InvalidState", STATE, ""),
+    ("RouteAlreadyExists", TAKEN, ""),
+    ("Resource.AlreadyAssociated", IN_USE, ""),
+    ("Resource.AlreadyAssigned", IN_USE, "private_ips"),
+    ("LegacySecurityGroup", STATE, ""),
+    ("VPCIdNotSpecified", FIELD, "network"),
+    ("VPCResourceNotSpecified", FIELD, "subnet"),
+    ("VpcLimitExceeded", QUOTA, ""),
+    ("SubnetLimitExceeded", QUOTA, ""),
+    ("InternetGatewayLimitExceeded", QUOTA, "internet_access"),
+    ("RouteLimitExceeded", QUOTA, "internet_access"),
+    ("ResourceCountLimitExceeded", QUOTA, "internet_access"),
+    ("RouteTableLimitExceeded", QUOTA, ""),
+    // Instances, images, disks, keys, interfaces.
+    ("BootForVolumeTypeUnsupported", FIELD, "root_disk.disk_type"),
+    ("UnknownVolumeType", FIELD, "root_disk.disk_type"),
+    ("VolumeTypeNotAvailableInZone", FIELD, "root_disk.disk_type"),
+    ("EncryptedVolumesNotSupported", UNSUPPORTED, "root_disk.encrypted"),
+    ("CustomerKeyHasBeenRevoked", REFUSED, "root_disk.encrypted"),
+    ("InvalidBlockDeviceMapping", FIELD, "root_disk"),
+    ("InvalidVolume.NotFound", REFERENCE, ""),
+    ("VolumeInUse", IN_USE, ""),
+    ("VolumeIOPSLimit", QUOTA, "root_disk"),
+    ("VolumeLimitExceeded", QUOTA, "root_disk"),
+    ("MaxIOPSLimitExceeded", QUOTA, "root_disk"),
+    ("IdempotentInstanceTerminated", ENDED, ""),
+    ("InvalidClientToken", DEFECT, ""),
+    ("IncorrectInstanceState", STATE, ""),
+    ("InvalidInstanceState", STATE, ""),
+    ("IncorrectState", STATE, ""),
+    ("InvalidState", STATE, ""),
+    ("OperationNotPermitted", REFUSED, ""),
+    ("InstanceLimitExceeded", QUOTA, ""),
+    ("VcpuLimitExceeded", QUOTA, "machine_type"),
+    ("ResourceCountExceeded", QUOTA, ""),
+    ("ResourceLimitExceeded", QUOTA, ""),
+    ("AttachmentLimitExceeded", QUOTA, ""),
+    ("NetworkInterfaceLimitExceeded", QUOTA, ""),
+    ("KeyPairLimitExceeded", QUOTA, "ssh_key"),
+    ("TagLimitExceeded", QUOTA, "labels"),
+    ("InsufficientFreeAddressesInSubnet", refused(ErrorKind::ResourceExhausted, Reason::QuotaExceeded), "subnet"),
+    ("PrivateIpAddressLimitExceeded", QUOTA, "private_ips"),
+    ("InvalidInterface.IpAddressLimitExceeded", QUOTA, "private_ips"),
+    ("InvalidIPAddress.InUse", IN_USE, "private_ips"),
+    ("InvalidAddress.Malformed", FIELD, "private_ips"),
+    ("InvalidAMIID.NotFound", IMAGE, "image"),
+    ("InvalidAMIID.Unavailable", IMAGE, "image"),
+    ("InvalidAMIID.Malformed", refused(ErrorKind::InvalidArgument, Reason::ImageNotFound), "image"),
+    ("InvalidManifest", IMAGE, "image"),
+    ("InvalidInstanceType", MACHINE, "machine_type"),
+    ("InvalidInstanceFamily", MACHINE, "machine_type"),
+    ("InvalidInstanceAttributeValue", FIELD, "machine_type"),
+    ("Unsupported", UNSUPPORTED, "machine_type"),
+    ("InvalidInstanceID.NotFound", REFERENCE, ""),
+    ("InvalidInstanceID", FIELD, ""),
+    ("InvalidIamInstanceProfileArn.Malformed", FIELD, "identity"),
+    ("InvalidKey.Format", FIELD, "ssh_key"),
+    ("InvalidKeyPair.Format", FIELD, "ssh_key"),
+    ("InvalidKeyPair.Duplicate", TAKEN, "ssh_key"),
+    ("InvalidKeyPair.NotFound", REFERENCE, "provider_config"),
+    ("InvalidUserData.Malformed", FIELD, "user_data"),
+    ("InvalidTagKey.Malformed", FIELD, "labels"),
+    ("InvalidGroup.NotFound", REFERENCE, ""),
+    ("InvalidSecurityGroupID.NotFound", REFERENCE, ""),
+    ("InvalidGroup.Duplicate", TAKEN, ""),
+    ("InvalidGroup.InUse", IN_USE, ""),
+    ("InvalidGroup.Reserved", FIELD, ""),
+    ("InvalidGroupId.Malformed", FIELD, ""),
+    ("InvalidPermission.Duplicate", STATE, "rules"),
+    ("InvalidPermission.Malformed", FIELD, "rules"),
+    ("InvalidPermission.NotFound", STATE, "rules"),
+    ("InvalidSecurityGroupRuleId.NotFound", STATE, "rules"),
+    ("RulesPerSecurityGroupLimitExceeded", QUOTA, "rules"),
+    ("SecurityGroupLimitExceeded", QUOTA, ""),
+    ("InvalidNetworkInterfaceID.NotFound", REFERENCE, ""),
+    ("NonEBSInstance", UNSUPPORTED, "image"),
+    ("UnsupportedTenancy", UNSUPPORTED, ""),
+    ("ZonesMismatched", FIELD, "zone"),
+    ("InsufficientCapacityOnHost", CAPACITY, ""),
+    ("IncompatibleHostRequirements", CAPACITY, ""),
+    ("UnavailableHostRequirements", CAPACITY, ""),
+    ("UnfulfillableCapacity", CAPACITY, ""),
+    ("ReservationCapacityExceeded", CAPACITY, ""),
+    ("ConcurrentTagAccess", BUSY, ""),
+    ("CreditSpecificationUpdateInProgress", BUSY, ""),
+    // Lists.
+    ("FilterLimitExceeded", DEFECT, ""),
+    ("InvalidFilter", DEFECT, ""),
+    ("InvalidMaxResults", DEFECT, ""),
+    ("InvalidID", FIELD, ""),
+    ("InvalidInput", FIELD, ""),
+    ("InvalidRequest", FIELD, ""),
+    ("InvalidRegion", refused(ErrorKind::InvalidArgument, Reason::LocationUnknown), "parent"),
+    ("MissingInput", FIELD, ""),
+    ("NoSuchVersion", DEFECT, ""),
+    ("RetryableError", later(ErrorKind::Unavailable, Reason::CloudUnavailable, 2), ""),
+    // Server errors. Those that name a shortage or the rate of calls are refusals.
+    ("BandwidthLimitExceeded", later(ErrorKind::ResourceExhausted, Reason::Throttled, 5), ""),
+    ("InsufficientAddressCapacity", CAPACITY, ""),
+    ("InsufficientCapacity", CAPACITY, ""),
+    ("InsufficientInstanceCapacity", CAPACITY, ""),
+    ("InsufficientHostCapacity", CAPACITY, ""),
+    ("InsufficientReservedInstanceCapacity", CAPACITY, ""),
+    ("InsufficientReservedInstancesCapacity", CAPACITY, ""),
+    ("InsufficientVolumeCapacity", CAPACITY, "root_disk"),
+    ("RequestLimitExceeded", THROTTLED, ""),
+    ("Throttling", THROTTLED, ""),
+    ("ThrottlingException", THROTTLED, ""),
+    ("RequestThrottled", THROTTLED, ""),
+    ("InternalError", DOWN, ""),
+    ("InternalFailure", DOWN, ""),
+    ("ServerInternal", DOWN, ""),
+    ("ServiceUnavailable", DOWN, ""),
+    ("Unavailable", DOWN, ""),
+];
+
+/// How AWS names most of its other codes: where, what, meaning. The first that fits counts.
+static FAMILIES: &[(Place, &str, Meaning)] = &[
+    (Place::End, "NotFound", REFERENCE),
+    (Place::End, "NotFoundException", REFERENCE),
+    (Place::End, ".Unknown", REFERENCE),
+    (Place::End, "Malformed", FIELD),
+    (Place::End, "MalformedException", FIELD),
+    (Place::End, "LimitExceeded", QUOTA),
+    (Place::End, "LimitExceededException", QUOTA),
+    (Place::End, "CountExceeded", QUOTA),
+    (Place::End, "CapacityExceeded", CAPACITY),
+    (Place::End, "InUse", IN_USE),
+    (Place::End, "InUseException", IN_USE),
+    (Place::End, ".Duplicate", TAKEN),
+    (Place::End, "AlreadyExists", TAKEN),
+    (Place::End, "AlreadyExistsException", TAKEN),
+    (Place::End, "NotSupported", UNSUPPORTED),
+    (Place::Start, "Unsupported", UNSUPPORTED),
+    (Place::Start, "Insufficient", CAPACITY),
+    (Place::Start, "Incorrect", STATE),
+    (Place::End, "InProgress", BUSY),
+    (Place::End, "State", STATE),
+    (Place::Start, "Throttl", THROTTLED),
+    (Place::Start, "Invalid", FIELD),
+    (Place::Start, "Missing", FIELD),
+    (Place::Start, "Unknown", FIELD),
+];
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Start,
+    End,
+}
+
+/// Some codes say only in their text what they are about: code, a part of the text in lower case, meaning, our field.
+static TEXTS: &[(&str, &str, Meaning, &str)] = &[
+    ("AuthFailure", "images", IMAGE, "image"),
+    ("InvalidParameterValue", "instancetype", MACHINE, "machine_type"),
+    ("InvalidParameterValue", "instance type", MACHINE, "machine_type"),
+    ("InvalidParameterValue", "availability zone", FIELD, "zone"),
+    ("InvalidParameterValue", "availabilityzone", FIELD, "zone"),
+    ("InvalidParameterValue", "instance profile", REFERENCE, "identity"),
+    ("InvalidParameterValue", "instanceprofile", REFERENCE, "identity"),
+    ("InvalidParameterValue", "cidr", FIELD, "cidrs"),
+    ("InvalidParameterValue", "address", FIELD, "private_ips"),
+    ("InvalidParameterValue", "volume type", FIELD, "root_disk.disk_type"),
+    ("InvalidParameterValue", "volume", FIELD, "root_disk"),
+    ("InvalidParameterCombination", "instance type", MACHINE, "machine_type"),
+    ("UnsupportedOperation", "instance type", UNSUPPORTED, "machine_type"),
+];
+
+pub(super) fn meaning(code: &str, text: &str, status: u16) -> (Meaning, &'static str) {
+    let lower = text.to_ascii_lowercase();
+    if let Some((.., m, field)) = TEXTS.iter().find(|(c, part, ..)| *c == code && lower.contains(part)) {
+        return (*m, field);
+    }
+    if let Some((_, m, field)) = CODES.iter().find(|(c, ..)| *c == code) {
+        return (*m, field);
+    }
+    let fits = |(place, part, _): &&(Place, &str, Meaning)| match place {
+        Place::Start => code.starts_with(part),
+        Place::End => code.ends_with(part),
+    };
+    let by_status = if status >= 500 { DOWN } else { REFUSED };
+    (FAMILIES.iter().find(fits).map_or(by_status, |(.., m)| *m), "")
+}
