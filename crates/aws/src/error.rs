@@ -3,6 +3,8 @@
 //! That something does not exist is `ReferenceNotFound` here; only a reader that asked for this very object makes it `NotFound`.
 
 mod code;
+mod field;
+mod quota;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::{error::ProvideErrorMetadata, operation::RequestId};
@@ -11,7 +13,6 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpResponse,
     result::{SdkError, ServiceError},
 };
-use code::meaning;
 use std::{error::Error as StdError, io, time::Duration};
 use welkin_core::{Effect, Error, ErrorKind, Reason, Retry, VendorError, Violation};
 
@@ -27,11 +28,20 @@ pub(crate) struct Refusal<'a> {
     pub(crate) retry_after: Option<Duration>,
 }
 impl Refusal<'_> {
+    /// What it says, and which field of ours it is about.
+    fn meaning(&self) -> (code::Meaning, &'static str) {
+        let (meaning, field) = code::meaning(self.code, self.text, self.status);
+        match field::named(self.action, field) {
+            "" if meaning.kind == ErrorKind::InvalidArgument && self.write => (meaning, field::spoken_of(self.action, plain(self.text))),
+            field => (meaning, field),
+        }
+    }
     pub(crate) fn error(&self) -> Error {
-        let (meaning, field) = meaning(self.code, self.text, self.status);
+        let (meaning, field) = self.meaning();
         let text = plain(self.text);
         let message = match meaning.reason {
-            Reason::CloudPermission => format!("the credentials lack the permission {}: {text}", permission(text, self.action)),
+            Reason::CloudPermission => format!("the credentials lack the permission {}: {text}", permission(text, self.code, self.action)),
+            Reason::QuotaExceeded => format!("{} is used up: {text}", quota::named(self.code)),
             Reason::CloudCredentials => format!("AWS refuses the credentials: {text}"),
             Reason::Throttled => format!("AWS throttles {}: {text}", self.action),
             _ if text.is_empty() => format!("AWS answers {} to {}", self.code, self.action),
@@ -55,14 +65,19 @@ fn plain(text: &str) -> &str {
 /// The permission that AWS names, else the action that it refused. `perform: ec2:RunInstances on resource: ..`, `perform sts:AssumeRole`,
 /// `no identity-based policy allows the ec2:RunInstances action`
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>).
-fn permission(text: &str, action: &str) -> String {
+fn permission(text: &str, code: &str, action: &str) -> String {
     let named = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric())).find(|word| {
         let is_word = |part: &str, others: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
         // Nothing else that is said has one colon and a capital behind it: an ARN has five.
         word.split_once(':').is_some_and(|(service, action)| is_word(service, "-") && is_word(action, "") && action.starts_with(|c: char| c.is_ascii_uppercase()))
     });
-    let service = if action.starts_with("AssumeRole") { "sts" } else { "ec2" };
-    named.map_or_else(|| format!("{service}:{action}"), ToOwned::to_owned)
+    let refused = || match action {
+        // For spot instances (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html>).
+        _ if code == "AuthFailure.ServiceLinkedRoleCreationNotPermitted" => "iam:CreateServiceLinkedRole".to_owned(),
+        "AssumeRole" | "AssumeRoleWithWebIdentity" => format!("sts:{action}"),
+        _ => format!("ec2:{action}"),
+    };
+    named.map_or_else(refused, ToOwned::to_owned)
 }
 
 fn answered<E: ProvideErrorMetadata>(action: &str, write: bool, refusal: &ServiceError<E, HttpResponse>) -> Error {
@@ -170,12 +185,16 @@ pub(crate) fn is(error: &Error, codes: &[&str]) -> bool {
 /// the code is one of the error codes behind `Client.` or `Server.`.
 pub(crate) fn creation_failed(code: &str, text: &str) -> Error {
     let bare = code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(code);
-    let (meaning, field) = meaning(bare, "", 0);
+    let (meaning, field) = Refusal { action: "RunInstances", code: bare, ..Refusal::default() }.meaning();
     let (kind, reason) = match meaning.reason {
         Reason::QuotaExceeded | Reason::Capacity => (meaning.kind, meaning.reason),
         _ => (ErrorKind::FailedPrecondition, Reason::CreationFailed),
     };
-    let message = if text.is_empty() { format!("EC2 ended the instance at once: {code}") } else { format!("EC2 ended the instance at once: {text}") };
+    let why = if text.is_empty() { code } else { text };
+    let message = match reason {
+        Reason::QuotaExceeded => format!("EC2 ended the instance at once, because {} is used up: {why}", quota::named(bare)),
+        _ => format!("EC2 ended the instance at once: {why}"),
+    };
     let error = Error::new(kind, reason, &message).with_effect(Effect::Applied).with_vendor(VendorError { code: code.into(), message: text.into(), request_id: None });
     if field.is_empty() || reason == Reason::CreationFailed { error } else { error.with_violations(vec![Violation::new(field, message)]) }
 }
@@ -194,7 +213,8 @@ mod tests {
             assert_eq!((e.kind(), e.reason(), e.retry(), e.effect()), (m.kind, m.reason, m.retry, m.effect), "{code}");
             assert_eq!(e.vendor().map(|v| (v.code.as_str(), v.request_id.as_deref())), Some((*code, Some("req-1"))));
             let fields: Vec<&str> = e.violations().iter().map(|v| v.field.as_str()).collect();
-            assert_eq!(fields, if field.is_empty() { vec![] } else { vec![*field] }, "{code}");
+            let field = field::named("RunInstances", field);
+            assert_eq!(fields, if field.is_empty() { vec![] } else { vec![field] }, "{code}");
             assert_eq!(said(code, "", 400, false).effect(), Effect::None, "{code}: a read has no effect");
             assert_ne!(e.kind(), ErrorKind::NotFound, "{code}: only a reader may say that something is not there");
         }
@@ -234,14 +254,91 @@ mod tests {
             assert_eq!((e.kind(), e.reason(), e.effect()), (kind, reason, effect), "{code} {text}");
         }
     }
+    /// As <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html> words it, and EC2 before it told why.
     #[test]
     fn a_missing_permission_is_named() {
-        let text = "You are not authorized to perform this operation. User: arn:aws:iam::1:user/u is not authorized to perform: ec2:CreateVpc on resource: \
-                    arn:aws:ec2:eu-west-1:1:vpc/* because no identity-based policy allows the ec2:CreateVpc action. Encoded authorization failure message: AbCd";
-        let e = said("UnauthorizedOperation", text, 403, true);
-        assert!(e.message().starts_with("the credentials lack the permission ec2:CreateVpc:"), "{e}");
-        assert!(!e.message().contains("AbCd"));
-        assert!(said("UnauthorizedOperation", "You are not authorized.", 403, true).message().contains("ec2:RunInstances"));
+        let user = "User: arn:aws:sts::123456789012:assumed-role/w/welkin is not authorized to perform";
+        for (code, text, permission) in [
+            ("UnauthorizedOperation", "You are not authorized to perform this operation.", "ec2:RunInstances"),
+            ("UnauthorizedOperation", "You are not authorized to perform this operation. Encoded authorization failure message: AbCd-ec2:Xy", "ec2:RunInstances"),
+            (
+                "UnauthorizedOperation",
+                &format!(
+                    "You are not authorized to perform this operation. {user}: ec2:CreateTags on resource: arn:aws:ec2:eu-west-1:1:vpc/* because no identity-based policy allows the ec2:CreateTags action. Encoded authorization failure message: AbCd"
+                ),
+                "ec2:CreateTags",
+            ),
+            (
+                "UnauthorizedOperation",
+                &format!(
+                    "You are not authorized to perform this operation. {user}: ec2:RunInstances on resource: arn:aws:ec2:eu-west-1:1:instance/* with an explicit deny in a permissions boundary: arn:aws:iam::1:policy/b."
+                ),
+                "ec2:RunInstances",
+            ),
+            ("UnauthorizedOperation", &format!("{user}: iam:PassRole on resource: arn:aws:iam::1:role/web with an explicit deny in a service control policy"), "iam:PassRole"),
+            ("AccessDenied", &format!("{user}: ec2:DescribeVpcs because no session policy allows the ec2:DescribeVpcs action"), "ec2:DescribeVpcs"),
+            ("AccessDeniedException", &format!("{user}: ec2:DescribeVpcs because no VPC endpoint policy allows the ec2:DescribeVpcs action"), "ec2:DescribeVpcs"),
+            ("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithWebIdentity"),
+            (
+                "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+                "The provided credentials do not have permission to create the service-linked role for EC2 Spot Instances.",
+                "iam:CreateServiceLinkedRole",
+            ),
+        ] {
+            let e = said(code, text, 403, true);
+            assert_eq!(e.reason(), Reason::CloudPermission);
+            assert!(e.message().starts_with(&format!("the credentials lack the permission {permission}:")), "{e}");
+            assert!(!e.message().contains("AbCd") && !e.vendor().unwrap().message.contains("AbCd"), "{e}");
+        }
+    }
+    #[test]
+    fn the_field_is_ours_and_of_the_kind_that_the_call_is_about() {
+        for (action, code, text, field) in [
+            ("RunInstances", "VolumeLimitExceeded", "", "root_disk.size_gib"),
+            ("CreateVolume", "VolumeLimitExceeded", "", "size_gib"),
+            ("CreateVolume", "MaxIOPSLimitExceeded", "", "iops"),
+            ("RunInstances", "MaxIOPSLimitExceeded", "", "root_disk"),
+            ("CreateVolume", "UnknownVolumeType", "", "disk_type"),
+            ("CreateVolume", "InvalidSnapshot.NotFound", "", "snapshot"),
+            ("CreateVolume", "CustomerKeyHasBeenRevoked", "", "encryption_key"),
+            ("CreateVolume", "InvalidParameterValue", "Value (eu-west-1z) for parameter availabilityZone is invalid.", "zone"),
+            ("AttachVolume", "VolumeInUse", "vol-1 is already attached to an instance", "instance"),
+            ("AttachVolume", "InvalidVolume.ZoneMismatch", "", "instance"),
+            ("AttachVolume", "InvalidInstanceID.NotFound", "", "instance"),
+            ("ModifyVolume", "IncorrectModificationState", "", "size_gib"),
+            ("DeleteVolume", "VolumeInUse", "Volume vol-1 is currently attached to i-1", ""),
+            ("AssociateAddress", "Resource.AlreadyAssociated", "resource eipalloc-1 is already associated with associate-id eipassoc-1", "instance"),
+            ("AssociateAddress", "InvalidInstanceID.NotFound", "", "instance"),
+            ("AssociateAddress", "InvalidParameterValue", "Value (10.0.0.9) for parameter PrivateIpAddress is invalid.", "private_ip"),
+            ("ReleaseAddress", "InvalidIPAddress.InUse", "Address 192.0.2.1 is in use.", ""),
+            ("RunInstances", "InvalidGroup.NotFound", "", "security_groups"),
+            ("AuthorizeSecurityGroupIngress", "InvalidGroup.NotFound", "", "rules"),
+            ("ModifyInstanceAttribute", "InvalidInstanceAttributeValue", "Invalid value 'x' for instanceType.", "machine_type"),
+            (
+                "TerminateInstances",
+                "OperationNotPermitted",
+                "The instance 'i-1' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+                "deletion_protection",
+            ),
+            ("RunInstances", "SpotMaxPriceTooLow", "Your Spot request price of 0.01 is lower than the minimum required Spot request fulfillment price of 0.02.", "spot"),
+            ("RunInstances", "MissingParameter", "The request must contain the parameter imageId", "image"),
+            ("CreateVpc", "InvalidParameterValue", "Value (x) for parameter cidrBlock is invalid. This is not a valid CIDR block.", "cidrs"),
+            ("CreateInternetGateway", "InternetGatewayLimitExceeded", "", "internet_access"),
+        ] {
+            let e = Refusal { action, write: true, status: 400, code, text, ..Refusal::default() }.error();
+            assert_eq!(e.violations().iter().map(|v| v.field.as_str()).collect::<String>(), field, "{action}: {code}");
+            // What AWS says it is used by is told.
+            assert!(e.message().contains(text), "{e}");
+        }
+    }
+    #[test]
+    fn the_quota_is_named() {
+        for (code, name) in [("AddressLimitExceeded", "\"EC2-VPC Elastic IPs\""), ("VcpuLimitExceeded", "vCPUs"), ("NatGatewayLimitExceeded", "NatGatewayLimitExceeded")] {
+            let e = said(code, "You have requested more.", 400, true);
+            assert_eq!((e.kind(), e.retry()), (ErrorKind::ResourceExhausted, Retry::Never));
+            assert!(e.message().contains(name) && e.message().contains("You have requested more."), "{e}");
+        }
+        assert!(creation_failed("Client.VolumeLimitExceeded", "Volume limit exceeded").message().contains("\"Storage\""));
     }
     #[test]
     fn the_vendor_says_how_long_to_wait() {

@@ -1,6 +1,7 @@
 //! The table of codes.
 //!
-//! Codes and their meanings are those of <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
+//! Codes and their meanings are those of <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>. Fields are an instance's
+//! where several kinds have the like; `field.rs` says what they are called elsewhere.
 
 use std::time::Duration;
 use welkin_core::{Effect, ErrorKind, Reason, Retry};
@@ -44,6 +45,8 @@ const REFUSED: Meaning = refused(ErrorKind::FailedPrecondition, Reason::CloudRef
 const DEFECT: Meaning = refused(ErrorKind::Internal, Reason::Internal);
 const THROTTLED: Meaning = later(ErrorKind::ResourceExhausted, Reason::Throttled, 2);
 const BUSY: Meaning = later(ErrorKind::Aborted, Reason::OperationInProgress, 2);
+/// Snapshots that are still being made are too many, or were begun too fast: "wait at least 15 seconds".
+const SNAPSHOTS: Meaning = later(ErrorKind::ResourceExhausted, Reason::Throttled, 15);
 /// The server failed: whether it acted before it failed is not known.
 const DOWN: Meaning = Meaning { kind: ErrorKind::Unavailable, reason: Reason::CloudUnavailable, retry: Retry::After(Duration::from_secs(2)), effect: Effect::Unknown };
 /// The thing was made and is no more.
@@ -53,7 +56,9 @@ const ENDED: Meaning = Meaning { kind: ErrorKind::FailedPrecondition, reason: Re
 pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     // Common client errors.
     ("AuthFailure", CREDENTIALS, ""),
+    ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", PERMISSION, "spot"),
     ("Blocked", ACCOUNT, ""),
+    ("ClientInvalidParameterValue", FIELD, ""),
     ("DryRunOperation", REFUSED, ""),
     ("IdempotentParameterMismatch", REFUSED, ""),
     ("IncompleteSignature", CREDENTIALS, ""),
@@ -99,7 +104,7 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     // Networks, subnets, gateways, routes.
     ("DependencyViolation", IN_USE, ""),
     ("CannotDelete", IN_USE, ""),
-    ("Gateway.NotAttached", STATE, ""),
+    ("Gateway.NotAttached", STATE, "instance"),
     ("InvalidVpcID.NotFound", REFERENCE, "network"),
     ("InvalidVpcID.Malformed", FIELD, "network"),
     ("InvalidVpcRange", FIELD, "cidrs"),
@@ -121,7 +126,7 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("InvalidRouteTableID.NotFound", REFERENCE, ""),
     ("InvalidRoute.InvalidState", STATE, ""),
     ("RouteAlreadyExists", TAKEN, ""),
-    ("Resource.AlreadyAssociated", IN_USE, ""),
+    ("Resource.AlreadyAssociated", IN_USE, "instance"),
     ("Resource.AlreadyAssigned", IN_USE, "private_ips"),
     ("LegacySecurityGroup", STATE, ""),
     ("VPCIdNotSpecified", FIELD, "network"),
@@ -137,17 +142,30 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("UnknownVolumeType", FIELD, "root_disk.disk_type"),
     ("VolumeTypeNotAvailableInZone", FIELD, "root_disk.disk_type"),
     ("EncryptedVolumesNotSupported", UNSUPPORTED, "root_disk.encrypted"),
-    ("CustomerKeyHasBeenRevoked", REFUSED, "root_disk.encrypted"),
+    ("CustomerKeyHasBeenRevoked", REFUSED, "root_disk.encryption_key"),
     ("InvalidBlockDeviceMapping", FIELD, "root_disk"),
-    ("InvalidVolume.NotFound", REFERENCE, ""),
-    ("VolumeInUse", IN_USE, ""),
-    ("VolumeIOPSLimit", QUOTA, "root_disk"),
-    ("VolumeLimitExceeded", QUOTA, "root_disk"),
-    ("MaxIOPSLimitExceeded", QUOTA, "root_disk"),
+    ("InvalidVolume.NotFound", REFERENCE, "disk"),
+    ("VolumeInUse", IN_USE, "instance"),
+    ("VolumeIOPSLimit", QUOTA, "root_disk.iops"),
+    ("VolumeLimitExceeded", QUOTA, "root_disk.size_gib"),
+    ("MaxIOPSLimitExceeded", QUOTA, "root_disk.iops"),
+    ("VolumeModificationSizeLimitExceeded", QUOTA, "root_disk.size_gib"),
+    // Once in six hours (<https://docs.aws.amazon.com/ebs/latest/userguide/modify-volume-requirements.html>): the caller decides whether to wait.
+    ("VolumeModificationRateExceeded", STATE, "root_disk.size_gib"),
+    ("IncorrectModificationState", later(ErrorKind::Aborted, Reason::OperationInProgress, 15), "root_disk.size_gib"),
+    ("InvalidVolume.ZoneMismatch", FIELD, "instance"),
+    ("InvalidVolumeID.ZoneMismatch", FIELD, "instance"),
+    ("InvalidAttachment.NotFound", STATE, "instance"),
+    ("InvalidSnapshot.NotFound", REFERENCE, "root_disk.snapshot"),
+    ("InvalidSnapshotID.Malformed", FIELD, "root_disk.snapshot"),
+    ("SnapshotLimitExceeded", QUOTA, ""),
+    ("PendingSnapshotLimitExceeded", SNAPSHOTS, ""),
+    ("ConcurrentSnapshotLimitExceeded", SNAPSHOTS, ""),
+    ("SnapshotCreationPerVolumeRateExceeded", SNAPSHOTS, ""),
     ("IdempotentInstanceTerminated", ENDED, ""),
     ("InvalidClientToken", DEFECT, ""),
-    ("IncorrectInstanceState", STATE, ""),
-    ("InvalidInstanceState", STATE, ""),
+    ("IncorrectInstanceState", STATE, "instance"),
+    ("InvalidInstanceState", STATE, "instance"),
     ("IncorrectState", STATE, ""),
     ("InvalidState", STATE, ""),
     ("OperationNotPermitted", REFUSED, ""),
@@ -155,8 +173,16 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("VcpuLimitExceeded", QUOTA, "machine_type"),
     ("ResourceCountExceeded", QUOTA, ""),
     ("ResourceLimitExceeded", QUOTA, ""),
-    ("AttachmentLimitExceeded", QUOTA, ""),
+    ("AttachmentLimitExceeded", QUOTA, "instance"),
     ("NetworkInterfaceLimitExceeded", QUOTA, ""),
+    ("MaxSpotInstanceCountExceeded", QUOTA, "spot"),
+    ("RequestResourceCountExceeded", QUOTA, "spot"),
+    // Another type or zone may cost less, as it may have room.
+    ("SpotMaxPriceTooLow", CAPACITY, "spot"),
+    ("IncorrectSpotRequestState", STATE, "spot"),
+    ("SecurityGroupsPerInstanceLimitExceeded", QUOTA, "security_groups"),
+    ("SecurityGroupsPerInterfaceLimitExceeded", QUOTA, "security_groups"),
+    ("InvalidNetworkInterface.InUse", IN_USE, ""),
     ("KeyPairLimitExceeded", QUOTA, "ssh_key"),
     ("TagLimitExceeded", QUOTA, "labels"),
     ("InsufficientFreeAddressesInSubnet", refused(ErrorKind::ResourceExhausted, Reason::QuotaExceeded), "subnet"),
@@ -170,10 +196,10 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("InvalidManifest", IMAGE, "image"),
     ("InvalidInstanceType", MACHINE, "machine_type"),
     ("InvalidInstanceFamily", MACHINE, "machine_type"),
-    ("InvalidInstanceAttributeValue", FIELD, "machine_type"),
+    ("InvalidInstanceAttributeValue", MACHINE, "machine_type"),
     ("Unsupported", UNSUPPORTED, "machine_type"),
-    ("InvalidInstanceID.NotFound", REFERENCE, ""),
-    ("InvalidInstanceID", FIELD, ""),
+    ("InvalidInstanceID.NotFound", REFERENCE, "instance"),
+    ("InvalidInstanceID", FIELD, "instance"),
     ("InvalidIamInstanceProfileArn.Malformed", FIELD, "identity"),
     ("InvalidKey.Format", FIELD, "ssh_key"),
     ("InvalidKeyPair.Format", FIELD, "ssh_key"),
@@ -181,19 +207,19 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("InvalidKeyPair.NotFound", REFERENCE, "provider_config"),
     ("InvalidUserData.Malformed", FIELD, "user_data"),
     ("InvalidTagKey.Malformed", FIELD, "labels"),
-    ("InvalidGroup.NotFound", REFERENCE, ""),
-    ("InvalidSecurityGroupID.NotFound", REFERENCE, ""),
+    ("InvalidGroup.NotFound", REFERENCE, "security_groups"),
+    ("InvalidSecurityGroupID.NotFound", REFERENCE, "security_groups"),
     ("InvalidGroup.Duplicate", TAKEN, ""),
     ("InvalidGroup.InUse", IN_USE, ""),
     ("InvalidGroup.Reserved", FIELD, ""),
-    ("InvalidGroupId.Malformed", FIELD, ""),
+    ("InvalidGroupId.Malformed", FIELD, "security_groups"),
     ("InvalidPermission.Duplicate", STATE, "rules"),
     ("InvalidPermission.Malformed", FIELD, "rules"),
     ("InvalidPermission.NotFound", STATE, "rules"),
     ("InvalidSecurityGroupRuleId.NotFound", STATE, "rules"),
     ("RulesPerSecurityGroupLimitExceeded", QUOTA, "rules"),
     ("SecurityGroupLimitExceeded", QUOTA, ""),
-    ("InvalidNetworkInterfaceID.NotFound", REFERENCE, ""),
+    ("InvalidNetworkInterfaceID.NotFound", REFERENCE, "instance"),
     ("NonEBSInstance", UNSUPPORTED, "image"),
     ("UnsupportedTenancy", UNSUPPORTED, ""),
     ("ZonesMismatched", FIELD, "zone"),
@@ -202,6 +228,13 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("UnavailableHostRequirements", CAPACITY, ""),
     ("UnfulfillableCapacity", CAPACITY, ""),
     ("ReservationCapacityExceeded", CAPACITY, ""),
+    // Elastic IP addresses.
+    ("AddressLimitExceeded", QUOTA, ""),
+    ("InvalidAddress.Locked", STATE, ""),
+    ("InvalidAddress.NotFound", REFERENCE, ""),
+    ("InvalidAddressID.NotFound", REFERENCE, ""),
+    ("InvalidAllocationID.NotFound", REFERENCE, ""),
+    ("InvalidAssociationID.NotFound", STATE, "instance"),
     ("ConcurrentTagAccess", BUSY, ""),
     ("CreditSpecificationUpdateInProgress", BUSY, ""),
     // Lists.
@@ -223,7 +256,7 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("InsufficientHostCapacity", CAPACITY, ""),
     ("InsufficientReservedInstanceCapacity", CAPACITY, ""),
     ("InsufficientReservedInstancesCapacity", CAPACITY, ""),
-    ("InsufficientVolumeCapacity", CAPACITY, "root_disk"),
+    ("InsufficientVolumeCapacity", CAPACITY, "root_disk.disk_type"),
     ("RequestLimitExceeded", THROTTLED, ""),
     ("Throttling", THROTTLED, ""),
     ("ThrottlingException", THROTTLED, ""),
@@ -271,20 +304,21 @@ enum Place {
 /// Some codes say only in their text what they are about: code, a part of the text in lower case, meaning, our field.
 static TEXTS: &[(&str, &str, Meaning, &str)] = &[
     ("AuthFailure", "images", IMAGE, "image"),
+    ("AuthFailure", "does not belong to you", REFERENCE, ""),
+    ("OperationNotPermitted", "disableapitermination", STATE, "deletion_protection"),
+    ("Unsupported", "availability zone", MACHINE, "machine_type"),
     ("InvalidParameterValue", "instancetype", MACHINE, "machine_type"),
     ("InvalidParameterValue", "instance type", MACHINE, "machine_type"),
     ("InvalidParameterValue", "availability zone", FIELD, "zone"),
     ("InvalidParameterValue", "availabilityzone", FIELD, "zone"),
     ("InvalidParameterValue", "instance profile", REFERENCE, "identity"),
     ("InvalidParameterValue", "instanceprofile", REFERENCE, "identity"),
-    ("InvalidParameterValue", "cidr", FIELD, "cidrs"),
-    ("InvalidParameterValue", "address", FIELD, "private_ips"),
-    ("InvalidParameterValue", "volume type", FIELD, "root_disk.disk_type"),
-    ("InvalidParameterValue", "volume", FIELD, "root_disk"),
+    ("InvalidParameterValue", "device", IN_USE, ""),
     ("InvalidParameterCombination", "instance type", MACHINE, "machine_type"),
     ("UnsupportedOperation", "instance type", UNSUPPORTED, "machine_type"),
 ];
 
+/// What a code says, and which field of an instance it is about.
 pub(super) fn meaning(code: &str, text: &str, status: u16) -> (Meaning, &'static str) {
     let lower = text.to_ascii_lowercase();
     if let Some((.., m, field)) = TEXTS.iter().find(|(c, part, ..)| *c == code && lower.contains(part)) {

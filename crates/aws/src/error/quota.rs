@@ -1,0 +1,59 @@
+//! Which quota is used up, by its name in Service Quotas or, where it is none of the account's that can be raised, by what it limits.
+//!
+//! <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>, <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html>,
+//! <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>
+
+/// Code and quota.
+static QUOTAS: &[(&str, &str)] = &[
+    ("VpcLimitExceeded", "\"VPCs per Region\""),
+    ("SubnetLimitExceeded", "\"Subnets per VPC\""),
+    ("CidrLimitExceeded", "\"IPv4 CIDR blocks per VPC\""),
+    ("InternetGatewayLimitExceeded", "\"Internet gateways per Region\""),
+    ("RouteTableLimitExceeded", "\"Route tables per VPC\""),
+    ("RouteLimitExceeded", "\"Routes per route table\""),
+    ("ResourceCountLimitExceeded", "\"Routes per route table\""),
+    ("SecurityGroupLimitExceeded", "\"VPC security groups per Region\""),
+    ("RulesPerSecurityGroupLimitExceeded", "\"Inbound or outbound rules per security group\""),
+    ("SecurityGroupsPerInterfaceLimitExceeded", "\"Security groups per network interface\""),
+    ("SecurityGroupsPerInstanceLimitExceeded", "\"Security groups per network interface\""),
+    ("NetworkInterfaceLimitExceeded", "\"Network interfaces per Region\""),
+    ("AddressLimitExceeded", "\"EC2-VPC Elastic IPs\""),
+    ("VcpuLimitExceeded", "\"Running On-Demand instances\" of this family, in vCPUs,"),
+    ("InstanceLimitExceeded", "\"Running On-Demand instances\" of this family"),
+    ("MaxSpotInstanceCountExceeded", "\"Spot Instance Requests\" of this family, in vCPUs,"),
+    ("VolumeLimitExceeded", "\"Storage\" for volumes of this type, in TiB,"),
+    ("VolumeModificationSizeLimitExceeded", "\"Storage modifications\" for volumes of this type, in TiB,"),
+    ("MaxIOPSLimitExceeded", "\"IOPS\" for volumes of this type"),
+    ("VolumeIOPSLimit", "what one volume of this type can have of IOPS"),
+    ("SnapshotLimitExceeded", "\"Snapshots per Region\""),
+    ("KeyPairLimitExceeded", "the number of key pairs in the region"),
+    ("TagLimitExceeded", "the number of tags on one resource"),
+    ("AttachmentLimitExceeded", "the number of volumes that this instance can have attached"),
+    ("InsufficientFreeAddressesInSubnet", "the subnet's range of addresses"),
+    ("PrivateIpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),
+    ("InvalidInterface.IpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),
+];
+
+/// The quota behind a code, as the subject of a sentence.
+pub(super) fn named(code: &str) -> String {
+    QUOTAS.iter().find(|(c, _)| *c == code).map_or_else(|| format!("a quota of AWS ({code})"), |(_, name)| (*name).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::code::CODES;
+    use welkin_core::Reason;
+
+    #[test]
+    fn every_quota_of_the_table_has_a_name() {
+        // What these are about only their text says.
+        let unnamed = ["ResourceCountExceeded", "ResourceLimitExceeded", "RequestResourceCountExceeded"];
+        for (code, meaning, _) in CODES {
+            let named = QUOTAS.iter().filter(|(c, _)| c == code).count();
+            let expected = usize::from(meaning.reason == Reason::QuotaExceeded && !unnamed.contains(code));
+            assert_eq!(named, expected, "{code}");
+        }
+        assert!(named("Other").contains("Other"));
+    }
+}
