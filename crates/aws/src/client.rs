@@ -1,7 +1,7 @@
 //! The SDK's clients: one for each region, over one set of credentials.
 
 use crate::{AwsConfig, answer::Whole, credentials, error};
-use aws_config::{BehaviorVersion, identity::IdentityCache, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{BehaviorVersion, identity::IdentityCache, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_ec2::{Client, error::ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use std::{collections::BTreeMap, error::Error as StdError, fmt};
@@ -78,6 +78,8 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<BTreeMap<String, Regio
         .retry_config(RetryConfig::disabled())
         // Ours keeps them: the SDK's own asks once more for each waiter where a fetch fails.
         .identity_cache(IdentityCache::no_cache())
+        // One bound for the whole call, `call_timeout_s`: a busy machine is no stalled stream, and bodies are small.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(timeouts);
     if let Some(endpoint) = &config.endpoint {
         loader = loader.endpoint_url(endpoint);
