@@ -253,11 +253,12 @@ mod tests {
     const HOUR: Duration = Duration::from_secs(3600);
     const MINUTE: Duration = Duration::from_secs(60);
 
+    type Failure = fn() -> CredentialsError;
     /// Gives credentials for an hour, named by the number of the fetch, after a second; or fails; or never answers.
     #[derive(Debug, Clone, Default)]
     struct Issuer {
         fetches: Arc<AtomicUsize>,
-        fails: Arc<Mutex<Option<fn() -> CredentialsError>>>,
+        fails: Arc<Mutex<Option<Failure>>>,
         hangs: bool,
     }
     impl ProvideCredentials for Issuer {

@@ -74,14 +74,14 @@ impl Vendor {
     }
     async fn serve(self, mut stream: TcpStream) {
         let Some(request) = read(&mut stream).await else { return };
-        let Some((status, answer)) = self.answer(request) else { return std::future::pending().await };
+        let Some((status, answer)) = self.answer(&request) else { return std::future::pending().await };
         let head = format!(
             "HTTP/1.1 {status} x\r\nx-amzn-RequestId: vendor-1\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             answer.len()
         );
         let _ = stream.write_all(format!("{head}{answer}").as_bytes()).await;
     }
-    fn answer(&self, request: Request) -> Option<(u16, String)> {
+    fn answer(&self, request: &Request) -> Option<(u16, String)> {
         let mut script = self.script.lock().unwrap();
         let action = request.action();
         script.requests.push(request.clone());
