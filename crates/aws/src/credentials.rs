@@ -34,12 +34,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(crate) fn of(config: &AwsConfig, shared: &SdkConfig) -> Result<SharedCredentialsProvider> {
     // So that a waiter is told before its own call has to end.
     let deadline = config.call_timeout() / 2;
-    if config.web_identity_token_file.is_none() {
-        let base = base(config, shared, deadline)?;
-        let Some(arn) = &config.role_arn else { return Ok(base) };
-        return Ok(kept(Source::Role(Role::new(arn, config, shared, Some(base))), deadline));
-    }
-    Ok(kept(Source::Role(Role::new(config.role_arn.as_deref().unwrap_or_default(), config, shared, None)), deadline))
+    let Some(arn) = &config.role_arn else { return base(config, shared, deadline) };
+    // A web identity is asked for without any.
+    let base = if config.web_identity_token_file.is_none() { Some(base(config, shared, deadline)?) } else { None };
+    Ok(kept(Source::Role(Role::new(arn, config, shared, base)), deadline))
 }
 /// Without a role: what the configuration itself names, else the SDK's chain.
 fn base(config: &AwsConfig, shared: &SdkConfig, deadline: Duration) -> Result<SharedCredentialsProvider> {
