@@ -1,5 +1,6 @@
 //! Where credentials come from, over HTTP: a scripted STS, instance metadata and EC2, which tells by whom it was asked.
 
+use crate::http::{self, Request};
 use aws_smithy_types::{DateTime, date_time::Format};
 use std::{
     collections::VecDeque,
@@ -8,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::AsyncWriteExt as _,
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::Instant,
@@ -18,12 +19,6 @@ use welkin_core::*;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/welkin";
 
-#[derive(Debug, Clone)]
-struct Request {
-    /// `POST / HTTP/1.1` and the headers.
-    head: String,
-    body: String,
-}
 impl Request {
     fn of(&self, key: &str) -> Option<String> {
         form_urlencoded::parse(self.body.as_bytes()).find(|(k, _)| k == key).map(|(_, v)| v.into_owned())
@@ -60,57 +55,9 @@ struct Vendor {
 }
 impl Vendor {
     async fn start(sts: &[Sts]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let script = Script { sts: sts.iter().copied().collect(), ..Script::default() };
-        let vendor = Self { script: Arc::new(Mutex::new(script)), endpoint: format!("http://{}", listener.local_addr().unwrap()) };
-        let served = vendor.clone();
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(served.clone().serve(stream));
-            }
-        });
-        vendor
-    }
-    async fn serve(self, mut stream: TcpStream) {
-        let Some(request) = read(&mut stream).await else { return };
-        let Some((status, answer)) = self.answer(&request) else { return std::future::pending().await };
-        let head = format!(
-            "HTTP/1.1 {status} x\r\nx-amzn-RequestId: vendor-1\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            answer.len()
-        );
-        let _ = stream.write_all(format!("{head}{answer}").as_bytes()).await;
-    }
-    fn answer(&self, request: &Request) -> Option<(u16, String)> {
-        let mut script = self.script.lock().unwrap();
-        let action = request.action();
-        script.requests.push(request.clone());
-        Some(match action.as_str() {
-            "AssumeRole" | "AssumeRoleWithWebIdentity" => match if script.sts.len() > 1 { script.sts.pop_front()? } else { *script.sts.front()? } {
-                Sts::Issues(key, seconds) => {
-                    let credentials = format!(
-                        "<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>token of {key}</SessionToken><Expiration>{}</Expiration>",
-                        until(seconds)
-                    );
-                    let user = "<AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/welkin/s</Arn><AssumedRoleId>A:s</AssumedRoleId></AssumedRoleUser>";
-                    (200, format!("<{action}Response><{action}Result><Credentials>{credentials}</Credentials>{user}</{action}Result></{action}Response>"))
-                }
-                Sts::Refuses(code, status, text) => (
-                    status,
-                    format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error><RequestId>vendor-1</RequestId></ErrorResponse>"),
-                ),
-                Sts::Hangs => return None,
-            },
-            "DescribeAvailabilityZones" => (200, "<DescribeAvailabilityZonesResponse><availabilityZoneInfo/></DescribeAvailabilityZonesResponse>".into()),
-            "PUT /latest/api/token" => (200, "metadata-token".into()),
-            // Only version 2: without the token there is nothing.
-            _ if request.header("x-aws-ec2-metadata-token") != Some("metadata-token") => (401, String::new()),
-            "GET /latest/meta-data/iam/security-credentials/" => (200, "machine-role".into()),
-            "GET /latest/meta-data/iam/security-credentials/machine-role" => {
-                (200, format!("{{\"Code\":\"Success\",\"AccessKeyId\":\"METADATA\",\"SecretAccessKey\":\"s\",\"Token\":\"token of METADATA\",\"Expiration\":\"{}\"}}", until(3600)))
-            }
-            other => panic!("{other} is not written"),
-        })
+        let script = Arc::new(Mutex::new(Script { sts: sts.iter().copied().collect(), ..Script::default() }));
+        let served = Arc::clone(&script);
+        Self { script, endpoint: http::listen(move |stream| serve(Arc::clone(&served), stream)).await }
     }
     /// Every request of this action, or of this beginning of a path.
     fn requests(&self, action: &str) -> Vec<Request> {
@@ -121,26 +68,55 @@ impl Vendor {
         self.requests("Describe").iter().map(|r| r.key().to_owned()).collect()
     }
     async fn connect(&self, more: &str) -> Aws {
-        connect(&format!("regions = [\"eu-west-1\"]\nendpoint = \"{}\"\n{more}", self.endpoint)).await
+        connect(&self.config(more)).await
     }
+    /// Of a connection that says nothing of credentials but what is given.
+    fn config(&self, more: &str) -> String {
+        format!("regions = [\"eu-west-1\"]\nendpoint = \"{}\"\n{more}", self.endpoint)
+    }
+}
+async fn serve(script: Arc<Mutex<Script>>, mut stream: TcpStream) {
+    let Some(request) = http::read(&mut stream).await else { return };
+    let Some((status, answer)) = answer(&script, &request) else { return std::future::pending().await };
+    let head =
+        format!("HTTP/1.1 {status} x\r\nx-amzn-RequestId: vendor-1\r\nx-aws-ec2-metadata-token-ttl-seconds: 600\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+    let _ = stream.write_all(format!("{head}{answer}").as_bytes()).await;
+}
+fn answer(script: &Mutex<Script>, request: &Request) -> Option<(u16, String)> {
+    let mut script = script.lock().unwrap();
+    let action = request.action();
+    script.requests.push(request.clone());
+    Some(match action.as_str() {
+        "AssumeRole" | "AssumeRoleWithWebIdentity" => match if script.sts.len() > 1 { script.sts.pop_front()? } else { *script.sts.front()? } {
+            Sts::Issues(key, seconds) => {
+                let credentials = format!(
+                    "<AccessKeyId>{key}</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>token of {key}</SessionToken><Expiration>{}</Expiration>",
+                    until(seconds)
+                );
+                let user = "<AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/welkin/s</Arn><AssumedRoleId>A:s</AssumedRoleId></AssumedRoleUser>";
+                (200, format!("<{action}Response><{action}Result><Credentials>{credentials}</Credentials>{user}</{action}Result></{action}Response>"))
+            }
+            Sts::Refuses(code, status, text) => {
+                (status, format!("<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error><RequestId>vendor-1</RequestId></ErrorResponse>"))
+            }
+            Sts::Hangs => return None,
+        },
+        "DescribeAvailabilityZones" => (200, "<DescribeAvailabilityZonesResponse><availabilityZoneInfo/></DescribeAvailabilityZonesResponse>".into()),
+        "PUT /latest/api/token" => (200, "metadata-token".into()),
+        // Only version 2: without the token there is nothing.
+        _ if request.header("x-aws-ec2-metadata-token") != Some("metadata-token") => (401, String::new()),
+        "GET /latest/meta-data/iam/security-credentials/" => (200, "machine-role".into()),
+        "GET /latest/meta-data/iam/security-credentials/machine-role" => {
+            (200, format!("{{\"Code\":\"Success\",\"AccessKeyId\":\"METADATA\",\"SecretAccessKey\":\"s\",\"Token\":\"token of METADATA\",\"Expiration\":\"{}\"}}", until(3600)))
+        }
+        other => panic!("{other} is not written"),
+    })
 }
 async fn connect(config: &str) -> Aws {
     Aws::connect(&toml::from_str::<AwsConfig>(config).unwrap()).await.unwrap()
 }
 fn until(seconds: u64) -> String {
     DateTime::from(SystemTime::now() + Duration::from_secs(seconds)).fmt(Format::DateTime).unwrap()
-}
-async fn read(stream: &mut TcpStream) -> Option<Request> {
-    let (mut text, mut buffer) = (String::new(), [0; 8192]);
-    loop {
-        let n = stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
-        text.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse().unwrap())).unwrap_or(0);
-        if body.len() >= length {
-            return Some(Request { head: head.to_owned(), body: body.to_owned() });
-        }
-    }
 }
 /// One call to EC2 in each region.
 async fn call(aws: &Aws) -> Result<()> {
@@ -284,12 +260,6 @@ async fn in_an_environment_of_its_own() {
     let Ok(config) = std::env::var("WELKIN_TEST_ACCESS") else { return };
     if let Err(e) = call(&connect(&config).await).await {
         println!("refused: {} {:?} {e}", e.reason(), e.retry());
-    }
-}
-impl Vendor {
-    /// Of a connection that says nothing of credentials.
-    fn config(&self, more: &str) -> String {
-        format!("regions = [\"eu-west-1\"]\nendpoint = \"{}\"\n{more}", self.endpoint)
     }
 }
 

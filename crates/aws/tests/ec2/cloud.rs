@@ -1,15 +1,12 @@
 //! A small EC2 over HTTP: it answers the query protocol for what the drivers call, with tags and reads that lag, pages, and faults by script.
 
+use crate::http::{self, Request};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    time::Instant,
-};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
 
 pub type Pairs = BTreeMap<String, String>;
 
@@ -79,17 +76,9 @@ const KINDS: [(&str, &str, &str, &str, &str); 9] = [
 
 impl Cloud {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let cloud = Self { script: Arc::default(), endpoint };
-        let served = cloud.clone();
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(served.clone().serve(stream));
-            }
-        });
-        cloud
+        let script = Arc::<Mutex<Script>>::default();
+        let served = Arc::clone(&script);
+        Self { script, endpoint: http::listen(move |stream| serve(Arc::clone(&served), stream)).await }
     }
     pub fn script<T>(&self, f: impl FnOnce(&mut Script) -> T) -> T {
         f(&mut self.script.lock().unwrap())
@@ -118,38 +107,39 @@ impl Cloud {
     pub fn calls(&self, text: &str) -> usize {
         self.script(|s| s.calls.iter().filter(|c| c.contains(text)).count())
     }
+}
 
-    async fn serve(self, mut stream: TcpStream) {
-        let Some(body) = request(&mut stream).await else { return };
-        let params: Pairs = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        let action = params["Action"].clone();
-        let (fault, answer) = self.script(|s| {
-            s.calls.push(format!("{action} {params:?}"));
-            s.bodies.push(body.clone());
-            let at = s.faults.iter().position(|(a, _)| *a == action);
-            let fault = at.and_then(|at| s.faults.remove(at)).map(|(_, f)| f);
-            let answer = if matches!(fault, Some(Fault::Refuse(..) | Fault::Hang | Fault::Bare(_))) { Ok(String::new()) } else { s.act(&action, &params) };
-            (fault, answer)
-        });
-        let (status, text) = match (fault, answer) {
-            (Some(Fault::Hang), _) => return std::future::pending().await,
-            (Some(Fault::Lost), _) => return,
-            (Some(Fault::Bare(status)), _) => (status, String::new()),
-            (Some(Fault::Refuse(code, status)), _) => (status, refusal(code)),
-            (_, Err(Refusal(code))) => (400, refusal(code)),
-            (fault, Ok(text)) => {
-                let mut text = format!("<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>{text}</{action}Response>");
-                if fault == Some(Fault::Cut) {
-                    text.truncate(text.len() / 2);
-                }
-                (200, text)
+async fn serve(script: Arc<Mutex<Script>>, mut stream: TcpStream) {
+    let Some(Request { body, .. }) = http::read(&mut stream).await else { return };
+    let params: Pairs = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    let action = params["Action"].clone();
+    let (fault, answer) = {
+        let mut s = script.lock().unwrap();
+        s.calls.push(format!("{action} {params:?}"));
+        s.bodies.push(body.clone());
+        let at = s.faults.iter().position(|(a, _)| *a == action);
+        let fault = at.and_then(|at| s.faults.remove(at)).map(|(_, f)| f);
+        let answer = if matches!(fault, Some(Fault::Refuse(..) | Fault::Hang | Fault::Bare(_))) { Ok(String::new()) } else { s.act(&action, &params) };
+        (fault, answer)
+    };
+    let (status, text) = match (fault, answer) {
+        (Some(Fault::Hang), _) => return std::future::pending().await,
+        (Some(Fault::Lost), _) => return,
+        (Some(Fault::Bare(status)), _) => (status, String::new()),
+        (Some(Fault::Refuse(code, status)), _) => (status, refusal(code)),
+        (_, Err(Refusal(code))) => (400, refusal(code)),
+        (fault, Ok(text)) => {
+            let mut text = format!("<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>{text}</{action}Response>");
+            if fault == Some(Fault::Cut) {
+                text.truncate(text.len() / 2);
             }
-        };
-        let length = text.len();
-        let text = if fault == Some(Fault::Broken) { &text[..length / 2] } else { &text };
-        let head = format!("HTTP/1.1 {status} x\r\nContent-Type: text/xml\r\nx-amzn-RequestId: r\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
-        let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
-    }
+            (200, text)
+        }
+    };
+    let length = text.len();
+    let text = if fault == Some(Fault::Broken) { &text[..length / 2] } else { &text };
+    let head = format!("HTTP/1.1 {status} x\r\nContent-Type: text/xml\r\nx-amzn-RequestId: r\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let _ = stream.write_all(format!("{head}{text}").as_bytes()).await;
 }
 
 fn refusal(code: &str) -> String {
@@ -157,18 +147,6 @@ fn refusal(code: &str) -> String {
 }
 fn pairs(of: &[(&str, &str)]) -> Pairs {
     of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
-}
-pub async fn request(stream: &mut TcpStream) -> Option<String> {
-    let (mut text, mut buffer) = (String::new(), [0; 8192]);
-    loop {
-        let n = stream.read(&mut buffer).await.ok().filter(|n| *n > 0)?;
-        text.push_str(std::str::from_utf8(&buffer[..n]).unwrap());
-        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse().unwrap())).unwrap_or(0);
-        if body.len() >= length {
-            return Some(body.to_owned());
-        }
-    }
 }
 
 /// `A.1`, `A.2` and so on.

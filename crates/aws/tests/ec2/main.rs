@@ -13,6 +13,7 @@ mod cloud;
 mod create;
 mod delete;
 mod document;
+mod http;
 mod journal;
 mod members;
 mod read;

@@ -1,16 +1,12 @@
 //! An EC2 that answers what it was told to, whatever it is asked, and the provider in front of it.
 
-use crate::cloud::request;
+use crate::http::{self, Request};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tokio::{
-    io::AsyncWriteExt as _,
-    net::{TcpListener, TcpStream},
-    time::Instant,
-};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream, time::Instant};
 use welkin_aws::{Aws, AwsConfig};
 use welkin_core::*;
 
@@ -27,20 +23,11 @@ pub struct Replay {
 
 impl Replay {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let config = format!(
-            "regions = [\"eu-west-1\"]\naccess_key_id = \"A\"\nsecret_access_key = \"S\"\nendpoint = \"http://{}\"\nconsistency_horizon_s = 0.0",
-            listener.local_addr().unwrap()
-        );
-        let config: AwsConfig = toml::from_str(&config).unwrap();
         let told = Arc::<Mutex<Told>>::default();
         let served = Arc::clone(&told);
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(Arc::clone(&served), stream));
-            }
-        });
+        let endpoint = http::listen(move |stream| serve(Arc::clone(&served), stream)).await;
+        let config = format!("regions = [\"eu-west-1\"]\naccess_key_id = \"A\"\nsecret_access_key = \"S\"\nendpoint = \"{endpoint}\"\nconsistency_horizon_s = 0.0");
+        let config: AwsConfig = toml::from_str(&config).unwrap();
         Self { told, aws: Aws::connect(&config).await.unwrap() }
     }
     pub fn answers(&self, operation: &str, status: u16, xml: &str) {
@@ -74,7 +61,7 @@ impl Replay {
 
 /// The page behind a token is empty: nobody recorded it. So is what nothing was told of.
 async fn serve(told: Arc<Mutex<Told>>, mut stream: TcpStream) {
-    let Some(body) = request(&mut stream).await else { return };
+    let Some(Request { body, .. }) = http::read(&mut stream).await else { return };
     let of = |key: &str| form_urlencoded::parse(body.as_bytes()).find(|(k, _)| k == key).map(|(_, v)| v.into_owned());
     let action = of("Action").unwrap();
     let empty = format!("<{action}Response><requestId>r</requestId></{action}Response>");
