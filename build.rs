@@ -4,7 +4,9 @@ use std::{env, error::Error, fs, path::Path};
 
 /// What is served, or needed to read an answer.
 const FILES: &[&str] = &[
+    "welkin/v1/address.proto",
     "welkin/v1/cloud.proto",
+    "welkin/v1/disk.proto",
     "welkin/v1/image.proto",
     "welkin/v1/instance.proto",
     "welkin/v1/location.proto",
@@ -30,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // It carries user data, which is secret: src/api.rs has its own.
         .skip_debug([".welkin.v1.Instance"])
         .message_attribute(".welkin.v1.Instance.RootDisk", "#[derive(Debug)]")
+        .message_attribute(".welkin.v1.Instance.Alternative", "#[derive(Debug)]")
         .enum_attribute(".welkin.v1.Instance.State", "#[derive(Debug)]")
         .enable_type_names()
         .compile_fds(compiler.file_descriptor_set())?;

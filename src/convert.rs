@@ -1,6 +1,8 @@
 //! Between the API's messages and the types of the core, one file a kind.
 
+mod address;
 pub mod capability;
+mod disk;
 pub mod error;
 mod field;
 mod image;
@@ -199,6 +201,36 @@ macro_rules! head {
         }
     };
 }
+/// The message of a managed resource: its head, what is said beside the specification, and the specification as a message.
+macro_rules! message {
+    ($m:ident of $h:ident { $($field:ident: $value:expr,)* ..$spec:expr }) => {
+        $crate::api::v1::$m {
+            name: $h.name,
+            uid: $h.uid,
+            vendor_id: $h.vendor_id,
+            provider_id: $h.provider_id,
+            etag: $h.etag,
+            create_time: $h.create_time,
+            owned: $h.owned,
+            owner: $h.owner,
+            digest: $h.digest,
+            revision: $h.revision,
+            $($field: $value,)*
+            ..$spec
+        }
+    };
+}
+/// Where a managed resource's message has its name and its etag.
+macro_rules! name_and_etag {
+    () => {
+        fn name_and_etag(m: &Self::Message) -> (&str, &str) {
+            (&m.name, &m.etag)
+        }
+        fn set_name_and_etag(m: &mut Self::Message, name: String, etag: String) {
+            (m.name, m.etag) = (name, etag);
+        }
+    };
+}
 /// The same for the catalogue, which carries no mark.
 macro_rules! catalogue_head {
     ($m:ident) => {
@@ -213,7 +245,7 @@ macro_rules! catalogue_head {
         }
     };
 }
-use {catalogue_head, head};
+use {catalogue_head, head, message, name_and_etag};
 
 /// Packs a message in the form that every language's `Any.Pack` writes; prost's own has no host.
 fn pack<M: prost::Message + prost::Name>(message: &M) -> Any {

@@ -24,6 +24,10 @@ pub(super) fn value<T: Copy + Default>(all: &[T], number: i32) -> T {
 pub(super) fn parsed<T: FromStr>(field: &str, items: Vec<String>) -> Result<Vec<T>> {
     items.into_iter().map(|t| t.parse().map_err(|_| Error::internal(format!("the server sent {t:?} as {field}")))).collect()
 }
+/// Where each reference leads, in full.
+pub(super) fn references<K: Kind>(cloud: &str, to: Vec<Ref<K>>) -> Vec<String> {
+    to.into_iter().map(|r| full_name(cloud, &r.name)).collect()
+}
 /// Where a reference leads, in full.
 pub(super) fn reference<K: Kind>(cloud: &str, to: Option<Ref<K>>) -> String {
     to.map(|r| full_name(cloud, &r.name)).unwrap_or_default()
@@ -72,6 +76,25 @@ impl<K: Kind> Scope<'_, K> {
                 None
             }
         }
+    }
+    /// Each of a list of references. Their order means nothing, so it is not part of what was asked for; what is wrong is told by the caller's.
+    pub(super) fn refer_all<T>(&mut self, field: &str, texts: &[String]) -> Vec<Ref<T>>
+    where
+        T: Kind<Parent = K::Parent>,
+        T::Parent: Segment,
+    {
+        let mut all: Vec<_> = texts.iter().enumerate().filter_map(|(i, text)| self.refer(&format!("{field}[{i}]"), text)).collect();
+        if all.windows(2).all(|two| matches!(two, [a, b] if a != b)) {
+            all.sort();
+        }
+        all
+    }
+    /// A text that stands for a value; `form` says what would be right.
+    pub(super) fn parse<T: FromStr>(&mut self, field: &str, form: &str, text: &str) -> Option<T> {
+        if text.is_empty() {
+            return None;
+        }
+        text.parse().inspect_err(|_| self.refuse(field, format!("{text:?} is not {form}"))).ok()
     }
     fn read_name<T>(&self, text: &str) -> Result<Name<T>>
     where

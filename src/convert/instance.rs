@@ -1,8 +1,8 @@
 //! Instances.
 
-use super::{Head, Mutable, Resource, Scope, field, head, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, vendor_config};
 use crate::api::v1::{self, instance};
-use welkin_core::{Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, Object, Result, RootDisk, Secret};
+use welkin_core::{Alternative, Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, Object, Result, RootDisk, Secret};
 
 impl Resource for Instance {
     type Message = v1::Instance;
@@ -11,24 +11,15 @@ impl Resource for Instance {
     fn encode(cloud: &str, object: Object<Self>) -> Result<v1::Instance> {
         let (h, mut spec, status) = Head::split(cloud, object);
         // Input only: not answered, whatever a provider may have put there.
-        (spec.ssh_key, spec.user_data) = (None, None);
-        Ok(v1::Instance {
-            name: h.name,
-            uid: h.uid,
-            vendor_id: h.vendor_id,
-            provider_id: h.provider_id,
-            etag: h.etag,
-            create_time: h.create_time,
-            owned: h.owned,
-            owner: h.owner,
-            digest: h.digest,
-            revision: h.revision,
+        (spec.ssh_key, spec.user_data, spec.alternatives) = (None, None, Vec::new());
+        Ok(message!(Instance of h {
             state: status.state as i32,
             state_reason: status.state_reason,
             effective_private_ips: field::texts(&status.private_ips),
             public_ips: field::texts(&status.public_ips),
+            disk_ids: status.disk_ids,
             ..Self::encode_spec(cloud, spec)?
-        })
+        }))
     }
     fn decode(cloud: &str, mut m: v1::Instance) -> Result<Object<Self>> {
         let status = InstanceStatus {
@@ -36,6 +27,7 @@ impl Resource for Instance {
             state_reason: std::mem::take(&mut m.state_reason),
             private_ips: field::parsed("effective_private_ips", std::mem::take(&mut m.effective_private_ips))?,
             public_ips: field::parsed("public_ips", std::mem::take(&mut m.public_ips))?,
+            disk_ids: std::mem::take(&mut m.disk_ids),
         };
         let head = head!(m);
         let spec = Scope::answer(cloud, &head.name, |scope| Self::decode_spec(m, scope))?;
@@ -48,14 +40,16 @@ impl Mutable for Instance {
         &[("StartInstance", InstanceAction::Start), ("StopInstance", InstanceAction::Stop), ("RebootInstance", InstanceAction::Reboot)];
     const ID_FIELD: &'static str = "instance_id";
 
-    fn name_and_etag(m: &v1::Instance) -> (&str, &str) {
-        (&m.name, &m.etag)
-    }
-    fn set_name_and_etag(m: &mut v1::Instance, name: String, etag: String) {
-        (m.name, m.etag) = (name, etag);
-    }
+    name_and_etag!();
+
     fn decode_spec(m: v1::Instance, scope: &mut Scope<'_, Self>) -> InstanceSpec {
         let disk = m.root_disk.unwrap_or_default();
+        let alternative = |(i, other): (usize, instance::Alternative)| Alternative {
+            machine_type: other.machine_type,
+            subnet: scope.refer(&format!("alternatives[{i}].subnet"), &other.subnet),
+            zone: field::text(other.zone),
+        };
+        let alternatives = m.alternatives.into_iter().enumerate().map(alternative).collect();
         InstanceSpec {
             zone: field::text(m.zone),
             machine_type: m.machine_type,
@@ -71,6 +65,10 @@ impl Mutable for Instance {
             ip_forwarding: m.ip_forwarding,
             labels: m.labels,
             provider_config: scope.vendor_config(m.provider_config),
+            security_groups: scope.refer_all("security_groups", &m.security_groups),
+            deletion_protection: m.deletion_protection,
+            spot: m.spot,
+            alternatives,
         }
     }
     fn encode_spec(cloud: &str, spec: InstanceSpec) -> Result<v1::Instance> {
@@ -91,7 +89,15 @@ impl Mutable for Instance {
             ip_forwarding: spec.ip_forwarding,
             labels: spec.labels,
             provider_config: vendor_config::encode(spec.provider_config)?,
+            security_groups: field::references(cloud, spec.security_groups),
+            deletion_protection: spec.deletion_protection,
+            spot: spec.spot,
+            alternatives: spec.alternatives.into_iter().map(|other| encode_alternative(cloud, other)).collect(),
             ..Default::default()
         })
     }
+}
+
+fn encode_alternative(cloud: &str, other: Alternative) -> instance::Alternative {
+    instance::Alternative { machine_type: other.machine_type, subnet: field::reference(cloud, other.subnet), zone: field::or_empty(other.zone) }
 }

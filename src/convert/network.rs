@@ -1,6 +1,6 @@
 //! Networks.
 
-use super::{Head, Mutable, Resource, Scope, field, head, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, vendor_config};
 use crate::api::v1;
 use welkin_core::{Network, NetworkSpec, NetworkState, NetworkStatus, NoAction, Object, Result};
 
@@ -10,21 +10,11 @@ impl Resource for Network {
 
     fn encode(cloud: &str, object: Object<Self>) -> Result<v1::Network> {
         let (h, spec, status) = Head::split(cloud, object);
-        Ok(v1::Network {
-            name: h.name,
-            uid: h.uid,
-            vendor_id: h.vendor_id,
-            provider_id: h.provider_id,
-            etag: h.etag,
-            create_time: h.create_time,
-            owned: h.owned,
-            owner: h.owner,
-            digest: h.digest,
-            revision: h.revision,
+        Ok(message!(Network of h {
             state: status.state as i32,
             effective_cidrs: field::texts(&status.cidrs),
             ..Self::encode_spec(cloud, spec)?
-        })
+        }))
     }
     fn decode(cloud: &str, mut m: v1::Network) -> Result<Object<Self>> {
         let status = NetworkStatus { state: field::value(NetworkState::ALL, m.state), cidrs: field::parsed("effective_cidrs", std::mem::take(&mut m.effective_cidrs))? };
@@ -38,12 +28,8 @@ impl Mutable for Network {
     const ACTIONS: &'static [(&'static str, NoAction)] = &[];
     const ID_FIELD: &'static str = "network_id";
 
-    fn name_and_etag(m: &v1::Network) -> (&str, &str) {
-        (&m.name, &m.etag)
-    }
-    fn set_name_and_etag(m: &mut v1::Network, name: String, etag: String) {
-        (m.name, m.etag) = (name, etag);
-    }
+    name_and_etag!();
+
     fn decode_spec(m: v1::Network, scope: &mut Scope<'_, Self>) -> NetworkSpec {
         NetworkSpec {
             cidrs: scope.parse_all("cidrs", "a range of addresses such as 10.0.0.0/16", m.cidrs),

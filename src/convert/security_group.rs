@@ -1,6 +1,6 @@
 //! Security groups.
 
-use super::{Head, Mutable, Resource, Scope, field, head, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, vendor_config};
 use crate::api::v1::{self, security_group};
 use welkin_core::{Direction, NoAction, Object, Result, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, SecurityRule};
 
@@ -10,21 +10,11 @@ impl Resource for SecurityGroup {
 
     fn encode(cloud: &str, object: Object<Self>) -> Result<v1::SecurityGroup> {
         let (h, spec, status) = Head::split(cloud, object);
-        Ok(v1::SecurityGroup {
-            name: h.name,
-            uid: h.uid,
-            vendor_id: h.vendor_id,
-            provider_id: h.provider_id,
-            etag: h.etag,
-            create_time: h.create_time,
-            owned: h.owned,
-            owner: h.owner,
-            digest: h.digest,
-            revision: h.revision,
+        Ok(message!(SecurityGroup of h {
             state: status.state as i32,
             other_rules: status.other_rules,
             ..Self::encode_spec(cloud, spec)?
-        })
+        }))
     }
     fn decode(cloud: &str, mut m: v1::SecurityGroup) -> Result<Object<Self>> {
         let status = SecurityGroupStatus { state: field::value(SecurityGroupState::ALL, m.state), other_rules: std::mem::take(&mut m.other_rules) };
@@ -38,12 +28,8 @@ impl Mutable for SecurityGroup {
     const ACTIONS: &'static [(&'static str, NoAction)] = &[];
     const ID_FIELD: &'static str = "security_group_id";
 
-    fn name_and_etag(m: &v1::SecurityGroup) -> (&str, &str) {
-        (&m.name, &m.etag)
-    }
-    fn set_name_and_etag(m: &mut v1::SecurityGroup, name: String, etag: String) {
-        (m.name, m.etag) = (name, etag);
-    }
+    name_and_etag!();
+
     /// The order of rules and peers means nothing, so it is not part of what was asked for. What is wrong is told by the caller's order.
     fn decode_spec(m: v1::SecurityGroup, scope: &mut Scope<'_, Self>) -> SecurityGroupSpec {
         let mut spec = SecurityGroupSpec {
@@ -101,7 +87,7 @@ fn encode_rule(cloud: &str, rule: SecurityRule) -> security_group::Rule {
         from_port: rule.from_port.map(Into::into),
         to_port: rule.to_port.map(Into::into),
         cidrs: field::texts(&rule.cidrs),
-        groups: rule.groups.into_iter().map(|r| field::reference(cloud, Some(r))).collect(),
+        groups: field::references(cloud, rule.groups),
         same_group: rule.same_group,
         description: rule.description,
     }

@@ -1,6 +1,6 @@
 //! Subnets.
 
-use super::{Head, Mutable, Resource, Scope, field, head, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, vendor_config};
 use crate::api::v1;
 use welkin_core::{NoAction, Object, Result, Subnet, SubnetSpec, SubnetState, SubnetStatus};
 
@@ -10,22 +10,12 @@ impl Resource for Subnet {
 
     fn encode(cloud: &str, object: Object<Self>) -> Result<v1::Subnet> {
         let (h, spec, status) = Head::split(cloud, object);
-        Ok(v1::Subnet {
-            name: h.name,
-            uid: h.uid,
-            vendor_id: h.vendor_id,
-            provider_id: h.provider_id,
-            etag: h.etag,
-            create_time: h.create_time,
-            owned: h.owned,
-            owner: h.owner,
-            digest: h.digest,
-            revision: h.revision,
+        Ok(message!(Subnet of h {
             state: status.state as i32,
             effective_cidrs: field::texts(&status.cidrs),
             available_ipv4_addresses: status.available_ipv4_addresses,
             ..Self::encode_spec(cloud, spec)?
-        })
+        }))
     }
     fn decode(cloud: &str, mut m: v1::Subnet) -> Result<Object<Self>> {
         let status = SubnetStatus {
@@ -43,12 +33,8 @@ impl Mutable for Subnet {
     const ACTIONS: &'static [(&'static str, NoAction)] = &[];
     const ID_FIELD: &'static str = "subnet_id";
 
-    fn name_and_etag(m: &v1::Subnet) -> (&str, &str) {
-        (&m.name, &m.etag)
-    }
-    fn set_name_and_etag(m: &mut v1::Subnet, name: String, etag: String) {
-        (m.name, m.etag) = (name, etag);
-    }
+    name_and_etag!();
+
     fn decode_spec(m: v1::Subnet, scope: &mut Scope<'_, Self>) -> SubnetSpec {
         SubnetSpec {
             network: scope.refer("network", &m.network),

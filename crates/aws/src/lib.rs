@@ -24,8 +24,8 @@ pub use instance::InstanceConfig;
 use client::Region;
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
-    Capabilities, CloudProvider, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result, SecurityGroup,
-    Shard, Subnet, Target, Uid,
+    Address, Capabilities, CloudProvider, Disk, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result,
+    SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -95,6 +95,12 @@ impl CloudProvider for Aws {
     }
     fn instances(&self) -> Option<&dyn Driver<Instance>> {
         Some(self)
+    }
+    fn addresses(&self) -> Option<&dyn Driver<Address>> {
+        None
+    }
+    fn disks(&self) -> Option<&dyn Driver<Disk>> {
+        None
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

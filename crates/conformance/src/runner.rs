@@ -194,7 +194,12 @@ async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, before: &mut R
             ));
         }
         taken += 1;
-        let resume = Resume { handle: before.handle.clone(), unresolved: gate.unresolved().max(before.unresolved), written: gate.last_write().or(before.written) };
+        let resume = Resume {
+            handle: before.handle.clone(),
+            unresolved: gate.unresolved().max(before.unresolved),
+            written: gate.last_write().or(before.written),
+            cleans_up: before.cleans_up,
+        };
         let cx = context(subject, Arc::clone(gate) as Arc<dyn Gate>);
         let answer = tokio::select! { biased; () = gate.dying.notified() => None, answer = step(subject, &cx, change, &resume) => Some(answer) };
         let died = gate.revive();

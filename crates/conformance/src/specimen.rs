@@ -493,7 +493,7 @@ impl Specimen for Instance {
             Wrong::new("no machine type", InstanceSpec { machine_type: String::new(), ..plain.clone() }, "machine_type"),
             Wrong::new("no image", InstanceSpec { image: None, ..plain.clone() }, "image"),
             Wrong::new("no subnet", InstanceSpec { subnet: None, ..plain.clone() }, "subnet"),
-            Wrong::new("two IPv4 addresses", InstanceSpec { private_ips: vec![host(0, 10), host(0, 11)], ..plain.clone() }, "private_ips"),
+            Wrong::new("an address twice", InstanceSpec { private_ips: vec![host(0, 10), host(0, 10)], ..plain.clone() }, "private_ips[1]"),
             Wrong::new("what is no ssh key", InstanceSpec { ssh_key: Some("secret".into()), ..plain.clone() }, "ssh_key"),
             Wrong::new("user data over 16 KiB", InstanceSpec { user_data: Some(Secret::new("x".repeat(16 * 1024 + 1))), ..plain.clone() }, "user_data"),
             Wrong::new("no room on the root disk", InstanceSpec { root_disk: RootDisk { size_gib: Some(0), ..RootDisk::default() }, ..plain.clone() }, "root_disk.size_gib"),

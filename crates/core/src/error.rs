@@ -143,6 +143,8 @@ reasons! {
     InUse = "IN_USE",
     /// The address range overlaps another one.
     RangeConflict = "RANGE_CONFLICT",
+    /// The resource is protected from deletion.
+    DeletionProtected = "DELETION_PROTECTED",
     /// The resource is in a state that forbids this.
     WrongState = "WRONG_STATE",
     /// The cloud has no such image.

@@ -70,6 +70,22 @@ pub fn unresolve<K: Kind>(spec: &mut K::Spec) {
     }
 }
 
+/// Shows every reference under the name that `known` has for it; what it knows none for, and what was not resolved, stays as it is.
+///
+/// Drivers name what they read by the vendor's id, unless the caller's own name for it is noted at the vendor; the engine knows the names of ours.
+///
+/// # Errors
+/// `Internal` where a known name is none of the reference's kind.
+pub fn rename<K: Kind>(spec: &mut K::Spec, known: impl Fn(&str, &VendorId) -> Option<String>) -> Result<(), Error> {
+    for r in K::refs(spec) {
+        let Some(vendor_id) = r.vendor_id.as_ref() else { continue };
+        if let Some(name) = known(&r.name.to_string(), vendor_id) {
+            r.name.set(&name).map_err(|e| Error::internal(format!("{} cannot be called {name}", r.path)).with_source(e))?;
+        }
+    }
+    Ok(())
+}
+
 /// A kind that can be created, changed and deleted; the read-only catalogue is only [`Kind`].
 pub trait Managed: Kind {
     /// Its verbs beyond create, update and delete.
@@ -123,7 +139,22 @@ impl<K: Kind> Ref<K> {
     }
     /// The reference without its kind, at `path` in the specification.
     pub fn any(&mut self, path: impl Into<Cow<'static, str>>) -> AnyRef<'_> {
-        AnyRef { path: path.into(), collection: K::COLLECTION, name: &self.name, vendor_id: &mut self.vendor_id }
+        AnyRef { path: path.into(), collection: K::COLLECTION, name: &mut self.name, vendor_id: &mut self.vendor_id }
+    }
+}
+
+/// A name whose kind is known only as text.
+pub trait AnyName: Display + Send + Sync {
+    /// Makes it another one of the same kind.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a text that is none.
+    fn set(&mut self, text: &str) -> Result<(), Error>;
+}
+impl<K: Kind> AnyName for Name<K> {
+    fn set(&mut self, text: &str) -> Result<(), Error> {
+        *self = text.parse()?;
+        Ok(())
     }
 }
 
@@ -134,7 +165,7 @@ pub struct AnyRef<'a> {
     /// The kind's collection.
     pub collection: &'static str,
     /// The name, below the cloud.
-    pub name: &'a (dyn Display + Send + Sync),
+    pub name: &'a mut dyn AnyName,
     /// Where the vendor's id goes.
     pub vendor_id: &'a mut Option<VendorId>,
 }

@@ -1,5 +1,7 @@
 //! One file a kind.
 
+pub(crate) mod address;
+pub(crate) mod disk;
 pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod location;

@@ -220,6 +220,9 @@ pub struct Resume {
     /// When the last write left, whether or not the handle accounts for it. Before the first write of a delete: that of an update which did not
     /// come to its end and may have made something.
     pub written: Option<Instant>,
+    /// Of a delete: it removes what a create has left that did not come to its end, so that what the specification asked for (protection, something
+    /// that uses it) is no reason to refuse.
+    pub cleans_up: bool,
 }
 impl Resume {
     /// The driver's data from the last step.
@@ -237,7 +240,7 @@ impl Resume {
     /// What is known where the handle is lost: no write is accounted for.
     #[must_use]
     pub fn without_handle(&self) -> Self {
-        Self { handle: None, unresolved: self.unresolved.max(self.written), written: self.written }
+        Self { handle: None, unresolved: self.unresolved.max(self.written), ..self.clone() }
     }
     /// Is there a write of unknown fate?
     #[must_use]
@@ -343,9 +346,9 @@ mod tests {
     #[test]
     fn a_handle_that_cannot_be_read_accounts_for_nothing() {
         let (early, late) = (Instant::now(), Instant::now() + Duration::from_secs(1));
-        let kept = Resume { handle: Handle::pack(&"id".to_owned()).ok(), unresolved: Some(early), written: Some(late) };
+        let kept = Resume { handle: Handle::pack(&"id".to_owned()).ok(), unresolved: Some(early), written: Some(late), cleans_up: true };
         assert_eq!(kept.read::<String>(), (Some("id".to_owned()), kept.clone()));
-        let lost = Resume { handle: None, unresolved: Some(late), written: Some(late) };
+        let lost = Resume { handle: None, unresolved: Some(late), written: Some(late), cleans_up: true };
         assert_eq!((kept.read::<u8>(), kept.without_handle()), ((None, lost.clone()), lost));
         // Nothing was ever written, whatever is read.
         assert_eq!(Resume::default().read::<u8>(), (None, Resume::default()));

@@ -76,7 +76,8 @@ fn is_ref(fields: &serde_json::Map<String, Value>) -> bool {
     fields.contains_key("name") && fields.keys().all(|k| k == "name" || k == "vendor_id")
 }
 
-/// The paths of `K::FIELDS` at which the two differ, the deepest that tells it. References count as equal when their names are.
+/// The paths of `K::FIELDS` at which the two differ, the deepest that tells it. References count as equal when their names are, and lists of
+/// references in any order.
 ///
 /// # Errors
 /// `Internal` where a specification does not serialise.
@@ -92,6 +93,7 @@ fn flat<K: Kind>(spec: &Value) -> BTreeMap<String, Value> {
         .map(|path| {
             let mut v = spec.pointer(&pointer(path)).cloned().unwrap_or(Value::Null);
             forget_vendor_ids(&mut v);
+            sort_refs(&mut v);
             ((*path).to_owned(), v)
         })
         .collect()
@@ -113,6 +115,15 @@ fn forget_vendor_ids(v: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(forget_vendor_ids),
         _ => {}
+    }
+}
+/// The order of a list of references means nothing.
+fn sort_refs(v: &mut Value) {
+    let name = |r: &Value| r.get("name").map(Value::to_string);
+    if let Value::Array(items) = v
+        && items.iter().all(|i| i.as_object().is_some_and(is_ref))
+    {
+        items.sort_by_key(name);
     }
 }
 fn pointer(path: &str) -> String {
@@ -152,8 +163,8 @@ pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<Field
 mod tests {
     use super::*;
     use crate::{
-        Direction, Image, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Protocol, Ref, RootDisk, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet,
-        SubnetSpec, VendorConfig,
+        Address, AddressSpec, Alternative, Direction, Disk, DiskSpec, Image, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Protocol, Ref, RootDisk,
+        SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, VendorConfig,
     };
 
     fn full() -> InstanceSpec {
@@ -173,7 +184,34 @@ mod tests {
             ip_forwarding: true,
             labels: [("a".to_owned(), "b".to_owned())].into(),
             provider_config: Some(VendorConfig { type_name: "t".into(), body: Value::Null }),
+            security_groups: vec![group("a"), group("b")],
+            deletion_protection: true,
+            spot: true,
+            alternatives: vec![Alternative { machine_type: "large".into(), subnet: Some(Ref::to("locations/r/subnets/t".parse().unwrap())), zone: Some("r-b".into()) }],
         }
+    }
+    fn group(id: &str) -> Ref<SecurityGroup> {
+        Ref::to(format!("locations/r/securityGroups/{id}").parse().unwrap())
+    }
+    #[test]
+    fn the_order_of_references_means_nothing() {
+        let turned = InstanceSpec { security_groups: vec![group("b"), Ref { vendor_id: Some("sg-1".parse().unwrap()), ..group("a") }], ..full() };
+        assert_eq!(changed_paths::<Instance>(&full(), &turned).unwrap(), BTreeSet::new());
+        let other = InstanceSpec { security_groups: vec![group("a"), group("c")], ..full() };
+        assert_eq!(changed_paths::<Instance>(&full(), &other).unwrap(), [FieldPath::from("security_groups")].into());
+    }
+    #[test]
+    fn references_are_shown_by_the_names_that_are_known() {
+        let mut spec = full();
+        spec.security_groups[1].vendor_id = Some("sg-1".parse().unwrap());
+        spec.alternatives[0].subnet.as_mut().unwrap().vendor_id = Some("subnet-1".parse().unwrap());
+        let known = |at: &str, id: &crate::VendorId| (id.as_str() == "sg-1").then(|| format!("{}/web", at.rsplit_once('/').unwrap().0));
+        crate::rename::<Instance>(&mut spec, known).unwrap();
+        let names: Vec<String> = spec.security_groups.iter().map(|r| r.name.to_string()).collect();
+        assert_eq!(names, ["locations/r/securityGroups/a", "locations/r/securityGroups/web"]);
+        assert_eq!(spec.alternatives[0].subnet.as_ref().unwrap().name.id.as_str(), "t");
+        // A store that has another kind's name for it is wrong, and says so.
+        assert!(crate::rename::<Instance>(&mut spec, |_, _| Some("locations/r/subnets/s".into())).is_err());
     }
     #[test]
     fn every_field_is_listed_and_no_other() {
@@ -186,6 +224,26 @@ mod tests {
             labels: full().labels,
             provider_config: full().provider_config,
         };
+        let instance = Some(Ref::to("locations/r/instances/i".parse().unwrap()));
+        let address = AddressSpec { instance: instance.clone(), private_ip: Some([10, 0, 0, 1].into()), labels: full().labels, provider_config: full().provider_config };
+        let set: BTreeSet<_> = set_fields::<Address>(&address).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, Address::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let text = || Some("t".to_owned());
+        let disk = DiskSpec {
+            zone: text(),
+            size_gib: Some(1),
+            disk_type: text(),
+            iops: Some(1),
+            throughput_mibps: Some(1),
+            encrypted: Some(true),
+            encryption_key: text(),
+            snapshot: text(),
+            instance,
+            labels: full().labels,
+            provider_config: full().provider_config,
+        };
+        let set: BTreeSet<_> = set_fields::<Disk>(&disk).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, Disk::FIELDS.iter().map(|s| (*s).to_owned()).collect());
         let set = set_fields::<Network>(&network);
         assert!(set.contains("cidrs=IPV6") && set.contains("cidrs=IPV4"), "{set:?}");
         assert_eq!(set.into_iter().filter(|p| !p.contains('=')).collect::<BTreeSet<_>>(), Network::FIELDS.iter().map(|s| (*s).to_owned()).collect());

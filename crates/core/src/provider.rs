@@ -1,8 +1,8 @@
 //! What a provider implements.
 
 use crate::{
-    Capabilities, Change, Cursor, Cx, FieldPath, Image, Instance, Kind, Location, MachineType, Managed, Network, Object, Page, Query, Result, Resume, SecurityGroup, Shard, Step,
-    Subnet, Target,
+    Address, Capabilities, Change, Cursor, Cx, Disk, FieldPath, Image, Instance, Kind, Location, MachineType, Managed, Network, Object, Page, Query, Result, Resume, SecurityGroup,
+    Shard, Step, Subnet, Target,
 };
 use async_trait::async_trait;
 use std::{collections::BTreeSet, fmt::Debug};
@@ -82,7 +82,7 @@ macro_rules! kinds {
     ($then:ident $($args:tt)*) => {
         $then! {
             [$($args)*]
-            managed { networks: Network, subnets: Subnet, security_groups: SecurityGroup, instances: Instance }
+            managed { networks: Network, subnets: Subnet, security_groups: SecurityGroup, instances: Instance, addresses: Address, disks: Disk }
             catalogue { locations: Location, machine_types: MachineType, images: Image }
         }
     };

@@ -102,6 +102,12 @@ impl Names {
     pub(crate) fn find(&self, name: &str) -> Option<&NameRow> {
         self.rows.get(name).or_else(|| self.rows.get(self.by_vendor_id.get(name)?))
     }
+    /// The name that we have for what is called `name` or anything else beside it, by its vendor's id.
+    fn of_vendor_id(&self, name: &str, vendor_id: &VendorId) -> Option<&str> {
+        let (collection, _) = name.rsplit_once('/')?;
+        let id = ResourceId::of_vendor(vendor_id.as_str()).ok()?;
+        self.by_vendor_id.get(&format!("{collection}/{id}")).map(String::as_str)
+    }
     fn set(&mut self, row: NameRow) {
         self.remove(&row.name);
         if let Some(alias) = alias(&row) {
@@ -278,10 +284,15 @@ impl Account {
         self.names.read().find(&alias).map_or(alias, |row| row.name.clone())
     }
 
-    /// What was adopted, and what the store knows as ours although the cloud does not show its tags yet, is shown under its name.
+    /// What was adopted, and what the store knows as ours although the cloud does not show its tags yet, is shown under its name, and so is
+    /// everything that it refers to.
     pub(crate) fn recognise<K: Kind>(&self, object: &mut Object<K>) -> Result<()> {
         let names = self.names.read();
-        if object.mark.is_some() || names.rows.is_empty() {
+        if names.rows.is_empty() {
+            return Ok(());
+        }
+        welkin_core::rename::<K>(&mut object.spec, |name, vendor_id| names.of_vendor_id(name, vendor_id).map(ToOwned::to_owned))?;
+        if object.mark.is_some() {
             return Ok(());
         }
         let Some(row) = names.find(&object.name.to_string()).filter(|row| row.vendor_id == object.vendor_id && (row.adopted || self.is_fresh::<K>(row.since_ms))) else {

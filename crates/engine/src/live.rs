@@ -162,7 +162,7 @@ impl Live {
         let mut r = self.record.lock();
         r.row.progress.steps += 1;
         r.row.progress.updated_ms = self.clock.now_ms();
-        Resume { handle: r.row.progress.handle.clone(), unresolved: r.unresolved, written: r.last_write.or(before) }
+        Resume { handle: r.row.progress.handle.clone(), unresolved: r.unresolved, written: r.last_write.or(before), cleans_up: r.row.progress.failure.is_some() }
     }
     /// Writes that were not refused are of unknown fate until a handle accounts for them.
     fn fold_marks(r: &mut Record) {

@@ -211,6 +211,9 @@ impl Account {
             _ => object.mark.take().and_then(|m| m.digest),
         };
         object.mark = Some(Mark { owner: self.owner.clone(), uid: change.uid.clone(), digest });
+        if let Err(error) = self.recognise(&mut object) {
+            tracing::error!(name = %object.name, %error, "what an answer refers to is not known by its name");
+        }
         object
     }
 

@@ -140,6 +140,12 @@ impl CloudProvider for Bent {
     fn instances(&self) -> Option<&dyn Driver<Instance>> {
         None
     }
+    fn addresses(&self) -> Option<&dyn Driver<Address>> {
+        None
+    }
+    fn disks(&self) -> Option<&dyn Driver<Disk>> {
+        None
+    }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         self.sim.locations()
     }

@@ -61,6 +61,13 @@ const INSTANCE: &[(&str, Field)] = &[
     ("ip_forwarding", Field::MUTABLE),
     ("labels", Field::MUTABLE),
     ("provider_config", Field::UNSUPPORTED),
+    ("security_groups", Field::UNSUPPORTED),
+    ("deletion_protection", Field::UNSUPPORTED),
+    ("spot", Field::UNSUPPORTED),
+    ("alternatives", Field::UNSUPPORTED),
+    ("alternatives.machine_type", Field::UNSUPPORTED),
+    ("alternatives.subnet", Field::UNSUPPORTED),
+    ("alternatives.zone", Field::UNSUPPORTED),
 ];
 
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];

@@ -81,10 +81,11 @@ impl Kept for Instance {
             ip_forwarding: body.forwards,
             labels: mark::labels(tags),
             provider_config: None,
+            ..InstanceSpec::default()
         };
         let state = state(row);
         let public_ips = body.public_ip.filter(|_| state == InstanceState::Running).map(IpAddr::V4).into_iter().collect();
-        Ok((spec, InstanceStatus { state, state_reason: String::new(), private_ips: body.addresses.clone(), public_ips }))
+        Ok((spec, InstanceStatus { state, state_reason: String::new(), private_ips: body.addresses.clone(), public_ips, disk_ids: Vec::new() }))
     }
     fn place(_: &LocationName, row: &Self::Row) -> String {
         row.body().zone.clone()

@@ -13,7 +13,7 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use welkin_core::{Api, Capabilities, CloudProvider, Cx, Driver, Image, Instance, Location, MachineType, Network, Reader, Result, Resume, SecurityGroup, Subnet};
+use welkin_core::{Address, Api, Capabilities, CloudProvider, Cx, Disk, Driver, Image, Instance, Location, MachineType, Network, Reader, Result, Resume, SecurityGroup, Subnet};
 
 /// A simulated cloud.
 #[derive(Debug)]
@@ -123,6 +123,12 @@ impl CloudProvider for Sim {
     }
     fn instances(&self) -> Option<&dyn Driver<Instance>> {
         Some(self)
+    }
+    fn addresses(&self) -> Option<&dyn Driver<Address>> {
+        None
+    }
+    fn disks(&self) -> Option<&dyn Driver<Disk>> {
+        None
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

@@ -5,11 +5,18 @@ use crate::{
     convert::{Mutable, Resource, Scope, capability, full_name, operation, split_name},
 };
 use ipnet::IpNet;
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{
+    collection::{btree_set, vec},
+    option,
+    prelude::*,
+};
 use prost::Message;
 use prost_types::Any;
 use serde_json::json;
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
 use welkin_core::*;
 use welkin_engine::{Operation, Outcome, Phase};
 
@@ -86,10 +93,32 @@ prop_compose! {
 prop_compose! {
     fn instance()((zone, machine_type, image, subnet, private_ips) in (text(), "\\PC{0,10}", reference(), reference(), vec(ip(), 0..3)),
                   (assign_public_ip, assign_ipv6, ip_forwarding) in (option::of(any::<bool>()), any::<bool>(), any::<bool>()),
-                  (ssh_key, user_data, identity) in (text(), text(), text()), root_disk in root_disk(), labels in labels(), provider_config in vendor_config()) -> InstanceSpec {
+                  (ssh_key, user_data, identity) in (text(), text(), text()), root_disk in root_disk(), labels in labels(), provider_config in vendor_config(),
+                  (security_groups, deletion_protection, spot, alternatives) in (groups(), any::<bool>(), any::<bool>(), vec(alternative(), 0..3))) -> InstanceSpec {
         InstanceSpec { zone, machine_type, image, subnet, private_ips, assign_public_ip, assign_ipv6, ssh_key, user_data: user_data.map(Secret::new), identity, root_disk,
-                       ip_forwarding, labels, provider_config }
+                       ip_forwarding, labels, provider_config, security_groups, deletion_protection, spot, alternatives }
     }
+}
+fn alternative() -> impl Strategy<Value = Alternative> {
+    ("[a-z]{0,8}", reference(), text()).prop_map(|(machine_type, subnet, zone)| Alternative { machine_type, subnet, zone })
+}
+/// In order and without doubles, as a server has them.
+fn groups() -> impl Strategy<Value = Vec<Ref<SecurityGroup>>> {
+    btree_set(name::<SecurityGroup>().prop_map(Ref::to), 0..3).prop_map(|all| all.into_iter().collect())
+}
+prop_compose! {
+    fn address()(instance in reference(), private_ip in option::of(any::<Ipv4Addr>()), labels in labels(), provider_config in vendor_config()) -> AddressSpec {
+        AddressSpec { instance, private_ip, labels, provider_config }
+    }
+}
+prop_compose! {
+    fn disk()((zone, disk_type, encryption_key, snapshot) in (text(), text(), text(), text()), (size_gib, iops, throughput_mibps) in (number(), number(), number()),
+              encrypted in option::of(any::<bool>()), instance in reference(), labels in labels(), provider_config in vendor_config()) -> DiskSpec {
+        DiskSpec { zone, size_gib, disk_type, iops, throughput_mibps, encrypted, encryption_key, snapshot, instance, labels, provider_config }
+    }
+}
+fn number() -> impl Strategy<Value = Option<u32>> {
+    option::of(any::<u32>())
 }
 fn mark() -> impl Strategy<Value = Option<Mark>> {
     option::of(("[a-z0-9]{8,32}", label(), option::of("v1-[a-f0-9]{16}")).prop_map(|(uid, owner, digest)| Mark {
@@ -148,6 +177,20 @@ proptest! {
         object_comes_back(&o);
     }
     #[test]
+    fn addresses_come_back(spec in address(), at in location()) { spec_comes_back::<Address>(&spec, &at); }
+    #[test]
+    fn address_objects_come_back(o in object::<Address>(address(), (0usize..AddressState::ALL.len(), option::of(ip()), "\\PC{0,8}")
+        .prop_map(|(i, ip, user)| AddressStatus { state: AddressState::ALL[i], ip, user }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn disks_come_back(spec in disk(), at in location()) { spec_comes_back::<Disk>(&spec, &at); }
+    #[test]
+    fn disk_objects_come_back(o in object::<Disk>(disk(), (0usize..DiskState::ALL.len(), "\\PC{0,8}", "\\PC{0,8}")
+        .prop_map(|(i, state_reason, device)| DiskStatus { state: DiskState::ALL[i], state_reason, device }))) {
+        object_comes_back(&o);
+    }
+    #[test]
     fn instances_come_back(spec in instance(), at in location()) { spec_comes_back::<Instance>(&spec, &at); }
     #[test]
     fn network_objects_come_back(o in object::<Network>(network(), (0usize..NetworkState::ALL.len(), vec(net(), 0..3)).prop_map(|(i, cidrs)| NetworkStatus { state: NetworkState::ALL[i], cidrs }))) {
@@ -159,11 +202,11 @@ proptest! {
         object_comes_back(&o);
     }
     #[test]
-    fn instance_objects_come_back_without_their_secrets(o in object::<Instance>(instance(), (0usize..InstanceState::ALL.len(), "\\PC{0,8}", vec(ip(), 0..3), vec(ip(), 0..3))
-        .prop_map(|(i, state_reason, private_ips, public_ips)| InstanceStatus { state: InstanceState::ALL[i], state_reason, private_ips, public_ips }))) {
+    fn instance_objects_come_back_without_their_secrets(o in object::<Instance>(instance(), (0usize..InstanceState::ALL.len(), "\\PC{0,8}", vec(ip(), 0..3), vec(ip(), 0..3), vec("\\PC{1,8}", 0..3))
+        .prop_map(|(i, state_reason, private_ips, public_ips, disk_ids)| InstanceStatus { state: InstanceState::ALL[i], state_reason, private_ips, public_ips, disk_ids }))) {
         let message = Instance::encode("prod", o.clone()).unwrap();
         prop_assert!(message.ssh_key.is_empty() && message.user_data.is_empty());
-        object_comes_back(&Object { spec: InstanceSpec { ssh_key: None, user_data: None, ..o.spec.clone() }, ..o });
+        object_comes_back(&Object { spec: InstanceSpec { ssh_key: None, user_data: None, alternatives: Vec::new(), ..o.spec.clone() }, ..o });
     }
     #[test]
     fn images_come_back(o in object::<Image>(Just(ImageSpec {}), (text(), 0usize..Architecture::ALL.len(), any::<u32>()).prop_map(|(t, a, min_disk_gib)| ImageStatus {

@@ -42,6 +42,7 @@ pub(super) fn object(region: &Region, owner: &Owner, instance: &Ec2Instance, wri
         state_reason: instance.state_reason().and_then(|r| r.message()).unwrap_or_default().to_owned(),
         private_ips: private_ips(instance),
         public_ips: public_ips(instance),
+        disk_ids: Vec::new(),
     };
     Ok(Object {
         name: Name::new(region.name.clone(), name),
@@ -82,6 +83,7 @@ fn spec(region: &Region, ours: bool, tags: &Tags, instance: &Ec2Instance) -> Res
         ip_forwarding: instance.source_dest_check() == Some(false),
         labels: tags.labels(),
         provider_config: if asked.has(launch::CONFIG) { config(instance).packed() } else { None },
+        ..InstanceSpec::default()
     })
 }
 

@@ -1,7 +1,7 @@
 //! A virtual machine.
 
 use super::{Labels, Secret, api_enum, kind, label_violations, word_violation};
-use crate::{CloudProvider, Condition, Driver, Image, LocationName, Managed, Ref, ResourceId, Subnet, VendorConfig, Violation};
+use crate::{CloudProvider, Condition, Driver, Image, LocationName, Managed, Ref, ResourceId, SecurityGroup, Subnet, VendorConfig, Violation};
 use serde::{Deserialize, Serialize};
 use std::{fmt, net::IpAddr};
 
@@ -9,8 +9,9 @@ kind! {
     /// A virtual machine.
     Instance at "instances" in LocationName, id ResourceId, spec InstanceSpec, status InstanceStatus,
     fields &["zone", "machine_type", "image", "subnet", "private_ips", "assign_public_ip", "assign_ipv6", "ssh_key", "user_data", "identity",
-        "root_disk", "root_disk.size_gib", "root_disk.disk_type", "root_disk.encrypted", "ip_forwarding", "labels", "provider_config"],
-    input_only &["ssh_key", "user_data"],
+        "root_disk", "root_disk.size_gib", "root_disk.disk_type", "root_disk.encrypted", "ip_forwarding", "labels", "provider_config", "security_groups",
+        "deletion_protection", "spot", "alternatives", "alternatives.machine_type", "alternatives.subnet", "alternatives.zone"],
+    input_only &["ssh_key", "user_data", "alternatives"],
     reader |p| p.instances().map(|d| d as &dyn crate::Reader<Self>),
     zone |spec, _| spec.zone.clone(),
     condition |status| match status.state {
@@ -19,7 +20,12 @@ kind! {
         InstanceState::Failed => Condition::Failed,
         InstanceState::Incomplete => Condition::Incomplete,
     },
-    refs |spec| spec.subnet.iter_mut().map(|r| r.any("subnet")).chain(spec.image.iter_mut().map(|r| r.any("image"))).collect()
+    // The subnet comes first: the zone follows from it.
+    refs |spec| {
+        let groups = spec.security_groups.iter_mut().enumerate().map(|(i, r)| r.any(format!("security_groups[{i}]")));
+        let others = spec.alternatives.iter_mut().enumerate().filter_map(|(i, other)| Some(other.subnet.as_mut()?.any(format!("alternatives[{i}].subnet"))));
+        spec.subnet.iter_mut().map(|r| r.any("subnet")).chain(spec.image.iter_mut().map(|r| r.any("image"))).chain(groups).chain(others).collect()
+    }
 }
 
 /// What an instance should be.
@@ -34,7 +40,7 @@ pub struct InstanceSpec {
     pub image: Option<Ref<Image>>,
     /// The subnet. Required.
     pub subnet: Option<Ref<Subnet>>,
-    /// Addresses in the subnet, at most one of each family; the cloud chooses what is left open.
+    /// Addresses in the subnet, the first of each family its main one; the cloud chooses what is left open.
     pub private_ips: Vec<IpAddr>,
     /// A public IPv4 address; None leaves it to the subnet.
     pub assign_public_ip: Option<bool>,
@@ -54,6 +60,26 @@ pub struct InstanceSpec {
     pub labels: Labels,
     /// The vendor's extension.
     pub provider_config: Option<VendorConfig>,
+    /// What its traffic is let through by. Their order means nothing. None: the cloud's default for the network.
+    pub security_groups: Vec<Ref<SecurityGroup>>,
+    /// A delete is refused, by the cloud itself.
+    pub deletion_protection: bool,
+    /// Cheaper, and the cloud may take it back at any time.
+    pub spot: bool,
+    /// What to try, one after another, where the cloud has no capacity for this machine type in this zone. Input only: what is read back is what it became.
+    pub alternatives: Vec<Alternative>,
+}
+
+/// Where else an instance can be made, or as what else. What is left open is as in the specification itself.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Alternative {
+    /// The id of a machine type; empty: the same.
+    pub machine_type: String,
+    /// The subnet, of the same network.
+    pub subnet: Option<Ref<Subnet>>,
+    /// The zone; with another subnet it follows from that where subnets are zonal.
+    pub zone: Option<String>,
 }
 
 /// The disk that an instance starts from. What is left open follows from the image.
@@ -101,6 +127,8 @@ pub struct InstanceStatus {
     pub private_ips: Vec<IpAddr>,
     /// Every public IPv4 address.
     pub public_ips: Vec<IpAddr>,
+    /// Every disk that is attached to it, by the vendor's id, the one that it starts from too where the vendor has it as a disk.
+    pub disk_ids: Vec<String>,
 }
 
 /// What can be done to an instance beyond create, update and delete.
@@ -126,6 +154,13 @@ impl fmt::Display for InstanceAction {
 
 /// EC2's limit, the smallest: 16 KB before base64 (Amazon EC2 User Guide, instance user data).
 const MAX_USER_DATA: usize = 16 * 1024;
+/// At most this many addresses of one family; what a machine type can have is less on most (AWS: 50 on the largest).
+const MAX_PRIVATE_IPS: usize = 16;
+/// EC2 takes at most 16 groups on an interface, where a quota is raised; five by default
+/// (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>).
+const MAX_GROUPS: usize = 16;
+/// Each is another call where capacity is short.
+const MAX_ALTERNATIVES: usize = 16;
 
 impl Managed for Instance {
     type Action = InstanceAction;
@@ -151,10 +186,25 @@ impl Managed for Instance {
             out.push(Violation::new("subnet", "an instance needs a subnet"));
         }
         for (v4, family) in [(true, "IPv4"), (false, "IPv6")] {
-            if spec.private_ips.iter().filter(|ip| ip.is_ipv4() == v4).count() > 1 {
-                out.push(Violation::new("private_ips", format!("at most one {family} address")));
+            let count = spec.private_ips.iter().filter(|ip| ip.is_ipv4() == v4).count();
+            if count > MAX_PRIVATE_IPS {
+                out.push(Violation::new("private_ips", format!("at most {MAX_PRIVATE_IPS} {family} addresses, got {count}")));
             }
         }
+        for (i, ip) in spec.private_ips.iter().enumerate().take(2 * MAX_PRIVATE_IPS) {
+            if spec.private_ips.iter().take(i).any(|other| other == ip) {
+                out.push(Violation::new(format!("private_ips[{i}]"), format!("{ip} is there twice")));
+            }
+        }
+        if spec.security_groups.len() > MAX_GROUPS {
+            out.push(Violation::new("security_groups", format!("at most {MAX_GROUPS} groups, got {}", spec.security_groups.len())));
+        }
+        for (i, group) in spec.security_groups.iter().enumerate().take(MAX_GROUPS) {
+            if spec.security_groups.iter().take(i).any(|other| other.name == group.name) {
+                out.push(Violation::new(format!("security_groups[{i}]"), format!("{} is there twice", group.name)));
+            }
+        }
+        alternative_violations(spec, &mut out);
         if let Some(key) = &spec.ssh_key {
             let mut words = key.split_ascii_whitespace();
             let known = words.next().is_some_and(|t| t.starts_with("ssh-") || t.starts_with("ecdsa-sha2-") || t.starts_with("sk-"));
@@ -181,5 +231,55 @@ impl Managed for Instance {
         }
         label_violations(&spec.labels, &mut out);
         out
+    }
+}
+
+fn alternative_violations(spec: &InstanceSpec, out: &mut Vec<Violation>) {
+    if spec.alternatives.len() > MAX_ALTERNATIVES {
+        return out.push(Violation::new("alternatives", format!("at most {MAX_ALTERNATIVES}, got {}", spec.alternatives.len())));
+    }
+    for (i, other) in spec.alternatives.iter().enumerate() {
+        let mut wrong = |field: &str, why: &str| out.push(Violation::new(format!("alternatives[{i}]{field}"), why));
+        if *other == Alternative::default() {
+            wrong("", "it has to differ in something: the machine type, the subnet or the zone");
+        }
+        if other.subnet.is_some() && !spec.private_ips.is_empty() {
+            wrong(".subnet", "private_ips are addresses of one subnet: leave them open where there is a choice");
+        }
+        word_violation(&format!("alternatives[{i}].machine_type"), Some(&other.machine_type), out);
+        word_violation(&format!("alternatives[{i}].zone"), other.zone.as_ref(), out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(spec: InstanceSpec) -> Vec<String> {
+        let base = InstanceSpec { machine_type: "small".into(), image: "locations/r/images/i".parse().ok().map(Ref::to), subnet: subnet("s"), ..spec };
+        Instance::violations(&base).into_iter().map(|v| v.field).collect()
+    }
+    fn subnet(id: &str) -> Option<Ref<Subnet>> {
+        Some(Ref::to(format!("locations/r/subnets/{id}").parse().unwrap()))
+    }
+    fn ips(count: u8) -> Vec<IpAddr> {
+        (0..count).map(|n| IpAddr::from([10, 0, 0, n])).collect()
+    }
+
+    #[test]
+    fn what_is_there_twice_or_too_often_is_named() {
+        assert_eq!(wrong(InstanceSpec { private_ips: ips(16), ..Default::default() }), [""; 0]);
+        assert_eq!(wrong(InstanceSpec { private_ips: ips(17), ..Default::default() }), ["private_ips"]);
+        assert_eq!(wrong(InstanceSpec { private_ips: [ips(1), ips(1)].concat(), ..Default::default() }), ["private_ips[1]"]);
+        let group: Ref<SecurityGroup> = Ref::to("locations/r/securityGroups/g".parse().unwrap());
+        assert_eq!(wrong(InstanceSpec { security_groups: vec![group.clone(), group], ..Default::default() }), ["security_groups[1]"]);
+    }
+    #[test]
+    fn an_alternative_differs_and_leaves_addresses_open() {
+        let other = |subnet| Alternative { subnet, ..Default::default() };
+        assert_eq!(wrong(InstanceSpec { alternatives: vec![other(subnet("t"))], ..Default::default() }), [""; 0]);
+        assert_eq!(wrong(InstanceSpec { alternatives: vec![other(None)], ..Default::default() }), ["alternatives[0]"]);
+        assert_eq!(wrong(InstanceSpec { alternatives: vec![other(subnet("t"))], private_ips: ips(1), ..Default::default() }), ["alternatives[0].subnet"]);
+        assert_eq!(wrong(InstanceSpec { alternatives: vec![other(subnet("t")); 17], ..Default::default() }), ["alternatives"]);
     }
 }

@@ -101,6 +101,12 @@ async fn a_cloud_keeps_its_owner_and_its_vendor() {
         fn instances(&self) -> Option<&dyn welkin_core::Driver<Instance>> {
             None
         }
+        fn addresses(&self) -> Option<&dyn welkin_core::Driver<welkin_core::Address>> {
+            None
+        }
+        fn disks(&self) -> Option<&dyn welkin_core::Driver<welkin_core::Disk>> {
+            None
+        }
         fn locations(&self) -> Option<&dyn welkin_core::Reader<welkin_core::Location>> {
             None
         }
