@@ -5,7 +5,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Capabilities, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Network, Scope, SecurityGroup, Subnet, Support, VerbName,
+    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Network, Scope, SecurityGroup, Subnet, Support,
+    VerbName,
 };
 
 /// The one vendor extension: how an instance is launched.
@@ -18,6 +19,8 @@ const PREFIX: (u64, u64) = (16, 28);
 const CIDRS_PER_NETWORK: usize = 5;
 /// The largest volume of any type is 64 TiB (<https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>).
 const MAX_DISK_GIB: u64 = 65_536;
+/// With a raised quota; five by default (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups>).
+const GROUPS_PER_INTERFACE: usize = 16;
 
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
 
@@ -27,6 +30,8 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
         (Subnet::COLLECTION, subnet(horizon)),
         (SecurityGroup::COLLECTION, security_group(horizon)),
         (Instance::COLLECTION, instance(horizon)),
+        (Address::COLLECTION, address(horizon)),
+        (Disk::COLLECTION, disk(horizon)),
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
         (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
@@ -112,10 +117,11 @@ fn security_group(horizon: Duration) -> KindCapabilities {
 fn instance(horizon: Duration) -> KindCapabilities {
     let fields = [
         ("zone", Field::NATIVE),
-        ("machine_type", Field::REQUIRED),
+        // While it is stopped.
+        ("machine_type", Field { required: true, ..Field::MUTABLE }),
         ("image", Field::REQUIRED),
         ("subnet", Field::REQUIRED),
-        ("private_ips", Field::NATIVE.at_most(2)),
+        ("private_ips", Field::NATIVE),
         ("assign_public_ip", Field::NATIVE),
         ("assign_ipv6", Field::NATIVE),
         ("ssh_key", Field::NATIVE),
@@ -128,16 +134,41 @@ fn instance(horizon: Duration) -> KindCapabilities {
         ("ip_forwarding", Field::MUTABLE),
         ("labels", Field::MUTABLE),
         ("provider_config", Field::NATIVE),
-        ("security_groups", Field::UNSUPPORTED),
-        ("deletion_protection", Field::UNSUPPORTED),
-        ("spot", Field::UNSUPPORTED),
-        ("alternatives", Field::UNSUPPORTED),
-        ("alternatives.machine_type", Field::UNSUPPORTED),
-        ("alternatives.subnet", Field::UNSUPPORTED),
-        ("alternatives.zone", Field::UNSUPPORTED),
+        ("security_groups", Field::MUTABLE.at_most(GROUPS_PER_INTERFACE)),
+        ("deletion_protection", Field::MUTABLE),
+        ("spot", Field::NATIVE),
+        // One launch after another.
+        ("alternatives", EMULATED),
+        ("alternatives.machine_type", EMULATED),
+        ("alternatives.subnet", EMULATED),
+        ("alternatives.zone", EMULATED),
     ];
     let base = managed(horizon, "i-", fields.into());
     KindCapabilities { verbs: MANAGED.into_iter().chain([VerbName::Start, VerbName::Stop, VerbName::Reboot]).collect(), provider_configs: [INSTANCE_CONFIG].into(), ..base }
+}
+
+/// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/elastic-ip-addresses-eip.html#using-instance-addressing-limit>
+fn address(horizon: Duration) -> KindCapabilities {
+    let fields = [("instance", Field::MUTABLE), ("private_ip", Field::MUTABLE), ("labels", Field::MUTABLE), ("provider_config", Field::UNSUPPORTED)];
+    KindCapabilities { limits: [("per_location", 5)].into(), ..managed(horizon, "eipalloc-", fields.into()) }
+}
+
+/// Sizes, operations and throughput are those of the type that takes the most (<https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html>).
+fn disk(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("zone", Field::REQUIRED),
+        ("size_gib", Field::MUTABLE.between(1, MAX_DISK_GIB)),
+        ("disk_type", Field::MUTABLE),
+        ("iops", Field::MUTABLE.between(100, 256_000)),
+        ("throughput_mibps", Field::MUTABLE.between(125, 2_000)),
+        ("encrypted", Field::NATIVE),
+        ("encryption_key", Field::NATIVE),
+        ("snapshot", Field::NATIVE),
+        ("instance", Field::MUTABLE),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    managed(horizon, "vol-", fields.into())
 }
 
 #[cfg(test)]
@@ -160,6 +191,9 @@ mod tests {
         declares_all::<Subnet>();
         declares_all::<SecurityGroup>();
         declares_all::<Instance>();
+        declares_all::<Address>();
+        declares_all::<Disk>();
+        assert_eq!(capabilities(Duration::ZERO).kinds.len(), welkin_core::COLLECTIONS.len());
     }
     #[test]
     fn a_vpc_cannot_choose_its_ipv6_range() {

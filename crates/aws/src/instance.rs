@@ -5,27 +5,28 @@
 
 mod launch;
 mod object;
+mod update;
 
 pub use launch::InstanceConfig;
+pub(crate) use object::nic_address;
 
 use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Tags, filter, of_id, of_uid},
+    mark::{Tags, filter, of_id, of_uid},
     owned,
-    page::{WHOLE, all_pages},
-    resource::{self, Found, Kept, Left, millis},
+    resource::{self, Found, Kept, Left, Looking, millis},
     step::{Look, age, answered, judge, look_again, now_ms, pace, vendor_id},
 };
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, Instance as Ec2Instance, Tag, Volume};
+use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, Tag, Volume};
 use object::{created_ms, object, state_name};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Instance, InstanceAction, InstanceSpec, InstanceState, Name, Object, Page, ProviderId, Query, Reader, Reason,
-    Result, Resume, Shard, Step, Target, Uid, VendorError, Verb,
+    Change, Cursor, Cx, Disk, Driver, Effect, Error, ErrorKind, FieldPath, Instance, InstanceAction, InstanceSpec, InstanceState, Name, Object, Page, ProviderId, Query, Reader,
+    Reason, Result, Resume, Shard, Step, Target, Uid, VendorError, VendorId, Verb,
 };
 
 /// Every state but `terminated`: such an instance is still described for about an hour and is no more
@@ -121,11 +122,17 @@ impl Driver<Instance> for Aws {
         if let Verb::Create { spec, .. } = &change.verb {
             return launch::check(region, cx, change, spec).await;
         }
+        if let Verb::Update { desired, paths } = &change.verb {
+            let found = self.seen(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
+            owned(&change.target, &change.uid, &object(region, &cx.owner, &found, None)?)?;
+            return update::refuse(&found, desired, paths);
+        }
         let object = self.get(cx, &change.target).await?;
         owned(&change.target, &change.uid, &object)?;
         let id = object.vendor_id.as_str();
         match &change.verb {
             Verb::Delete if !id.starts_with("i-") => Ok(()),
+            Verb::Delete if object.spec.deletion_protection => Err(update::protected(&change.target.to_string())),
             Verb::Delete => region.dry_run(cx, "TerminateInstances", region.ec2.terminate_instances().instance_ids(id).dry_run(true).send()).await,
             Verb::Act(InstanceAction::Start) => region.dry_run(cx, "StartInstances", region.ec2.start_instances().instance_ids(id).dry_run(true).send()).await,
             Verb::Act(InstanceAction::Stop) => region.dry_run(cx, "StopInstances", region.ec2.stop_instances().instance_ids(id).dry_run(true).send()).await,
@@ -160,9 +167,12 @@ impl Driver<Instance> for Aws {
             }
             // User data may have stopped it already; it did run.
             "running" | "stopping" | "stopped" => {
-                let mut object = object(region, &cx.owner, &found, Some(&launch::tags(cx, change, spec)?))?;
+                // Of what was tried, what it became.
+                let became = launch::candidates(spec).find(|c| c.subnet.as_ref().and_then(|r| r.vendor_id().ok()).map(VendorId::as_str) == found.subnet_id());
+                let written = launch::tags(cx, change, became.as_deref().unwrap_or(spec))?;
+                let mut object = object(region, &cx.owner, &found, Some(&written))?;
                 if spec.ip_forwarding && !object.spec.ip_forwarding {
-                    match forward(region, cx, &id, true).await {
+                    match update::forward(region, cx, &id, true).await {
                         Err(e) if error::is(&e, Instance::GONE) && age(made.since_ms) < self.horizon => {
                             return Step::wait(&made, pace(made.since_ms), "waiting for the instance to be known everywhere");
                         }
@@ -182,20 +192,14 @@ impl Driver<Instance> for Aws {
             Found::Here(found) => found,
             Found::NotYet(looking) => return looking.step(),
         };
+        update::refuse(&found, desired, paths)?;
         let mut object = object(region, &cx.owner, &found, None)?;
-        let id = object.vendor_id.clone();
-        if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
-                return self.refused::<Instance, _>(resume, refusal);
-            }
-            object.spec.labels = desired.labels.clone();
+        match update::bring(region, cx, change, &found, desired, paths).await {
+            Ok(()) => {}
+            Err(e) if update::may_pass(&e) && Looking::of(resume).age() < self.horizon => return Looking::of(resume).step(),
+            Err(refusal) => return self.refused::<Instance, _>(resume, refusal),
         }
-        if paths.contains(&FieldPath::from("ip_forwarding")) {
-            if let Err(refusal) = forward(region, cx, id.as_str(), desired.ip_forwarding).await {
-                return self.refused::<Instance, _>(resume, refusal);
-            }
-            object.spec.ip_forwarding = desired.ip_forwarding;
-        }
+        update::as_desired(&mut object.spec, desired, paths);
         Ok(Step::Done(object))
     }
 
@@ -217,6 +221,8 @@ impl Driver<Instance> for Aws {
                 match region.write(cx, "TerminateInstances", region.ec2.terminate_instances().set_instance_ids(Some(ids)).send()).await {
                     Ok(_) => leaving.ended(),
                     Err(e) if error::is(&e, Instance::GONE) => leaving.contradicted(self.horizon),
+                    Err(e) if update::is_protection(&e) && resume.cleans_up => update::unprotect(region, cx, &rows).await?,
+                    Err(e) if update::is_protection(&e) => return Err(e.reclassified(ErrorKind::FailedPrecondition, Reason::DeletionProtected)),
                     Err(e) => return Err(e),
                 }
             }
@@ -313,19 +319,9 @@ fn keeps_volumes(instance: &Ec2Instance) -> bool {
     instance.block_device_mappings().iter().filter_map(|m| m.ebs()).any(|ebs| ebs.delete_on_termination() == Some(false))
 }
 async fn volumes(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<Volume>> {
-    let mut found = all_pages(|token| {
-        let call = region.ec2.describe_volumes().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
-        async move { region.read(cx, "DescribeVolumes", call.send()).await.map(|a| (a.volumes, a.next_token)) }
-    })
-    .await?;
-    found.retain(|v| !matches!(v.state().map(|s| s.as_str()), Some("deleting" | "deleted")));
+    let mut found = Disk::many(region, cx, filters).await?;
+    found.retain(|v| !Disk::is_over(v));
     Ok(found)
-}
-
-async fn forward(region: &Region, cx: &Cx, id: &str, on: bool) -> Result<()> {
-    // EC2 checks that a machine is the source or the destination of what it sends: forwarding is that check switched off.
-    let check = AttributeBooleanValue::builder().value(!on).build();
-    region.write(cx, "ModifyInstanceAttribute", region.ec2.modify_instance_attribute().instance_id(id).source_dest_check(check).send()).await.map(|_| ())
 }
 
 /// True where there was one left.
@@ -344,7 +340,9 @@ async fn delete_volumes(region: &Region, cx: &Cx, volumes: &[Volume]) -> Result<
 /// What is left of an instance that is gone: a volume, or the key pair.
 async fn fragment(region: &Region, cx: &Cx, name: &Name<Instance>, uid: Option<&Uid>) -> Result<Option<Object<Instance>>> {
     let filters = of_id(&cx.owner, &name.id, uid);
-    let volumes = volumes(region, cx, filters.clone()).await?;
+    let mut volumes = volumes(region, cx, filters.clone()).await?;
+    // A disk of its own can have the same id.
+    volumes.retain(|v| Disk::is_part(&Tags::of(v.tags())));
     if let Some(volume) = volumes.first() {
         return rest(region, cx, name, (volume.volume_id(), "VolumeId"), volume.tags()).map(Some);
     }

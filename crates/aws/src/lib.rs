@@ -1,10 +1,12 @@
 #![doc = include_str!("../docs.md")]
 
+mod address;
 mod answer;
 mod capability;
 mod client;
 mod config;
 mod credentials;
+mod disk;
 mod error;
 mod image;
 mod instance;
@@ -15,6 +17,7 @@ mod network;
 mod page;
 mod resource;
 mod security_group;
+mod single;
 mod step;
 mod subnet;
 
@@ -97,10 +100,10 @@ impl CloudProvider for Aws {
         Some(self)
     }
     fn addresses(&self) -> Option<&dyn Driver<Address>> {
-        None
+        Some(self)
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
-        None
+        Some(self)
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

@@ -136,6 +136,11 @@ impl Asked {
         }
         self
     }
+    /// With this flag, or without it.
+    pub(crate) fn with(mut self, key: &str, on: bool) -> Self {
+        self.0.remove(key);
+        self.note(key, on.then_some(true))
+    }
     pub(crate) fn get<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
         self.0.get(key)?.parse().ok()
     }
@@ -168,6 +173,14 @@ pub(crate) async fn relabel<'a>(region: &Region, cx: &Cx, vendor_id: &str, now: 
         region.write(cx, "DeleteTags", region.ec2.delete_tags().resources(vendor_id).set_tags(Some(removed)).send()).await?;
     }
     Ok(())
+}
+
+/// Makes the note of what was asked for this one, where it is another.
+pub(crate) async fn note(region: &Region, cx: &Cx, vendor_id: &str, now: &Tags, asked: Asked) -> Result<()> {
+    if Asked::of(now) == asked {
+        return Ok(());
+    }
+    region.write(cx, "CreateTags", region.ec2.create_tags().resources(vendor_id).tags(tag(ASKED, &asked.text())).send()).await.map(|_| ())
 }
 
 /// A server-side filter.

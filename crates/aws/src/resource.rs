@@ -51,6 +51,10 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
     fn created_ms(row: &Self::Row) -> Option<u64>;
     /// Is it still described and yet no more?
     fn is_over(row: &Self::Row) -> bool;
+    /// Does it belong to something of another kind, whose id it carries? Only of volumes: an instance's carry its mark, without a digest.
+    fn is_part(_: &Tags) -> bool {
+        false
+    }
 }
 
 /// An object that a change is about.
@@ -73,7 +77,10 @@ impl Looking {
         age(self.looking_since_ms)
     }
     pub(crate) fn step<T>(&self) -> Result<Step<T>> {
-        Step::wait(self, pace(self.looking_since_ms), "waiting for EC2 to show it with its tags")
+        self.waits("waiting for EC2 to show it with its tags")
+    }
+    pub(crate) fn waits<T>(&self, progress: impl Into<String>) -> Result<Step<T>> {
+        Step::wait(self, pace(self.looking_since_ms), progress)
     }
 }
 
@@ -222,7 +229,11 @@ impl Aws {
         let region = self.region(target.parent())?;
         let row = match (main_id(target), target) {
             (Some(id), _) => by_id::<K>(region, cx, id.as_str()).await?.filter(|row| !K::is_over(row)),
-            (None, Target::Named { name, uid, .. }) => only(target, K::many(region, cx, of_id(&cx.owner, &name.id, uid.as_ref())).await?)?,
+            (None, Target::Named { name, uid, .. }) => {
+                let mut found = K::many(region, cx, of_id(&cx.owner, &name.id, uid.as_ref())).await?;
+                found.retain(|row| !K::is_part(&Tags::of(K::tags(row))));
+                only(target, found)?
+            }
             (None, Target::Vendor { .. }) => None,
         };
         match row {

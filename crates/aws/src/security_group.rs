@@ -10,12 +10,13 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Tags, filter, of_uid},
+    mark::{self, Tags, filter},
     owned,
     page::{WHOLE, all_pages},
-    resource::{self, Found, Kept, Left, Looking, reference_lags},
-    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
-    subnet::{in_use_by_interfaces, referred},
+    resource::{Found, Kept, Looking},
+    single::{Begun, Head, One, Single, in_use, marked},
+    step::{age, answered, made_id},
+    subnet::in_use_by_interfaces,
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::{
@@ -23,11 +24,10 @@ use aws_sdk_ec2::{
     types::{Filter, ResourceType, SecurityGroup as Ec2Group, SecurityGroupRule, Tag},
 };
 use rule::Ruled;
-use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 use welkin_core::{
-    Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Name, Network, NoAction, Object, Owner, Page, PeerRule, ProviderId, Query, Reader, Reason, Ref, ResourceId, Result,
-    Resume, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, Shard, Step, Target, Verb, Violation,
+    Change, Cursor, Cx, Driver, Error, FieldPath, Network, NoAction, Object, Owner, Page, PeerRule, Query, Reader, Reason, Result, Resume, SecurityGroup, SecurityGroupSpec,
+    SecurityGroupState, SecurityGroupStatus, Shard, Step, Target, Verb, Violation,
 };
 
 /// EC2 wants a description; this one stands for none.
@@ -40,16 +40,9 @@ fn can_be_described(c: char) -> bool {
 /// The group that every VPC has and nobody can delete.
 const DEFAULT_GROUP: &str = "default";
 
-/// What a create has made so far, since when: at first since its first try, then since it was made.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Made {
-    group: Option<String>,
-    since_ms: u64,
-}
-
 #[async_trait]
 impl Kept for SecurityGroup {
-    type Made = Made;
+    type Made = One;
     type Row = Ec2Group;
     const PREFIX: &'static str = "sg-";
     const BY_ID: &'static str = "group-id";
@@ -62,11 +55,11 @@ impl Kept for SecurityGroup {
         let call = region.ec2.describe_security_groups().set_filters(Some(filters)).max_results(size).set_next_token(token);
         region.read(cx, "DescribeSecurityGroups", call.send()).await.map(|a| (a.security_groups, a.next_token))
     }
-    fn ids(made: &Made) -> impl Iterator<Item = &String> {
-        made.group.iter()
+    fn ids(made: &One) -> impl Iterator<Item = &String> {
+        made.id.iter()
     }
-    fn is_whole(made: &Made) -> bool {
-        made.group.is_some()
+    fn is_whole(made: &One) -> bool {
+        made.id.is_some()
     }
     fn id(group: &Ec2Group) -> Option<&str> {
         group.group_id()
@@ -79,6 +72,23 @@ impl Kept for SecurityGroup {
     }
     fn is_over(_: &Ec2Group) -> bool {
         false
+    }
+}
+
+#[async_trait]
+impl Single for SecurityGroup {
+    const WHAT: &'static str = "security group";
+    const REFERENCES: &'static [&'static str] = Network::GONE;
+
+    async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &SecurityGroupSpec) -> Result<String> {
+        let answer = region.write(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.send()).await?;
+        made_id(answer.group_id(), "GroupId")
+    }
+    async fn let_go(region: &Region, cx: &Cx, group: &Ec2Group, _: bool) -> Result<Option<String>> {
+        refuse_if_used(region, cx, answered(group.group_id(), "GroupId")?).await.map(|()| None)
+    }
+    async fn remove(region: &Region, cx: &Cx, id: &str) -> Result<()> {
+        region.write(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(id).send()).await.map(|_| ())
     }
 }
 
@@ -125,38 +135,16 @@ impl Driver<SecurityGroup> for Aws {
 
     async fn create(&self, cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec, resume: &Resume) -> Result<Step<Object<SecurityGroup>>> {
         let region = self.region(change.target.parent())?;
-        let (made, resume) = &resume.read::<Made>();
-        let made = made.clone().unwrap_or_else(|| Made { group: None, since_ms: now_ms() });
-        let (id, made) = match &made.group {
-            Some(id) => (id.clone(), made),
-            None => {
-                let found = if resume.is_unresolved() { resource::first::<SecurityGroup>(&SecurityGroup::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
-                match judge(found, resume, self.horizon) {
-                    Look::Found(id) => (id.clone(), Made { group: Some(id), since_ms: now_ms() }),
-                    Look::Wait(after) => return Ok(look_again(after, "security group")),
-                    Look::Write => {
-                        return match region.write(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.send()).await {
-                            Ok(answer) => {
-                                let id = made_id(answer.group_id(), "GroupId")?;
-                                Step::wait(&Made { group: Some(id), since_ms: now_ms() }, Duration::ZERO, "the security group is made")
-                            }
-                            Err(e) if reference_lags(&e, Network::GONE, made.since_ms, self.horizon) => {
-                                Step::wait(&made, pace(made.since_ms), "waiting for the network to be known everywhere")
-                            }
-                            Err(e) => Err(e),
-                        };
-                    }
-                }
-            }
+        let (group, made) = match self.begun(cx, change, spec, resume).await? {
+            Begun::Here(group, made) => (group, made),
+            Begun::NotYet(step) => return Ok(step),
         };
-        let Some(group) = self.shown(cx, change, &id, made.since_ms).await? else {
-            return Step::wait(&made, pace(made.since_ms), "waiting for the security group to be known everywhere");
-        };
-        let ruled = Ruled::of(change, region, &id, &rules(region, cx, &[&id]).await?);
+        let id = answered(group.group_id(), "GroupId")?;
+        let ruled = Ruled::of(change, region, id, &rules(region, cx, &[id]).await?);
         match ruled.become_what(spec, true, cx, change).await {
             Ok(()) => {}
             Err(e) if may_pass(&e) && age(made.since_ms) < self.horizon => {
-                return Step::wait(&made, pace(made.since_ms), "waiting for the security group and its peers to be known everywhere");
+                return made.wait("waiting for the security group and its peers to be known everywhere");
             }
             Err(e) => return Err(e),
         }
@@ -203,25 +191,7 @@ impl Driver<SecurityGroup> for Aws {
     }
 
     async fn delete(&self, cx: &Cx, change: &Change<SecurityGroup>, resume: &Resume) -> Result<Step<()>> {
-        let region = self.region(change.target.parent())?;
-        let Left { rows, is_hidden, mut leaving, .. } = self.left(cx, change, resume).await?;
-        if is_hidden {
-            return leaving.wait("waiting for EC2 to show the security group with its tags");
-        }
-        for group in &rows {
-            let id = answered(group.group_id(), "GroupId")?;
-            refuse_if_used(region, cx, id).await?;
-            match region.write(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(id).send()).await {
-                Ok(_) => leaving.ended(),
-                Err(e) if leaving.may_settle(&e, self.horizon) => return leaving.wait("waiting for EC2 to let go of the security group"),
-                Err(e) if error::is(&e, SecurityGroup::GONE) => {
-                    leaving.contradicted(self.horizon);
-                    return leaving.wait("EC2 shows the security group and does not know it");
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        leaving.quiet()
+        self.ended(cx, change, resume).await
     }
 
     async fn act(&self, _: &Cx, _: &Change<SecurityGroup>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
@@ -265,20 +235,12 @@ async fn refuse_if_used(region: &Region, cx: &Cx, id: &str) -> Result<()> {
         users.extend(groups.into_iter().filter_map(|g| g.group_id).filter(|other| other != id));
     }
     users.extend(in_use_by_interfaces(region, cx, "group-id", id).await?);
-    users.sort_unstable();
-    users.dedup();
-    if users.is_empty() {
-        return Ok(());
-    }
-    users.truncate(5);
-    let why = format!("the security group {id} is in use by {}; take it out of them first", users.join(", "));
-    Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_resource(id))
+    in_use("security group", id, users, "take it out of them first")
 }
 
 fn tags(cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Result<Tags> {
-    let id = &change.target.name()?.id;
     let network = spec.network.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
-    Ok(Tags::ours(&mark::of_change(cx, change), id).with_labels(&spec.labels, id).with(mark::NETWORK, &network))
+    Ok(marked(cx, change, &spec.labels)?.with(mark::NETWORK, &network))
 }
 
 fn create_group(region: &Region, cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Result<CreateSecurityGroupFluentBuilder> {
@@ -298,44 +260,26 @@ fn create_group(region: &Region, cx: &Cx, change: &Change<SecurityGroup>, spec: 
 
 /// `rules`: of this group, and perhaps of others. `written`: the tags that we wrote, where EC2 may not show them yet.
 fn object(region: &Region, owner: &Owner, group: &Ec2Group, rules: &[SecurityGroupRule], written: Option<&Tags>) -> Result<Object<SecurityGroup>> {
-    let id = vendor_id(group.group_id(), "GroupId")?;
-    let tags = Tags::of(group.tags()).or(written);
-    let (name, mark) = match tags.mark(owner) {
-        Some((name, mark)) => (name, Some(mark)),
-        None => (ResourceId::of_vendor(id.as_str())?, None),
-    };
-    let network = match group.vpc_id() {
-        Some(vpc) => Some(Ref::resolved(referred(region, mark.is_some(), &tags, mark::NETWORK, vpc)?, vpc.parse()?)),
-        None => None,
-    };
+    let head = Head::of::<SecurityGroup>(owner, group, "GroupId", written)?;
     let (mut ours, mut other_rules, mut restrict_egress) = (Vec::new(), Vec::new(), true);
-    for found in rules.iter().filter(|r| r.group_id() == Some(id.as_str())) {
+    for found in rules.iter().filter(|r| r.group_id() == Some(head.id.as_str())) {
         if rule::lets_everything_out(found) {
             restrict_egress = false;
             continue;
         }
-        let counts = mark.as_ref().map_or_else(|| !rule::is_marked(found), |m| rule::is_of(found, &m.uid));
-        match rule::peer_rule(region, id.as_str(), found).filter(|_| counts) {
+        let counts = head.mark.as_ref().map_or_else(|| !rule::is_marked(found), |m| rule::is_of(found, &m.uid));
+        match rule::peer_rule(region, head.id.as_str(), found).filter(|_| counts) {
             Some(peer) => ours.push(peer),
             None => other_rules.push(rule::in_words(found)),
         }
     }
     let spec = SecurityGroupSpec {
-        network,
+        network: head.refer(region, mark::NETWORK, group.vpc_id())?,
         description: group.description().filter(|d| *d != NO_DESCRIPTION).map(ToOwned::to_owned),
         restrict_egress,
         rules: PeerRule::gathered(ours),
-        labels: tags.labels(),
+        labels: head.tags.labels(),
         provider_config: None,
     };
-    Ok(Object {
-        name: Name::new(region.name.clone(), name),
-        provider_id: ProviderId::new("aws", "", &[region.id(), id.as_str()])?,
-        vendor_id: id,
-        mark,
-        revision: None,
-        created_ms: None,
-        spec,
-        status: SecurityGroupStatus { state: SecurityGroupState::Available, other_rules },
-    })
+    head.object(region, None, None, spec, SecurityGroupStatus { state: SecurityGroupState::Available, other_rules })
 }

@@ -6,20 +6,20 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Asked, Tags, filter, of_uid},
+    mark::{self, Asked, Tags, filter},
     owned,
     page::{WHOLE, all_pages},
-    resource::{self, Found, Kept, Left, reference_lags},
-    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, told, vendor_id},
+    resource::{Found, Kept},
+    single::{Begun, Head, One, Single, in_use, marked},
+    step::{age, answered, made_id, told},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, NetworkInterface, ResourceType, Subnet as Ec2Subnet, Tag};
 use ipnet::{IpNet, Ipv6Net};
-use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Kind, Name, Network, NoAction, Object, Owner, Page, ProviderId, Query, Reader, Reason, Ref, ResourceId, Result,
-    Resume, Retry, Shard, Step, Subnet, SubnetSpec, SubnetState, SubnetStatus, Target, VendorId, Verb, Violation,
+    Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Kind, Name, Network, NoAction, Object, Owner, Page, Query, Reader, Reason, ResourceId, Result, Resume, Retry, Shard,
+    Step, Subnet, SubnetSpec, SubnetState, SubnetStatus, Target, VendorId, Verb, Violation,
 };
 
 /// In the note of what was asked for.
@@ -27,16 +27,9 @@ const ASKED_IPV6: &str = "ipv6";
 /// A subnet's IPv6 range, where AWS's VPC range is a /56 (<https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html>).
 const IPV6_PREFIX: u8 = 64;
 
-/// What a create has made so far, since when: at first since its first try, then since it was made.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Made {
-    subnet: Option<String>,
-    since_ms: u64,
-}
-
 #[async_trait]
 impl Kept for Subnet {
-    type Made = Made;
+    type Made = One;
     type Row = Ec2Subnet;
     const PREFIX: &'static str = "subnet-";
     const BY_ID: &'static str = "subnet-id";
@@ -49,11 +42,11 @@ impl Kept for Subnet {
         let call = region.ec2.describe_subnets().set_filters(Some(filters)).max_results(size).set_next_token(token);
         region.read(cx, "DescribeSubnets", call.send()).await.map(|a| (a.subnets, a.next_token))
     }
-    fn ids(made: &Made) -> impl Iterator<Item = &String> {
-        made.subnet.iter()
+    fn ids(made: &One) -> impl Iterator<Item = &String> {
+        made.id.iter()
     }
-    fn is_whole(made: &Made) -> bool {
-        made.subnet.is_some()
+    fn is_whole(made: &One) -> bool {
+        made.id.is_some()
     }
     fn id(subnet: &Ec2Subnet) -> Option<&str> {
         subnet.subnet_id()
@@ -66,6 +59,28 @@ impl Kept for Subnet {
     }
     fn is_over(_: &Ec2Subnet) -> bool {
         false
+    }
+}
+
+#[async_trait]
+impl Single for Subnet {
+    const WHAT: &'static str = "subnet";
+    const REFERENCES: &'static [&'static str] = Network::GONE;
+
+    async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &SubnetSpec) -> Result<String> {
+        let ipv6 = assigned_range(region, cx, spec).await?;
+        let call = create_subnet(region, spec, ipv6)?.tag_specifications(tags(cx, change, spec)?.on(ResourceType::Subnet));
+        let answer = region.write(cx, "CreateSubnet", call.send()).await.map_err(|e| {
+            // Another subnet took the same free range between our look and our call. A range that the caller chose conflicts for good.
+            if ipv6.is_some() && error::is(&e, &["InvalidSubnet.Conflict"]) && e.message().contains(':') { e.with_retry(Retry::After(Duration::from_secs(1))) } else { e }
+        })?;
+        made_id(answer.subnet.as_ref().and_then(Ec2Subnet::subnet_id), "SubnetId")
+    }
+    async fn let_go(region: &Region, cx: &Cx, subnet: &Ec2Subnet, _: bool) -> Result<Option<String>> {
+        refuse_if_used(region, cx, answered(subnet.subnet_id(), "SubnetId")?).await.map(|()| None)
+    }
+    async fn remove(region: &Region, cx: &Cx, id: &str) -> Result<()> {
+        region.write(cx, "DeleteSubnet", region.ec2.delete_subnet().subnet_id(id).send()).await.map(|_| ())
     }
 }
 
@@ -111,41 +126,19 @@ impl Driver<Subnet> for Aws {
 
     async fn create(&self, cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec, resume: &Resume) -> Result<Step<Object<Subnet>>> {
         let region = self.region(change.target.parent())?;
-        let (made, resume) = &resume.read::<Made>();
-        let made = made.clone().unwrap_or_else(|| Made { subnet: None, since_ms: now_ms() });
-        let (id, made) = match &made.subnet {
-            Some(id) => (id.clone(), made),
-            None => {
-                let found = if resume.is_unresolved() { resource::first::<Subnet>(&Subnet::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
-                match judge(found, resume, self.horizon) {
-                    Look::Found(id) => (id.clone(), Made { subnet: Some(id), since_ms: now_ms() }),
-                    Look::Wait(after) => return Ok(look_again(after, "subnet")),
-                    Look::Write => {
-                        return match make(region, cx, change, spec).await {
-                            Ok(id) => Step::wait(&Made { subnet: Some(id), since_ms: now_ms() }, Duration::ZERO, "the subnet is made"),
-                            Err(e) if reference_lags(&e, Network::GONE, made.since_ms, self.horizon) => {
-                                Step::wait(&made, pace(made.since_ms), "waiting for the network to be known everywhere")
-                            }
-                            Err(e) => Err(e),
-                        };
-                    }
-                }
-            }
-        };
-        let Some(subnet) = self.shown(cx, change, &id, made.since_ms).await? else {
-            return Step::wait(&made, pace(made.since_ms), "waiting for the subnet to be known everywhere");
+        let (subnet, made) = match self.begun(cx, change, spec, resume).await? {
+            Begun::Here(subnet, made) => (subnet, made),
+            Begun::NotYet(step) => return Ok(step),
         };
         let mut object = object(region, &cx.owner, &subnet, Some(&tags(cx, change, spec)?))?;
         match object.status.state {
             SubnetState::Available if !ipv6_pending(&subnet) => {}
             SubnetState::Failed => return Err(error::creation_failed("", "the subnet failed").with_resource(change.target.to_string())),
-            _ => return Step::wait(&made, pace(made.since_ms), "the subnet is becoming available"),
+            _ => return made.wait("the subnet is becoming available"),
         }
         if object.spec.assign_public_ip != spec.assign_public_ip {
-            match set_public_ip(region, cx, &id, spec.assign_public_ip).await {
-                Err(e) if error::is(&e, Subnet::GONE) && age(made.since_ms) < self.horizon => {
-                    return Step::wait(&made, pace(made.since_ms), "waiting for the subnet to be known everywhere");
-                }
+            match set_public_ip(region, cx, object.vendor_id.as_str(), spec.assign_public_ip).await {
+                Err(e) if error::is(&e, Subnet::GONE) && age(made.since_ms) < self.horizon => return made.unknown::<Subnet, _>(),
                 set => set?,
             }
             object.spec.assign_public_ip = spec.assign_public_ip;
@@ -177,25 +170,7 @@ impl Driver<Subnet> for Aws {
     }
 
     async fn delete(&self, cx: &Cx, change: &Change<Subnet>, resume: &Resume) -> Result<Step<()>> {
-        let region = self.region(change.target.parent())?;
-        let Left { rows, is_hidden, mut leaving, .. } = self.left(cx, change, resume).await?;
-        if is_hidden {
-            return leaving.wait("waiting for EC2 to show the subnet with its tags");
-        }
-        for subnet in &rows {
-            let id = answered(subnet.subnet_id(), "SubnetId")?;
-            refuse_if_used(region, cx, id).await?;
-            match region.write(cx, "DeleteSubnet", region.ec2.delete_subnet().subnet_id(id).send()).await {
-                Ok(_) => leaving.ended(),
-                Err(e) if leaving.may_settle(&e, self.horizon) => return leaving.wait("waiting for EC2 to let go of what was in the subnet"),
-                Err(e) if error::is(&e, Subnet::GONE) => {
-                    leaving.contradicted(self.horizon);
-                    return leaving.wait("EC2 shows the subnet and does not know it");
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        leaving.quiet()
+        self.ended(cx, change, resume).await
     }
 
     async fn act(&self, _: &Cx, _: &Change<Subnet>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
@@ -203,22 +178,10 @@ impl Driver<Subnet> for Aws {
     }
 }
 
-/// The one write that cannot be repeated, and the id of what it made.
-async fn make(region: &Region, cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec) -> Result<String> {
-    let ipv6 = assigned_range(region, cx, spec).await?;
-    let call = create_subnet(region, spec, ipv6)?.tag_specifications(tags(cx, change, spec)?.on(ResourceType::Subnet));
-    let answer = region.write(cx, "CreateSubnet", call.send()).await.map_err(|e| {
-        // Another subnet took the same free range between our look and our call. A range that the caller chose conflicts for good.
-        if ipv6.is_some() && error::is(&e, &["InvalidSubnet.Conflict"]) && e.message().contains(':') { e.with_retry(Retry::After(Duration::from_secs(1))) } else { e }
-    })?;
-    made_id(answer.subnet.as_ref().and_then(Ec2Subnet::subnet_id), "SubnetId")
-}
-
 fn tags(cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec) -> Result<Tags> {
-    let id = &change.target.name()?.id;
     let asked = Asked::default().note(ASKED_IPV6, spec.assign_ipv6_cidr.then_some("assigned"));
     let network = spec.network.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
-    Ok(Tags::ours(&mark::of_change(cx, change), id).with_labels(&spec.labels, id).with(mark::ASKED, &asked.text()).with(mark::NETWORK, &network))
+    Ok(marked(cx, change, &spec.labels)?.with(mark::ASKED, &asked.text()).with(mark::NETWORK, &network))
 }
 
 fn network_id(spec: &SubnetSpec) -> Result<&VendorId> {
@@ -265,14 +228,7 @@ async fn set_public_ip(region: &Region, cx: &Cx, id: &str, on: bool) -> Result<(
 }
 
 async fn refuse_if_used(region: &Region, cx: &Cx, subnet: &str) -> Result<()> {
-    let mut users = in_use_by_interfaces(region, cx, "subnet-id", subnet).await?;
-    if users.is_empty() {
-        return Ok(());
-    }
-    let more = if users.len() > 5 { ", ..." } else { "" };
-    users.truncate(5);
-    let why = format!("the subnet {subnet} is used by {}{more}; delete them first", users.join(", "));
-    Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_resource(subnet))
+    in_use("subnet", subnet, in_use_by_interfaces(region, cx, "subnet-id", subnet).await?, "delete them first")
 }
 /// The instances, or the interfaces without one, that this filter of network interfaces finds; not those that are on their way out.
 pub(crate) async fn in_use_by_interfaces(region: &Region, cx: &Cx, by: &str, id: &str) -> Result<Vec<String>> {
@@ -310,27 +266,18 @@ fn state(text: Option<&str>) -> SubnetState {
 
 /// `written`: the tags that we wrote, where EC2 may not show them yet.
 fn object(region: &Region, owner: &Owner, subnet: &Ec2Subnet, written: Option<&Tags>) -> Result<Object<Subnet>> {
-    let id = vendor_id(subnet.subnet_id(), "SubnetId")?;
-    let tags = Tags::of(subnet.tags()).or(written);
-    let (name, mark) = match tags.mark(owner) {
-        Some((name, mark)) => (name, Some(mark)),
-        None => (ResourceId::of_vendor(id.as_str())?, None),
-    };
-    let network = match told(subnet.vpc_id()) {
-        Some(vpc) => Some(Ref::resolved(referred(region, mark.is_some(), &tags, mark::NETWORK, vpc)?, vpc.parse()?)),
-        None => None,
-    };
+    let head = Head::of::<Subnet>(owner, subnet, "SubnetId", written)?;
     let v4: Option<IpNet> = subnet.cidr_block().and_then(|c| c.parse().ok());
     let v6: Vec<IpNet> = ipv6_ranges(subnet).map(IpNet::V6).collect();
-    let assigned = Asked::of(&tags).has(ASKED_IPV6);
+    let assigned = Asked::of(&head.tags).has(ASKED_IPV6);
     let zone = told(subnet.availability_zone());
     let spec = SubnetSpec {
-        network,
+        network: head.refer(region, mark::NETWORK, told(subnet.vpc_id()))?,
         cidrs: v4.into_iter().chain(v6.iter().copied().filter(|_| !assigned)).collect(),
         assign_ipv6_cidr: assigned,
         zone: zone.map(ToOwned::to_owned),
         assign_public_ip: subnet.map_public_ip_on_launch().unwrap_or_default(),
-        labels: tags.labels(),
+        labels: head.tags.labels(),
         provider_config: None,
     };
     let status = SubnetStatus {
@@ -338,16 +285,7 @@ fn object(region: &Region, owner: &Owner, subnet: &Ec2Subnet, written: Option<&T
         cidrs: v4.into_iter().chain(v6).collect(),
         available_ipv4_addresses: subnet.available_ip_address_count().and_then(|n| n.try_into().ok()),
     };
-    Ok(Object {
-        name: Name::new(region.name.clone(), name),
-        provider_id: ProviderId::new("aws", "", &[zone.unwrap_or(region.id()), id.as_str()])?,
-        vendor_id: id,
-        mark,
-        revision: None,
-        created_ms: None,
-        spec,
-        status,
-    })
+    head.object(region, zone, None, spec, status)
 }
 
 /// What something of ours refers to, by the name that its creator used; else by the vendor's id.

@@ -152,7 +152,7 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("VolumeModificationSizeLimitExceeded", QUOTA, "root_disk.size_gib"),
     // Once in six hours (<https://docs.aws.amazon.com/ebs/latest/userguide/modify-volume-requirements.html>): the caller decides whether to wait.
     ("VolumeModificationRateExceeded", STATE, "root_disk.size_gib"),
-    ("IncorrectModificationState", later(ErrorKind::Aborted, Reason::OperationInProgress, 15), "root_disk.size_gib"),
+    ("IncorrectModificationState", STATE, "root_disk.size_gib"),
     ("InvalidVolume.ZoneMismatch", FIELD, "instance"),
     ("InvalidVolumeID.ZoneMismatch", FIELD, "instance"),
     ("InvalidAttachment.NotFound", STATE, "instance"),

@@ -6,19 +6,20 @@ use crate::{
     error,
     mark::{self, Asked, Tags},
     resource::reference_lags,
+    single::marked,
     step::made_id,
 };
 use aws_sdk_ec2::{
     operation::run_instances::builders::RunInstancesFluentBuilder,
     types::{
-        BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceIpv6Address, InstanceMetadataEndpointState, InstanceMetadataOptionsRequest,
-        InstanceNetworkInterfaceSpecification, InstanceType, Placement, ResourceType, VolumeType,
+        BlockDeviceMapping, EbsBlockDevice, HttpTokensState, IamInstanceProfileSpecification, InstanceIpv6Address, InstanceMarketOptionsRequest, InstanceMetadataEndpointState,
+        InstanceMetadataOptionsRequest, InstanceNetworkInterfaceSpecification, InstanceType, MarketType, Placement, PrivateIpAddressSpecification, ResourceType, VolumeType,
     },
 };
 use aws_smithy_types::{Blob, base64};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
-use welkin_core::{Change, Cx, Error, ErrorKind, Instance, InstanceSpec, Reason, Result, RootDisk, Uid, VendorConfig, VendorId, Violation};
+use std::{borrow::Cow, net::IpAddr, time::Duration};
+use welkin_core::{Change, Cx, Effect, Error, ErrorKind, Instance, InstanceSpec, Reason, Result, RootDisk, Uid, VendorConfig, VendorId, Violation};
 
 /// The message `welkin.provider.aws.v1.InstanceConfig`: what only EC2 has.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -81,12 +82,14 @@ pub(super) const DISK_SIZE: &str = "disk";
 pub(super) const DISK_TYPE: &str = "type";
 pub(super) const DISK_ENCRYPTED: &str = "encrypted";
 pub(super) const CONFIG: &str = "config";
+pub(super) const PROTECTED: &str = "protected";
 
-/// What no read of an instance shows.
-fn asked(spec: &InstanceSpec) -> Asked {
+/// What no read of an instance shows. Of addresses only whether they were chosen: which they are EC2 tells, and a tag has no room for all of them.
+pub(super) fn asked(spec: &InstanceSpec) -> Asked {
     Asked::default()
-        .note(IPV4, spec.private_ips.iter().find(|ip| ip.is_ipv4()))
-        .note(IPV6, spec.private_ips.iter().find(|ip| ip.is_ipv6()))
+        .note(IPV4, spec.private_ips.iter().any(IpAddr::is_ipv4).then_some(true))
+        .note(IPV6, spec.private_ips.iter().any(IpAddr::is_ipv6).then_some(true))
+        .note(PROTECTED, spec.deletion_protection.then_some(true))
         .note(PUBLIC_IP, spec.assign_public_ip)
         .note(IDENTITY, spec.identity.as_ref().filter(|i| i.starts_with("arn:")).map(|_| "arn"))
         .note(DISK_SIZE, spec.root_disk.size_gib)
@@ -109,7 +112,7 @@ pub(super) fn may_pass(refusal: &Error, spec: &InstanceSpec, since_ms: u64, hori
 /// EC2's own dry run, without the key pair that it would need.
 pub(super) async fn check(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<()> {
     // Nobody says whether a dry run uses up a token. If it did, the launch, which has a key, would be another request under the same one.
-    let call = run_instances(region, cx, change, spec).await?.set_client_token(None);
+    let call = run_instances(region, cx, change, spec).await?;
     let call = if spec.ssh_key.is_some() { call.set_key_name(None) } else { call };
     region.dry_run(cx, "RunInstances", call.dry_run(true).send()).await
 }
@@ -128,18 +131,46 @@ pub(super) async fn import_key(region: &Region, cx: &Cx, change: &Change<Instanc
     }
 }
 
-/// Launches the instance under a token of ours, so it can be repeated.
+/// What is tried, one after another, where EC2 has no capacity for the one before.
+pub(super) fn candidates(spec: &InstanceSpec) -> impl Iterator<Item = Cow<'_, InstanceSpec>> {
+    let others = spec.alternatives.iter().map(|other| {
+        let mut candidate = InstanceSpec { alternatives: Vec::new(), ..spec.clone() };
+        if !other.machine_type.is_empty() {
+            candidate.machine_type.clone_from(&other.machine_type);
+        }
+        if other.subnet.is_some() {
+            // Its own zone, unless another is named.
+            (candidate.subnet, candidate.zone) = (other.subnet.clone(), None);
+        }
+        if other.zone.is_some() {
+            candidate.zone.clone_from(&other.zone);
+        }
+        Cow::Owned(candidate)
+    });
+    std::iter::once(Cow::Borrowed(spec)).chain(others)
+}
+
+/// Launches the instance, each candidate under a token of its own, so it can be repeated: before anything is launched again the tags are looked for, and a
+/// candidate that was refused has left nothing.
 pub(super) async fn launch(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<String> {
-    let call = run_instances(region, cx, change, spec).await?;
-    let answer = Box::pin(region.write(cx, "RunInstances", call.send())).await?;
-    made_id(answer.instances().first().and_then(|i| i.instance_id()), "InstanceId")
+    let mut refusal = None;
+    for (n, candidate) in candidates(spec).enumerate() {
+        // At most 36 characters of the 64 that EC2 takes.
+        let token = if n == 0 { change.token.clone() } else { format!("{}-{n}", change.token) };
+        let call = run_instances(region, cx, change, &candidate).await?.client_token(token);
+        match Box::pin(region.write(cx, "RunInstances", call.send())).await {
+            Ok(answer) => return made_id(answer.instances().first().and_then(|i| i.instance_id()), "InstanceId"),
+            Err(e) if e.reason() == Reason::Capacity && e.effect() == Effect::None => refusal = Some(e),
+            Err(e) => return Err(e),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| Error::internal("nothing to launch")))
 }
 
 /// What the instance carries.
 pub(super) fn tags(cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<Tags> {
-    let id = &change.target.name()?.id;
     let subnet = spec.subnet.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
-    Ok(Tags::ours(&mark::of_change(cx, change), id).with_labels(&spec.labels, id).with(mark::ASKED, &asked(spec).text()).with(mark::SUBNET, &subnet))
+    Ok(marked(cx, change, &spec.labels)?.with(mark::ASKED, &asked(spec).text()).with(mark::SUBNET, &subnet))
 }
 
 /// Parts carry no digest: that is on the main object.
@@ -157,17 +188,19 @@ async fn run_instances(region: &Region, cx: &Cx, change: &Change<Instance>, spec
     let id = &change.target.name()?.id;
     let subnet = spec.subnet.as_ref().ok_or_else(|| required("subnet"))?.vendor_id()?;
     let image = spec.image.as_ref().ok_or_else(|| required("image"))?.vendor_id()?;
+    let groups = group_ids(spec)?;
     let parts = Tags::ours(&fragment_mark(cx, change), id);
     let key = if spec.ssh_key.is_some() { Some(key_name(&change.uid)) } else { Some(config.key_name.clone()).filter(|k| !k.is_empty()) };
     Ok(region
         .ec2
         .run_instances()
-        .client_token(&change.token)
         .min_count(1)
         .max_count(1)
         .image_id(image.as_str())
         .instance_type(InstanceType::from(spec.machine_type.as_str()))
-        .network_interfaces(interface(spec, subnet))
+        .network_interfaces(interface(spec, subnet, groups))
+        .set_disable_api_termination(spec.deletion_protection.then_some(true))
+        .set_instance_market_options(spec.spot.then(|| InstanceMarketOptionsRequest::builder().market_type(MarketType::Spot).build()))
         .metadata_options(metadata(&config))
         .set_placement(spec.zone.as_ref().map(|zone| Placement::builder().availability_zone(zone).build()))
         .set_block_device_mappings(disk.map(|d| vec![d]))
@@ -179,20 +212,30 @@ async fn run_instances(region: &Region, cx: &Cx, change: &Change<Instance>, spec
         .tag_specifications(parts.on(ResourceType::NetworkInterface)))
 }
 
-fn interface(spec: &InstanceSpec, subnet: &VendorId) -> InstanceNetworkInterfaceSpecification {
-    let v4 = spec.private_ips.iter().find(|ip| ip.is_ipv4()).map(ToString::to_string);
-    let v6 = spec.private_ips.iter().find(|ip| ip.is_ipv6()).map(|ip| vec![InstanceIpv6Address::builder().ipv6_address(ip.to_string()).build()]);
+/// The groups that are asked for, by their ids.
+pub(super) fn group_ids(spec: &InstanceSpec) -> Result<Vec<String>> {
+    spec.security_groups.iter().map(|r| r.vendor_id().map(ToString::to_string)).collect()
+}
+
+fn interface(spec: &InstanceSpec, subnet: &VendorId, groups: Vec<String>) -> InstanceNetworkInterfaceSpecification {
+    let (v4, v6): (Vec<&IpAddr>, Vec<&IpAddr>) = spec.private_ips.iter().partition(|ip| ip.is_ipv4());
+    let v6: Vec<_> = v6.iter().map(|ip| InstanceIpv6Address::builder().ipv6_address(ip.to_string()).build()).collect();
     // A count and an address exclude each other.
-    let count = (spec.assign_ipv6 && v6.is_none()).then_some(1);
-    InstanceNetworkInterfaceSpecification::builder()
+    let count = (spec.assign_ipv6 && v6.is_empty()).then_some(1);
+    let all = v4.iter().enumerate().map(|(i, ip)| PrivateIpAddressSpecification::builder().private_ip_address(ip.to_string()).primary(i == 0).build());
+    let builder = InstanceNetworkInterfaceSpecification::builder()
         .device_index(0)
         .subnet_id(subnet.as_str())
+        .set_groups(Some(groups).filter(|g| !g.is_empty()))
         .set_associate_public_ip_address(spec.assign_public_ip)
-        .set_private_ip_address(v4)
-        .set_ipv6_addresses(v6)
+        .set_ipv6_addresses(Some(v6).filter(|v| !v.is_empty()))
         .set_ipv6_address_count(count)
-        .delete_on_termination(true)
-        .build()
+        .delete_on_termination(true);
+    match v4.as_slice() {
+        [] => builder.build(),
+        [one] => builder.private_ip_address(one.to_string()).build(),
+        _ => builder.set_private_ip_addresses(Some(all.collect())).build(),
+    }
 }
 
 fn metadata(config: &InstanceConfig) -> InstanceMetadataOptionsRequest {
@@ -228,6 +271,7 @@ async fn root_disk(region: &Region, cx: &Cx, spec: &InstanceSpec) -> Result<Opti
 mod tests {
     use super::*;
     use serde_json::json;
+    use welkin_core::Alternative;
 
     fn spec(body: serde_json::Value) -> InstanceSpec {
         InstanceSpec { provider_config: Some(VendorConfig { type_name: INSTANCE_CONFIG.into(), body }), ..Default::default() }
@@ -253,12 +297,29 @@ mod tests {
     fn an_address_and_a_count_exclude_each_other() {
         let subnet: VendorId = "subnet-1".parse().unwrap();
         let open = InstanceSpec { assign_ipv6: true, assign_public_ip: Some(false), ..Default::default() };
-        let made = interface(&open, &subnet);
+        let made = interface(&open, &subnet, Vec::new());
         assert_eq!((made.ipv6_address_count(), made.associate_public_ip_address(), made.delete_on_termination()), (Some(1), Some(false), Some(true)));
-        let fixed = InstanceSpec { private_ips: vec!["10.0.0.4".parse().unwrap(), "2001:db8::4".parse().unwrap()], ..open };
-        let made = interface(&fixed, &subnet);
+        let fixed = InstanceSpec { private_ips: vec!["10.0.0.4".parse().unwrap(), "2001:db8::4".parse().unwrap()], ..open.clone() };
+        let made = interface(&fixed, &subnet, vec!["sg-1".into()]);
         assert_eq!((made.ipv6_address_count(), made.private_ip_address()), (None, Some("10.0.0.4")));
-        assert_eq!(made.ipv6_addresses()[0].ipv6_address(), Some("2001:db8::4"));
+        assert_eq!((made.ipv6_addresses()[0].ipv6_address(), made.groups()), (Some("2001:db8::4"), ["sg-1".to_owned()].as_slice()));
+        let several = InstanceSpec { private_ips: vec!["10.0.0.9".parse().unwrap(), "10.0.0.4".parse().unwrap()], ..open };
+        let made = interface(&several, &subnet, Vec::new());
+        let all: Vec<_> = made.private_ip_addresses().iter().map(|a| (a.private_ip_address(), a.primary())).collect();
+        assert_eq!((made.private_ip_address(), all), (None, vec![(Some("10.0.0.9"), Some(true)), (Some("10.0.0.4"), Some(false))]));
+    }
+    #[test]
+    fn an_alternative_differs_in_what_it_says() {
+        let at = |id: &str| Some(welkin_core::Ref::to(format!("locations/r/subnets/{id}").parse().unwrap()));
+        let alternatives = vec![
+            Alternative { machine_type: "c5.large".into(), ..Default::default() },
+            Alternative { subnet: at("b"), ..Default::default() },
+            Alternative { zone: Some("r-c".into()), ..Default::default() },
+        ];
+        let spec = InstanceSpec { machine_type: "t3.small".into(), subnet: at("a"), zone: Some("r-a".into()), alternatives, ..Default::default() };
+        let all: Vec<_> = candidates(&spec).map(|c| (c.machine_type.clone(), c.subnet.as_ref().unwrap().name.id.to_string(), c.zone.clone())).collect();
+        let line = |kind: &str, subnet: &str, zone: Option<&str>| (kind.to_owned(), subnet.to_owned(), zone.map(ToOwned::to_owned));
+        assert_eq!(all, [line("t3.small", "a", Some("r-a")), line("c5.large", "a", Some("r-a")), line("t3.small", "b", None), line("t3.small", "a", Some("r-c"))]);
     }
     #[test]
     fn an_identity_is_a_name_or_an_arn() {

@@ -4,12 +4,12 @@ use super::launch::{self, InstanceConfig};
 use crate::{
     client::Region,
     mark::{self, Asked, Tags},
-    step::{told, vendor_id},
-    subnet::referred,
+    single::{Head, by_vendor_id},
+    step::told,
 };
-use aws_sdk_ec2::types::Instance as Ec2Instance;
+use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstancePrivateIpAddress};
 use std::{collections::BTreeSet, net::IpAddr};
-use welkin_core::{Image, Instance, InstanceSpec, InstanceState, InstanceStatus, Name, Object, Owner, ProviderId, Ref, ResourceId, Result, RootDisk};
+use welkin_core::{Instance, InstanceSpec, InstanceState, InstanceStatus, Object, Owner, Ref, Result, RootDisk, SecurityGroup};
 
 pub(super) fn state_name(instance: &Ec2Instance) -> &str {
     instance.state().and_then(|s| s.name()).map_or("", |n| n.as_str())
@@ -30,50 +30,36 @@ fn state(name: &str) -> InstanceState {
 
 /// `written`: the tags that we wrote, where EC2 may not show them yet.
 pub(super) fn object(region: &Region, owner: &Owner, instance: &Ec2Instance, written: Option<&Tags>) -> Result<Object<Instance>> {
-    let id = vendor_id(instance.instance_id(), "InstanceId")?;
-    let tags = Tags::of(instance.tags()).or(written);
-    let (name, mark) = match tags.mark(owner) {
-        Some((name, mark)) => (name, Some(mark)),
-        None => (ResourceId::of_vendor(id.as_str())?, None),
-    };
+    let head = Head::of::<Instance>(owner, instance, "InstanceId", written)?;
     let zone = zone(instance);
     let status = InstanceStatus {
         state: state(state_name(instance)),
         state_reason: instance.state_reason().and_then(|r| r.message()).unwrap_or_default().to_owned(),
         private_ips: private_ips(instance),
         public_ips: public_ips(instance),
-        disk_ids: Vec::new(),
+        disk_ids: disk_ids(instance),
     };
-    Ok(Object {
-        name: Name::new(region.name.clone(), name),
-        provider_id: ProviderId::new("aws", "", &[zone.unwrap_or(region.id()), id.as_str()])?,
-        vendor_id: id,
-        revision: None,
-        created_ms: created_ms(instance),
-        spec: spec(region, mark.is_some(), &tags, instance)?,
-        mark,
-        status,
-    })
+    let spec = spec(region, &head, instance)?;
+    head.object(region, zone, created_ms(instance), spec, status)
 }
 
 /// The specification as far as EC2 shows it; what it does not show comes from the note that was made at creation.
-fn spec(region: &Region, ours: bool, tags: &Tags, instance: &Ec2Instance) -> Result<InstanceSpec> {
-    let asked = if ours { Asked::of(tags) } else { Asked::default() };
+fn spec(region: &Region, head: &Head, instance: &Ec2Instance) -> Result<InstanceSpec> {
+    let asked = if head.mark.is_some() { Asked::of(&head.tags) } else { Asked::default() };
     let image = match told(instance.image_id()) {
-        Some(image) => Some(Ref::resolved(Name::<Image>::new(region.name.clone(), ResourceId::of_vendor(image)?), image.parse()?)),
+        Some(image) => Some(by_vendor_id(region, image)?),
         None => None,
     };
-    let subnet = match told(instance.subnet_id()) {
-        Some(subnet) => Some(Ref::resolved(referred(region, ours, tags, mark::SUBNET, subnet)?, subnet.parse()?)),
-        None => None,
-    };
-    let ipv6 = private_ips(instance).iter().any(IpAddr::is_ipv6);
+    let all = private_ips(instance);
+    let ipv6 = all.iter().any(IpAddr::is_ipv6);
+    // Those that were chosen are all that there are: EC2 adds none.
+    let chosen = |ip: &IpAddr| asked.has(if ip.is_ipv4() { launch::IPV4 } else { launch::IPV6 });
     Ok(InstanceSpec {
         zone: zone(instance).map(ToOwned::to_owned),
         machine_type: instance.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default(),
         image,
-        subnet,
-        private_ips: asked.get(launch::IPV4).into_iter().chain(asked.get(launch::IPV6)).collect(),
+        subnet: head.refer(region, mark::SUBNET, told(instance.subnet_id()))?,
+        private_ips: all.into_iter().filter(chosen).collect(),
         assign_public_ip: asked.get(launch::PUBLIC_IP),
         assign_ipv6: ipv6 && !asked.has(launch::IPV6),
         ssh_key: None,
@@ -81,10 +67,38 @@ fn spec(region: &Region, ours: bool, tags: &Tags, instance: &Ec2Instance) -> Res
         identity: instance.iam_instance_profile().and_then(|p| told(p.arn())).map(|arn| identity(arn, asked.has(launch::IDENTITY))),
         root_disk: RootDisk { size_gib: asked.get(launch::DISK_SIZE), disk_type: asked.get(launch::DISK_TYPE), encrypted: asked.get(launch::DISK_ENCRYPTED) },
         ip_forwarding: instance.source_dest_check() == Some(false),
-        labels: tags.labels(),
+        labels: head.tags.labels(),
         provider_config: if asked.has(launch::CONFIG) { config(instance).packed() } else { None },
-        ..InstanceSpec::default()
+        security_groups: groups(region, instance)?,
+        deletion_protection: asked.has(launch::PROTECTED),
+        spot: instance.instance_lifecycle().is_some_and(|l| l.as_str() == "spot"),
+        alternatives: Vec::new(),
     })
+}
+
+/// Those of the first interface, the only one that an instance of ours is made with, in an order that does not change.
+fn groups(region: &Region, instance: &Ec2Instance) -> Result<Vec<Ref<SecurityGroup>>> {
+    let ids: BTreeSet<&str> = instance.security_groups().iter().filter_map(|g| told(g.group_id())).collect();
+    ids.into_iter().map(|id| by_vendor_id(region, id)).collect()
+}
+/// In the order of their devices, the one that it starts from first.
+fn disk_ids(instance: &Ec2Instance) -> Vec<String> {
+    let root = instance.root_device_name();
+    let mut all: Vec<_> = instance.block_device_mappings().iter().filter_map(|m| Some((m.device_name() != root, m.device_name()?, told(m.ebs()?.volume_id())?))).collect();
+    all.sort_unstable();
+    all.into_iter().map(|(_, _, id)| id.to_owned()).collect()
+}
+/// The private address that is meant: this one, or the first of the first interface.
+pub(crate) fn nic_address<'a>(instance: &'a Ec2Instance, ip: Option<&str>) -> Option<&'a InstancePrivateIpAddress> {
+    let first = |n: &&InstanceNetworkInterface| n.attachment().is_none_or(|a| a.device_index().unwrap_or_default() == 0);
+    let nics = instance.network_interfaces();
+    match ip {
+        Some(_) => nics.iter().flat_map(|n| n.private_ip_addresses()).find(|a| a.private_ip_address() == ip),
+        None => {
+            let all = nics.iter().find(first)?.private_ip_addresses();
+            all.iter().find(|a| a.primary() == Some(true)).or(all.first())
+        }
+    }
 }
 
 fn zone(instance: &Ec2Instance) -> Option<&str> {
@@ -139,8 +153,7 @@ mod tests {
     use super::*;
     use crate::mark::Asked;
     use aws_sdk_ec2::types::{
-        IamInstanceProfile, InstanceIpv6Address, InstanceNetworkInterface, InstanceNetworkInterfaceAttachment, InstancePrivateIpAddress, InstanceState as Ec2State,
-        InstanceStateName, InstanceType, Placement, ResourceType, Tag,
+        IamInstanceProfile, InstanceIpv6Address, InstanceNetworkInterfaceAttachment, InstanceState as Ec2State, InstanceStateName, InstanceType, Placement, ResourceType, Tag,
     };
     use aws_smithy_types::DateTime;
     use welkin_core::{LocationName, Mark};

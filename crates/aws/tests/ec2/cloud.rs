@@ -45,6 +45,8 @@ pub struct Script {
     pub faults: VecDeque<(&'static str, Fault)>,
     /// What a started instance is stopped again for.
     pub falls_back: Option<&'static str>,
+    /// Of these machine types there is no capacity.
+    pub short: BTreeSet<&'static str>,
     items: Vec<Item>,
     calls: Vec<String>,
     bodies: Vec<String>,
@@ -62,7 +64,7 @@ type Answer = Result<String, Refusal>;
 const OK: &str = "<return>true</return>";
 
 /// Kind, what its describe call and its set in the answer are called, the word for its id, and what is said where it is not there.
-const KINDS: [(&str, &str, &str, &str, &str); 9] = [
+const KINDS: [(&str, &str, &str, &str, &str); 10] = [
     ("vpc", "DescribeVpcs", "vpcSet", "VpcId", "InvalidVpcID.NotFound"),
     ("igw", "DescribeInternetGateways", "internetGatewaySet", "InternetGatewayId", "InvalidInternetGatewayID.NotFound"),
     ("subnet", "DescribeSubnets", "subnetSet", "SubnetId", "InvalidSubnetID.NotFound"),
@@ -70,6 +72,7 @@ const KINDS: [(&str, &str, &str, &str, &str); 9] = [
     ("sgr", "DescribeSecurityGroupRules", "securityGroupRuleSet", "SecurityGroupRuleId", "InvalidSecurityGroupRuleId.NotFound"),
     ("i", "DescribeInstances", "reservationSet", "InstanceId", "InvalidInstanceID.NotFound"),
     ("vol", "DescribeVolumes", "volumeSet", "VolumeId", "InvalidVolume.NotFound"),
+    ("eipalloc", "DescribeAddresses", "addressesSet", "AllocationId", "InvalidAllocationID.NotFound"),
     ("key", "DescribeKeyPairs", "keySet", "KeyPairId", "InvalidKeyPair.NotFound"),
     ("eni", "DescribeNetworkInterfaces", "networkInterfaceSet", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound"),
 ];
@@ -143,7 +146,12 @@ async fn serve(script: Arc<Mutex<Script>>, mut stream: TcpStream) {
 }
 
 fn refusal(code: &str) -> String {
-    format!("<Response><Errors><Error><Code>{code}</Code><Message>as scripted</Message></Error></Errors><RequestID>r</RequestID></Response>")
+    let text = match code {
+        "OperationNotPermitted" => "The instance may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
+        "InvalidParameterValue" => "Invalid value for unixDevice. Attachment point is already in use",
+        _ => "as scripted",
+    };
+    format!("<Response><Errors><Error><Code>{code}</Code><Message>{text}</Message></Error></Errors><RequestID>r</RequestID></Response>")
 }
 fn pairs(of: &[(&str, &str)]) -> Pairs {
     of.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
@@ -259,7 +267,18 @@ impl Script {
                 Ok(OK.into())
             }
             "DescribeRouteTables" => Ok("<routeTableSet><item><routeTableId>rtb-1</routeTableId></item></routeTableSet>".into()),
-            "CreateRoute" | "ModifySubnetAttribute" | "ModifyInstanceAttribute" | "RebootInstances" => Ok(OK.into()),
+            "CreateRoute" | "ModifySubnetAttribute" | "RebootInstances" => Ok(OK.into()),
+            "ModifyInstanceAttribute" => {
+                let item = self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?;
+                for (word, value) in [("type", "InstanceType.Value"), ("protected", "DisableApiTermination.Value"), ("group", "GroupId.1")] {
+                    if let Some(value) = p.get(value) {
+                        item.is.insert(word.into(), value.clone());
+                    }
+                }
+                Ok(OK.into())
+            }
+            "AllocateAddress" | "AssociateAddress" | "DisassociateAddress" | "ReleaseAddress" => self.address(action, p),
+            "CreateVolume" | "AttachVolume" | "DetachVolume" | "ModifyVolume" | "DescribeVolumesModifications" => self.volume(action, p),
             "CreateTags" => {
                 let at = |m: usize, part: &str| p.get(&format!("Tag.{m}.{part}")).cloned();
                 let more: Pairs = (1..).map_while(|m| Some((at(m, "Key")?, at(m, "Value")?))).collect();
@@ -279,7 +298,12 @@ impl Script {
             "DeleteVpc" => self.end(&p["VpcId"], "InvalidVpcID.NotFound"),
             "DeleteSubnet" => self.end(&p["SubnetId"], "InvalidSubnetID.NotFound"),
             "DeleteInternetGateway" => self.end(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound"),
-            "DeleteVolume" => self.end(&p["VolumeId"], "InvalidVolume.NotFound"),
+            "DeleteVolume" => {
+                if self.of(&p["VolumeId"], "InvalidVolume.NotFound")?.is.contains_key("attached") {
+                    return Err(Refusal("VolumeInUse"));
+                }
+                self.end(&p["VolumeId"], "InvalidVolume.NotFound")
+            }
             "ImportKeyPair" => {
                 let id = self.make("key", pairs(&[("name", &p["KeyName"])]), tags(p, "key-pair"));
                 Ok(format!("<keyPairId>{id}</keyPairId>"))
@@ -289,7 +313,19 @@ impl Script {
                 Ok(OK.into())
             }
             "RunInstances" => {
-                let id = self.make("i", pairs(&[("state", "running"), ("subnet", &p["NetworkInterface.1.SubnetId"])]), tags(p, "instance"));
+                if self.short.contains(p["InstanceType"].as_str()) {
+                    return Err(Refusal("InsufficientInstanceCapacity"));
+                }
+                let of = |word: &str| p.get(word).map_or("", String::as_str);
+                let is = [
+                    ("state", "running"),
+                    ("subnet", of("NetworkInterface.1.SubnetId")),
+                    ("type", of("InstanceType")),
+                    ("group", of("NetworkInterface.1.SecurityGroupId.1")),
+                    ("protected", of("DisableApiTermination")),
+                    ("lifecycle", of("InstanceMarketOptions.MarketType")),
+                ];
+                let id = self.make("i", pairs(&is), tags(p, "instance"));
                 // The image has a second volume that stays.
                 self.make("vol", pairs(&[("instance", &id), ("state", "in-use")]), tags(p, "volume"));
                 Ok(format!("<instancesSet><item><instanceId>{id}</instanceId></item></instancesSet>"))
@@ -298,6 +334,9 @@ impl Script {
                 for id in listed(p, "InstanceId") {
                     let fallen = self.falls_back.filter(|_| action == "StartInstances");
                     let item = self.of(id, "InvalidInstanceID.NotFound")?;
+                    if action == "TerminateInstances" && item.is.get("protected").is_some_and(|p| p == "true") {
+                        return Err(Refusal("OperationNotPermitted"));
+                    }
                     let state = match action {
                         "TerminateInstances" => "terminated",
                         "StartInstances" if fallen.is_none() => "running",
@@ -316,6 +355,89 @@ impl Script {
         }
     }
 
+    fn address(&mut self, action: &str, p: &Pairs) -> Answer {
+        const UNKNOWN: &str = "InvalidAllocationID.NotFound";
+        if action == "AllocateAddress" {
+            let ip = format!("198.51.100.{}", self.ids);
+            let id = self.make("eipalloc", pairs(&[("ip", &ip)]), tags(p, "elastic-ip"));
+            return Ok(format!("<publicIp>{ip}</publicIp><domain>vpc</domain><allocationId>{id}</allocationId>"));
+        }
+        let id = match p.get("AssociationId") {
+            Some(association) => association.replace("eipassoc", "eipalloc"),
+            None => p["AllocationId"].clone(),
+        };
+        let (ip, at) = self.of(&id, UNKNOWN).map(|a| (a.is["ip"].clone(), a.is.get("at").cloned()))?;
+        match (action, at) {
+            ("ReleaseAddress", None) => return self.end(&id, UNKNOWN),
+            ("ReleaseAddress", Some(_)) => return Err(Refusal("InvalidIPAddress.InUse")),
+            ("DisassociateAddress", None) => return Err(Refusal("InvalidAssociationID.NotFound")),
+            ("AssociateAddress", Some(_)) if p.get("AllowReassociation").is_none_or(|a| a != "true") => return Err(Refusal("Resource.AlreadyAssociated")),
+            (_, Some(at)) => _ = self.of(&at, "InvalidInstanceID.NotFound")?.is.remove("eip"),
+            _ => {}
+        }
+        self.of(&id, UNKNOWN)?.is.remove("at");
+        if action == "AssociateAddress" {
+            let instance = self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?;
+            let other = instance.is.insert("eip".into(), ip);
+            // Whatever was there is taken away without a word.
+            self.items.iter_mut().filter(|i| other.is_some() && i.is.get("ip") == other.as_ref()).for_each(|i| _ = i.is.remove("at"));
+            self.of(&id, UNKNOWN)?.is.extend(pairs(&[("at", &p["InstanceId"]), ("private", &p["PrivateIpAddress"])]));
+        }
+        Ok(OK.into())
+    }
+    fn volume(&mut self, action: &str, p: &Pairs) -> Answer {
+        const UNKNOWN: &str = "InvalidVolume.NotFound";
+        if action == "CreateVolume" {
+            let same = |i: &&Item| i.is.get("token").is_some_and(|t| *t == p["ClientToken"]);
+            if let Some(there) = self.items.iter().find(same) {
+                return Ok(format!("<volumeId>{}</volumeId>", there.id));
+            }
+            let of = |word: &str| p.get(word).map_or("", String::as_str);
+            let is = [("token", of("ClientToken")), ("zone", of("AvailabilityZone")), ("size", of("Size")), ("type", of("VolumeType"))];
+            let id = self.make("vol", pairs(&is), tags(p, "volume"));
+            return Ok(format!("<volumeId>{id}</volumeId>"));
+        }
+        let id = p.get("VolumeId").or(p.get("VolumeId.1")).unwrap().clone();
+        let attached = self.of(&id, UNKNOWN)?.is.get("attached").cloned();
+        match action {
+            "AttachVolume" => {
+                self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?;
+                if attached.is_some() {
+                    return Err(Refusal("VolumeInUse"));
+                }
+                let taken = |i: &Item| i.is.get("attached") == p.get("InstanceId") && i.is.get("device") == p.get("Device");
+                if self.items.iter().any(taken) {
+                    return Err(Refusal("InvalidParameterValue"));
+                }
+                self.of(&id, UNKNOWN)?.is.extend(pairs(&[("state", "in-use"), ("attached", &p["InstanceId"]), ("device", &p["Device"])]));
+            }
+            "DetachVolume" => {
+                attached.ok_or(Refusal("IncorrectState"))?;
+                let volume = self.of(&id, UNKNOWN)?;
+                volume.is.insert("state".into(), "available".into());
+                volume.is.retain(|k, _| !["attached", "device"].contains(&k.as_str()));
+            }
+            "ModifyVolume" => {
+                let volume = self.of(&id, UNKNOWN)?;
+                if volume.is.contains_key("becoming") {
+                    return Err(Refusal("IncorrectModificationState"));
+                }
+                volume.is.insert("becoming".into(), p.get("Size").cloned().unwrap_or_default());
+            }
+            // It is modified once it was asked about.
+            _ => {
+                let volume = self.of(&id, UNKNOWN)?;
+                let Some(size) = volume.is.remove("becoming") else { return Ok("<volumeModificationSet/>".into()) };
+                let told = format!(
+                    "<item><volumeId>{id}</volumeId><modificationState>modifying</modificationState><targetSize>{size}</targetSize><startTime>2026-01-01T00:00:00Z</startTime></item>"
+                );
+                volume.is.insert("size".into(), size);
+                return Ok(format!("<volumeModificationSet>{told}</volumeModificationSet>"));
+            }
+        }
+        Ok(OK.into())
+    }
+
     fn describe(&self, (kind, _, set, word, unknown): &(&str, &str, &str, &str, &'static str), p: &Pairs) -> Answer {
         let now = Instant::now();
         let ids = listed(p, word);
@@ -324,7 +446,7 @@ impl Script {
             return Err(Refusal(unknown));
         }
         let from: usize = p.get("NextToken").map_or(0, |t| t.parse().unwrap());
-        let is_whole = self.page == 0 || *kind == "key";
+        let is_whole = self.page == 0 || ["key", "eipalloc"].contains(kind);
         let to = if is_whole || !ids.is_empty() { seen.len() } else { (from + self.page).min(seen.len()) };
         let told = |i: &Item| {
             let tags = if now >= i.made + self.tag_lag { i.tags.clone() } else { Pairs::new() };
@@ -347,6 +469,7 @@ fn value(item: &Item, tags: &Pairs, filter: &str) -> String {
     let found = match filter.strip_prefix("tag:") {
         Some(key) => tags.get(key),
         None if filter == "instance-state-name" => item.is.get("state"),
+        None if filter == "group-name" => item.is.get("name"),
         None if filter == "subnet-id" => item.is.get("subnet"),
         None if filter == "group-id" => item.is.get("group"),
         None if filter == "internet-gateway-id" => Some(&item.id),
@@ -381,7 +504,22 @@ fn xml(item: &Item, tags: &Pairs) -> String {
             let (group, is_egress) = (is("group"), is("egress") == "true");
             format!("<item><securityGroupRuleId>{id}</securityGroupRuleId><groupId>{group}</groupId><isEgress>{is_egress}</isEgress>{told}{tags}</item>")
         }
-        "vol" => format!("<item><volumeId>{id}</volumeId><status>{state}</status>{tags}</item>"),
+        "vol" => {
+            let told = |element: &str, key: &str| item.is.get(key).filter(|v| !v.is_empty()).map(|v| format!("<{element}>{v}</{element}>")).unwrap_or_default();
+            let attached = told("instanceId", "attached");
+            let attached = if attached.is_empty() { attached } else { format!("<item>{attached}{}<status>attached</status></item>", told("device", "device")) };
+            let all = told("availabilityZone", "zone") + &told("size", "size") + &told("volumeType", "type");
+            format!("<item><volumeId>{id}</volumeId><status>{state}</status>{all}<attachmentSet>{attached}</attachmentSet>{tags}</item>")
+        }
+        "eipalloc" => {
+            let at = match item.is.get("at") {
+                Some(at) => {
+                    format!("<instanceId>{at}</instanceId><associationId>{}</associationId><privateIpAddress>{}</privateIpAddress>", id.replace("alloc", "assoc"), is("private"))
+                }
+                None => String::new(),
+            };
+            format!("<item><allocationId>{id}</allocationId><publicIp>{}</publicIp>{at}{tags}</item>", is("ip"))
+        }
         "key" => format!("<item><keyPairId>{id}</keyPairId><keyName>{}</keyName>{tags}</item>", is("name")),
         "eni" => format!(
             "<item><networkInterfaceId>{id}</networkInterfaceId><attachment><instanceId>i-1</instanceId><status>{}</status><deleteOnTermination>true</deleteOnTermination></attachment></item>",
@@ -389,14 +527,24 @@ fn xml(item: &Item, tags: &Pairs) -> String {
         ),
         _ => {
             let subnet = item.is.get("subnet").map(|s| format!("<subnetId>{s}</subnetId>")).unwrap_or_default();
+            let lifecycle = if is("lifecycle").is_empty() { String::new() } else { format!("<instanceLifecycle>{}</instanceLifecycle>", is("lifecycle")) };
+            let groups = if is("group").is_empty() { String::new() } else { format!("<groupSet><item><groupId>{}</groupId></item></groupSet>", is("group")) };
+            let led = item.is.get("eip").map(|ip| format!("<association><publicIp>{ip}</publicIp><ipOwnerId>1</ipOwnerId></association>")).unwrap_or_default();
+            let address = format!(
+                "<privateIpAddressesSet><item><privateIpAddress>10.0.0.4</privateIpAddress><primary>true</primary>{led}</item>\
+                 <item><privateIpAddress>10.0.0.5</privateIpAddress><primary>false</primary></item></privateIpAddressesSet>"
+            );
             let age = item.made.elapsed();
             let at = SystemTime::now() - age;
             let at = aws_smithy_types::DateTime::from(at).fmt(aws_smithy_types::date_time::Format::DateTime).unwrap();
             format!(
                 "<item><instancesSet><item><instanceId>{id}</instanceId><instanceState><name>{state}</name></instanceState>{subnet}<launchTime>{at}</launchTime>\
                  <stateReason><code>Server.Scripted</code><message>{}</message></stateReason>\
-                 <blockDeviceMapping><item><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item></blockDeviceMapping>{tags}</item></instancesSet></item>",
-                is("reason")
+                 <blockDeviceMapping><item><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item></blockDeviceMapping>\
+                 <instanceType>{}</instanceType>{lifecycle}{groups}<vpcId>vpc-1</vpcId><placement><availabilityZone>eu-west-1a</availabilityZone></placement>\
+                 <networkInterfaceSet><item>{address}</item></networkInterfaceSet>{tags}</item></instancesSet></item>",
+                is("reason"),
+                is("type")
             )
         }
     }

@@ -9,6 +9,8 @@
 mod absent;
 mod access;
 mod adopt;
+mod attach;
+mod choice;
 mod cloud;
 mod create;
 mod delete;

@@ -36,7 +36,7 @@ pub trait Recorded: Kind<Parent = LocationName, Id = ResourceId> {
 /// The kinds that are recorded.
 macro_rules! recorded_kinds {
     ($then:ident, $($given:tt)*) => {
-        crate::recorded::$then! { [networks Network, subnets Subnet, instances Instance, images Image, machine_types MachineType] $($given)* }
+        crate::recorded::$then! { [networks Network, subnets Subnet, instances Instance, addresses Address, disks Disk, images Image, machine_types MachineType] $($given)* }
     };
 }
 /// `$test::<Kind>` as a test of its own for every kind.
@@ -183,11 +183,17 @@ impl Recorded for Instance {
             "forwards": row.get("SourceDestCheck") == Some(&json!(false)),
             "identity": text(row, "/IamInstanceProfile/Arn").and_then(|a| a.rsplit('/').next()),
             "labels": labels(row),
+            "groups": words(list(row, "SecurityGroups").filter_map(|g| text(g, "/GroupId"))),
+            "spot": text(row, "/InstanceLifecycle") == Some("spot"),
+            "disks": words(list(row, "BlockDeviceMappings").filter_map(|m| text(m, "/Ebs/VolumeId"))),
         })
     }
     fn shown(object: &Object<Self>) -> Value {
         let (spec, status) = (&object.spec, &object.status);
         json!({
+            "groups": words(spec.security_groups.iter().filter_map(|r| r.vendor_id.as_ref())),
+            "spot": spec.spot,
+            "disks": words(&status.disk_ids),
             "state": status.state,
             "reason": status.state_reason,
             "zone": spec.zone,
@@ -208,6 +214,90 @@ impl Recorded for Instance {
     }
     fn is_over(row: &Value) -> bool {
         text(row, "/State/Name") == Some("terminated")
+    }
+}
+
+impl Recorded for Address {
+    const OPERATION: &'static str = "DescribeAddresses";
+    const ROWS: &'static str = "Addresses[]";
+    const WIRE: &'static str = "addressesSet/item";
+    const ID: &'static str = "AllocationId";
+    const MEANT: &'static [(&'static str, &'static str)] = &[];
+    fn said(row: &Value) -> Value {
+        let of = |member: &str| text(row, member).filter(|t| !t.is_empty());
+        let user = of("/InstanceId").or(of("/NetworkInterfaceId")).or(of("/AssociationId"));
+        json!({
+            "state": if user.is_some() { "IN_USE" } else { "AVAILABLE" },
+            "ip": of("/PublicIp").or(of("/CarrierIp")),
+            "user": user.unwrap_or_default(),
+            "instance": of("/InstanceId"),
+            "labels": labels(row),
+        })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let (spec, status) = (&object.spec, &object.status);
+        let instance = spec.instance.as_ref().and_then(|r| r.vendor_id.clone());
+        json!({ "state": status.state, "ip": status.ip, "user": status.user, "instance": instance, "labels": spec.labels })
+    }
+}
+
+impl Recorded for Disk {
+    const OPERATION: &'static str = "DescribeVolumes";
+    const ROWS: &'static str = "Volumes[]";
+    const WIRE: &'static str = "volumeSet/item";
+    const ID: &'static str = "VolumeId";
+    const MEANT: &'static [(&'static str, &'static str)] = &[("VolumeState", "status")];
+    fn said(row: &Value) -> Value {
+        let of = |member: &str| text(row, member).filter(|t| !t.is_empty());
+        let attached = list(row, "Attachments").filter(|a| text(a, "/State") != Some("detached") && text(a, "/InstanceId").is_some());
+        let attached = attached.min_by_key(|a| text(a, "/InstanceId"));
+        let between = attached.is_some_and(|a| matches!(text(a, "/State"), Some("attaching" | "detaching" | "busy")));
+        json!({
+            "state": match text(row, "/State").unwrap() {
+                _ if between => "PENDING",
+                "creating" => "PENDING",
+                "available" => "AVAILABLE",
+                "in-use" => "IN_USE",
+                "error" => "FAILED",
+                _ => "DELETING",
+            },
+            "zone": of("/AvailabilityZone"),
+            "size": row["Size"],
+            "type": of("/VolumeType"),
+            "iops": row.get("Iops"),
+            "throughput": row.get("Throughput"),
+            "encrypted": row.get("Encrypted"),
+            "key": of("/KmsKeyId").filter(|_| row.get("Encrypted") == Some(&json!(true))),
+            "snapshot": of("/SnapshotId"),
+            "instance": attached.and_then(|a| text(a, "/InstanceId")),
+            "device": attached.and_then(|a| text(a, "/Device")).unwrap_or_default(),
+            "created": row.get("CreateTime"),
+            "labels": labels(row),
+        })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let (spec, status) = (&object.spec, &object.status);
+        json!({
+            "state": status.state,
+            "zone": spec.zone,
+            "size": spec.size_gib,
+            "type": spec.disk_type,
+            "iops": spec.iops,
+            "throughput": spec.throughput_mibps,
+            "encrypted": spec.encrypted,
+            "key": spec.encryption_key,
+            "snapshot": spec.snapshot,
+            "instance": spec.instance.as_ref().and_then(|r| r.vendor_id.clone()),
+            "device": status.device,
+            "created": object.created_ms,
+            "labels": spec.labels,
+        })
+    }
+    fn placed_in(row: &Value) -> Option<&str> {
+        text(row, "/AvailabilityZone").filter(|z| !z.is_empty())
+    }
+    fn is_over(row: &Value) -> bool {
+        matches!(text(row, "/State"), Some("deleting" | "deleted"))
     }
 }
 

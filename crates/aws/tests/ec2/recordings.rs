@@ -44,7 +44,6 @@ async fn everything_that_was_recorded_comes_to_what_it_says() {
     let mut part = "| kind | answer | recordings | objects in them | refusals | samples | objects in them | members recorded: shown | read | ignored |\n".to_owned();
     part.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
     for_every_kind!(K, { part.push_str(&rows_are_objects::<K>(model).await) });
-    part.push_str(&volumes_are_what_is_left_of_an_instance(model).await);
     part.push_str(&zones_are_what_a_location_has(model).await);
     part.push_str(&creates_take_the_id_that_ec2_answers().await);
     for left in &model.left_out {
@@ -145,24 +144,6 @@ mod words {
 }
 pub fn specimen<'a>(model: &'a Model, operation: &str) -> &'a Answer {
     model.answers(operation).find(|a| a.origin() == Origin::Specimen).unwrap()
-}
-
-/// The driver of instances reads volumes where a name has no instance: what is left of one.
-async fn volumes_are_what_is_left_of_an_instance(model: &Model) -> String {
-    let (replay, mut counts) = (Replay::start().await, Counts::default());
-    let name = Name::<Instance>::new(LocationName::of("eu-west-1").unwrap(), "i".parse().unwrap());
-    for answer in model.answers("DescribeVolumes") {
-        replay.answers("DescribeVolumes", 200, &answer.xml);
-        let rows = rows(&answer.answer, "Volumes[]");
-        let left = rows.iter().filter(|v| !matches!(text(v, "/State"), Some("deleting" | "deleted"))).find_map(|v| text(v, "/VolumeId"));
-        match (replay.get(&Target::named(name.clone())).await, left) {
-            (Ok(found), Some(id)) => assert_eq!((found.vendor_id.as_str(), found.status.state), (id, InstanceState::Incomplete), "{}", answer.source),
-            (Err(e), None) => assert!(e.is_not_found(), "{}: {e}", answer.source),
-            (got, left) => panic!("{}: {left:?} came to {got:?}", answer.source),
-        }
-        counts.passed(answer, rows.len());
-    }
-    counts.line(model, "DescribeVolumes", "what is left of instances")
 }
 
 async fn zones_are_what_a_location_has(model: &Model) -> String {

@@ -30,7 +30,7 @@ fn operations() -> BTreeSet<String> {
 #[tokio::test]
 async fn every_request_is_what_the_model_allows() {
     let mut bodies = Vec::new();
-    for sent in [networks().await, subnets().await, security_groups().await, instances().await, reads().await] {
+    for sent in [networks().await, subnets().await, security_groups().await, instances().await, addresses().await, disks().await, reads().await] {
         bodies.extend(sent);
     }
     let Some(judged) = judge(&bodies) else { return };
@@ -107,11 +107,16 @@ async fn security_groups() -> Vec<String> {
 }
 async fn instances() -> Vec<String> {
     let world = World::with(0).await;
+    world.cloud.plant("sg", &[("vpc", "vpc-1"), ("name", "default")], &[]);
     let Verb::Create { spec, .. } = instance("i", true).verb else { panic!() };
     let extension = serde_json::json!({ "metadata_tokens_optional": true, "metadata_hop_limit": 2 });
     let spec = InstanceSpec {
         zone: Some("eu-west-1a".into()),
-        private_ips: ["10.0.0.4", "2001:db8::4"].map(|ip| ip.parse().unwrap()).to_vec(),
+        private_ips: ["10.0.0.4", "2001:db8::4", "10.0.0.5"].map(|ip| ip.parse().unwrap()).to_vec(),
+        security_groups: vec![Ref::resolved(name("g"), "sg-99999999".parse().unwrap())],
+        deletion_protection: true,
+        spot: true,
+        alternatives: vec![Alternative { machine_type: "t3.large".into(), ..Default::default() }],
         assign_public_ip: Some(true),
         user_data: Some(Secret::new("#!/bin/sh\necho ü\n")),
         identity: Some("arn:aws:iam::1:instance-profile/web".into()),
@@ -122,13 +127,53 @@ async fn instances() -> Vec<String> {
         ..spec
     };
     life(&world, &create::<Instance>("i", spec.clone()), |s| {
-        let update =
-            Verb::Update { desired: InstanceSpec { ip_forwarding: false, labels: labels("two"), ..s.clone() }, paths: ["labels", "ip_forwarding"].map(FieldPath::from).into() };
-        vec![update, Verb::Act(InstanceAction::Reboot), Verb::Act(InstanceAction::Stop), Verb::Act(InstanceAction::Start)]
+        let desired = InstanceSpec { ip_forwarding: false, deletion_protection: false, security_groups: Vec::new(), labels: labels("two"), ..s.clone() };
+        let update = Verb::Update { desired, paths: ["labels", "ip_forwarding", "deletion_protection", "security_groups"].map(FieldPath::from).into() };
+        let other = Verb::Update { desired: InstanceSpec { machine_type: "t3.medium".into(), ..s.clone() }, paths: [FieldPath::from("machine_type")].into() };
+        vec![update, Verb::Act(InstanceAction::Reboot), Verb::Act(InstanceAction::Stop), other, Verb::Act(InstanceAction::Start)]
     })
     .await;
     let plain = InstanceSpec { private_ips: Vec::new(), assign_ipv6: true, identity: Some("web".into()), root_disk: RootDisk::default(), ssh_key: None, ..spec };
     life(&world, &create::<Instance>("j", plain), |_| Vec::new()).await;
+    world.cloud.bodies()
+}
+async fn addresses() -> Vec<String> {
+    let world = World::with(0).await;
+    let i = world.cloud.plant("i", &[("state", "running")], &[]);
+    let instance = Some(Ref::resolved(name("i"), i.parse().unwrap()));
+    let spec = AddressSpec { instance, private_ip: Some([10, 0, 0, 5].into()), labels: labels("one"), ..Default::default() };
+    life(&world, &create::<Address>("a", spec), |s| {
+        let off = AddressSpec { instance: None, private_ip: None, labels: labels("two"), ..s.clone() };
+        vec![Verb::Update { desired: off, paths: ["instance", "private_ip", "labels"].map(FieldPath::from).into() }]
+    })
+    .await;
+    world.cloud.bodies()
+}
+async fn disks() -> Vec<String> {
+    let world = World::with(0).await;
+    let i = world.cloud.plant("i", &[("state", "running")], &[]);
+    let spec = DiskSpec {
+        zone: Some("eu-west-1a".into()),
+        size_gib: Some(10),
+        disk_type: Some("gp3".into()),
+        iops: Some(4000),
+        throughput_mibps: Some(200),
+        encrypted: Some(true),
+        encryption_key: Some("alias/web".into()),
+        snapshot: Some("snap-1".into()),
+        instance: Some(Ref::resolved(name("i"), i.parse().unwrap())),
+        labels: labels("one"),
+        provider_config: None,
+    };
+    life(&world, &create::<Disk>("d", spec), |s| {
+        let larger = DiskSpec { size_gib: Some(20), labels: labels("two"), ..s.clone() };
+        let off = DiskSpec { instance: None, ..larger.clone() };
+        vec![
+            Verb::Update { desired: larger, paths: ["size_gib", "labels"].map(FieldPath::from).into() },
+            Verb::Update { desired: off, paths: [FieldPath::from("instance")].into() },
+        ]
+    })
+    .await;
     world.cloud.bodies()
 }
 /// Lists of every kind, whole and narrowed, with pages of every size, and the catalogue.
@@ -147,6 +192,8 @@ async fn reads() -> Vec<String> {
     each::<Subnet>(&replay, "subnet-1").await;
     each::<SecurityGroup>(&replay, "sg-1").await;
     each::<Instance>(&replay, "i-1").await;
+    each::<Address>(&replay, "eipalloc-1").await;
+    each::<Disk>(&replay, "vol-1").await;
     each::<Image>(&replay, "ami-1").await;
     each::<Image>(&replay, "debian-12").await;
     each::<MachineType>(&replay, "t3.small").await;
