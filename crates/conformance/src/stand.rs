@@ -18,7 +18,7 @@ use std::{
 use tokio::time::Instant;
 use welkin_core::{
     Api, Change, Digest, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, LocationName, Mutability, Name, Object, OpenGate, Page, Permit, Query,
-    Reason, Ref, ResourceId, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, set_fields, with_kind,
+    Reason, Ref, ResourceId, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, with_kind,
 };
 
 /// Why a trial ended early.
@@ -238,7 +238,7 @@ impl<'a> Stand<'a> {
         Ok(self.drive(&change, manner).await.object()?)
     }
     pub(crate) fn update_of<K: Specimen>(&self, object: &Object<K>, desired: K::Spec) -> Verdict<Change<K>> {
-        let paths = differences::<K>(&desired, &object.spec)?;
+        let paths = changed_paths::<K>(&object.spec, &desired)?;
         self.change_of(object, Verb::Update { desired, paths })
     }
     pub(crate) async fn act<K: Specimen>(&self, object: &Object<K>, action: K::Action, manner: Manner) -> Verdict {

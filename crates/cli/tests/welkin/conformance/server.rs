@@ -46,7 +46,8 @@ async fn conformance_of_a_server() {
     let settings = Settings { step_timeout: Duration::from_millis(500), backoff: Duration::from_millis(10), ..Settings::default() };
     let engine = Arc::new(Engine::builder().cloud("lab", Arc::clone(&sim) as _).settings(settings).open().await.unwrap());
     let server = Server::bind(Arc::clone(&engine), ([127, 0, 0, 1], 0).into(), Limits::default()).await.unwrap();
-    let client = Client::connect(format!("http://{}", server.address())).await.unwrap();
+    // For so long a create that was given up may still come in, and is waited for: no call takes as long here.
+    let client = Client::connect(format!("http://{}", server.address())).await.unwrap().timeout(Duration::from_secs(2));
     let (stop, stopped) = oneshot::channel::<()>();
     let server = tokio::spawn(server.serve(async {
         let _ = stopped.await;
