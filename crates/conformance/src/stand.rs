@@ -256,8 +256,25 @@ impl<'a> Stand<'a> {
     /// What the engine does after a create that failed or was cancelled.
     pub(crate) async fn clean<K: Specimen>(&self, create: &Change<K>, left: Resume) -> Verdict {
         let change = Change { verb: Verb::Delete, ..create.clone() };
-        self.drive_from(&change, Resume { cleans_up: true, ..left }, Manner::PLAIN).await.end?;
-        Ok(())
+        self.cleaned(&change, left).await
+    }
+    /// A delete that cleans up.
+    async fn cleaned<K: Specimen>(&self, change: &Change<K>, left: Resume) -> Verdict {
+        let left = Resume { cleans_up: true, ..left };
+        match drive(self.subject, change, left.clone(), Manner::PLAIN).await.end {
+            // A server cleans up after those of its own creates that have not ended well; to it this is a delete like any other.
+            Err(e) if self.subject.served && matches!(e.reason(), Reason::InUse | Reason::DeletionProtected) => {
+                let object = match self.get(&Target::named(change.target.name()?.clone())).await {
+                    // It was cleaned up before: the same request is answered with its first end.
+                    Err(e) if e.is_not_found() => return Ok(()),
+                    found => found?,
+                };
+                K::let_go(self, &object).await?;
+                drive(self.subject, &self.change_of(&object, Verb::Delete)?, left, Manner::PLAIN).await.end?;
+                Ok(())
+            }
+            end => Ok(end.map(drop)?),
+        }
     }
     /// How often it was rebooted, where the vendor counts that.
     pub(crate) async fn reboots<K: Kind>(&self, object: &Object<K>) -> Verdict<Option<u64>> {
@@ -429,17 +446,7 @@ impl<'a> Stand<'a> {
         let left = if made.vendor_id.is_some() { Resume::default() } else { made.left.clone() };
         let target = Target::Named { name: made.name.parse()?, uid: Some(made.uid.clone()), vendor_id: made.vendor_id.clone() };
         let change = Change::<K> { target, uid: made.uid.clone(), token: made.token.clone(), expect: None, verb: Verb::Delete };
-        let left = Resume { cleans_up: true, ..left };
-        match drive(self.subject, &change, left.clone(), Manner::PLAIN).await.end {
-            // A server cleans up after its own creates only: to it this is a delete like any other.
-            Err(e) if self.subject.served && matches!(e.reason(), Reason::InUse | Reason::DeletionProtected) => {
-                let object = self.get(&Target::named(change.target.name()?.clone())).await?;
-                K::let_go(self, &object).await?;
-                drive(self.subject, &self.change_of(&object, Verb::Delete)?, left, Manner::PLAIN).await.end?;
-                Ok(())
-            }
-            end => Ok(end.map(drop)?),
-        }
+        self.cleaned(&change, left).await
     }
 }
 
