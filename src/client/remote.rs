@@ -13,8 +13,6 @@ use welkin_engine::{Operation, Options, Outcome, Phase};
 
 /// How long until a server's operation is looked at again.
 const POLL: Duration = Duration::from_millis(200);
-/// For so long after it was sent, a create may still come in at the server: as long as its call may take.
-const ARRIVAL: Duration = super::TIMEOUT;
 /// The server's part in the names of calls at the gate.
 const FAMILY: &str = "welkin";
 
@@ -118,7 +116,8 @@ impl Remote {
             Err(e) if !e.is_not_found() => return Err(e),
             _ => {}
         }
-        Ok(if resume.is_past(ARRIVAL) { Made::Nothing } else { Made::Open("the create may still come in at the server") })
+        // For so long after it was sent it may come in: as long as its call may take.
+        Ok(if resume.is_past(self.cloud.client.timeout) { Made::Nothing } else { Made::Open("the create may still come in at the server") })
     }
 
     /// The main object is gone; where only fragments are left, the server shows the name as incomplete.

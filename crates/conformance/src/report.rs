@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    time::Duration,
 };
 
 /// How often it happened to each verb (`create`, or a field that was changed) that something went wrong at a write, and the verb ended well.
@@ -35,6 +36,8 @@ pub struct Line {
     pub proves: &'static str,
     /// How it ended.
     pub outcome: Outcome,
+    /// How long it took, by the wall.
+    pub took: Duration,
     /// What was counted on the way: `12 faults fired`.
     pub notes: Vec<String>,
     /// What went wrong on purpose.
@@ -94,7 +97,7 @@ impl fmt::Display for Report {
                 Outcome::KnownGap { reason, failure } => ("gap    ", format!(": {reason} [{failure}]")),
             };
             let notes = if line.notes.is_empty() { String::new() } else { format!(" ({})", line.notes.join(", ")) };
-            writeln!(f, "  {word} {:width$}  {}{notes}{why}", line.trial, line.proves)?;
+            writeln!(f, "  {word} {:6.1} s  {:width$}  {}{notes}{why}", line.took.as_secs_f64(), line.trial, line.proves)?;
         }
         self.mishaps(f)?;
         for complaint in &self.complaints {

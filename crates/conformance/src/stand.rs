@@ -3,8 +3,8 @@
 use crate::{
     Plant, WorldObject,
     report::Mishaps,
-    runner::{Driven, Manner, backoff, context, drive},
-    specimen::Specimen,
+    runner::{Driven, End, Manner, backoff, context, drive},
+    specimen::{Specimen, differences},
     subject::Subject,
 };
 use async_trait::async_trait;
@@ -17,8 +17,8 @@ use std::{
 };
 use tokio::time::Instant;
 use welkin_core::{
-    Api, Change, Digest, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, LocationName, Mutability, Name, Object, OpenGate, Page, Permit, Query, Ref,
-    ResourceId, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, with_kind,
+    Api, Change, Digest, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, LocationName, Mutability, Name, Object, OpenGate, Page, Permit, Query,
+    Reason, Ref, ResourceId, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, with_kind,
 };
 
 /// Why a trial ended early.
@@ -221,7 +221,7 @@ impl<'a> Stand<'a> {
         let driven = drive(self.subject, change, from, manner).await;
         if let (true, Ok(name)) = (is_create, change.target.name()) {
             let vendor_id = match &driven.end {
-                Ok(crate::runner::End::Object(o)) => Some(o.vendor_id.clone()),
+                Ok(End::Object(o)) => Some(o.vendor_id.clone()),
                 _ => None,
             };
             let made = Made { collection: K::COLLECTION, name: name.to_string(), uid: change.uid.clone(), token: change.token.clone(), vendor_id, left: driven.left.clone() };
@@ -234,16 +234,21 @@ impl<'a> Stand<'a> {
         Ok(self.drive(&change, Manner::PLAIN).await.object()?)
     }
     pub(crate) async fn update<K: Specimen>(&self, object: &Object<K>, desired: K::Spec, manner: Manner) -> Verdict<Object<K>> {
-        let paths = changed_paths::<K>(&object.spec, &desired)?;
-        let change = self.change_of(object, Verb::Update { desired, paths })?;
+        let change = self.update_of(object, desired)?;
         Ok(self.drive(&change, manner).await.object()?)
+    }
+    pub(crate) fn update_of<K: Specimen>(&self, object: &Object<K>, desired: K::Spec) -> Verdict<Change<K>> {
+        let paths = changed_paths::<K>(&object.spec, &desired)?;
+        self.change_of(object, Verb::Update { desired, paths })
     }
     pub(crate) async fn act<K: Specimen>(&self, object: &Object<K>, action: K::Action, manner: Manner) -> Verdict {
         let change = self.change_of(object, Verb::Act(action))?;
         self.drive(&change, manner).await.end?;
         Ok(())
     }
+    /// Deletes what nothing holds any more.
     pub(crate) async fn delete<K: Specimen>(&self, object: &Object<K>, manner: Manner) -> Verdict {
+        K::let_go(self, object).await?;
         let change = self.change_of(object, Verb::Delete)?;
         self.drive(&change, manner).await.end?;
         Ok(())
@@ -251,8 +256,25 @@ impl<'a> Stand<'a> {
     /// What the engine does after a create that failed or was cancelled.
     pub(crate) async fn clean<K: Specimen>(&self, create: &Change<K>, left: Resume) -> Verdict {
         let change = Change { verb: Verb::Delete, ..create.clone() };
-        self.drive_from(&change, left, Manner::PLAIN).await.end?;
-        Ok(())
+        self.cleaned(&change, left).await
+    }
+    /// A delete that cleans up.
+    async fn cleaned<K: Specimen>(&self, change: &Change<K>, left: Resume) -> Verdict {
+        let left = Resume { cleans_up: true, ..left };
+        match drive(self.subject, change, left.clone(), Manner::PLAIN).await.end {
+            // A server cleans up after those of its own creates that have not ended well; to it this is a delete like any other.
+            Err(e) if self.subject.served && matches!(e.reason(), Reason::InUse | Reason::DeletionProtected) => {
+                let object = match self.get(&Target::named(change.target.name()?.clone())).await {
+                    // It was cleaned up before: the same request is answered with its first end.
+                    Err(e) if e.is_not_found() => return Ok(()),
+                    found => found?,
+                };
+                K::let_go(self, &object).await?;
+                drive(self.subject, &self.change_of(&object, Verb::Delete)?, left, Manner::PLAIN).await.end?;
+                Ok(())
+            }
+            end => Ok(end.map(drop)?),
+        }
     }
     /// How often it was rebooted, where the vendor counts that.
     pub(crate) async fn reboots<K: Kind>(&self, object: &Object<K>) -> Verdict<Option<u64>> {
@@ -272,9 +294,13 @@ impl<'a> Stand<'a> {
         let found = self.get(&Target::named(name.clone())).await?;
         Ok(Ref::resolved(name, found.vendor_id))
     }
-    pub(crate) async fn zone(&self) -> Verdict<String> {
+    pub(crate) async fn zones(&self) -> Verdict<Vec<String>> {
         let found: Object<Location> = self.get(&Target::named(self.subject.location.clone())).await?;
-        found.status.zones.into_iter().next().ok_or_else(|| Stop::Failed(format!("{} has no zone", self.subject.location)))
+        Ok(found.status.zones)
+    }
+    /// The one that everything of a trial lies in unless it says otherwise.
+    pub(crate) async fn zone(&self) -> Verdict<String> {
+        self.zones().await?.into_iter().next().ok_or_else(|| Stop::Failed(format!("{} has no zone", self.subject.location)))
     }
 
     // Reading.
@@ -368,8 +394,8 @@ impl<'a> Stand<'a> {
     /// What was asked for is what is answered, and every field of it has been shown to work.
     pub(crate) fn echoes<K: Specimen>(&self, asked: &K::Spec, got: &Object<K>) -> Verdict {
         let set = set_fields::<K>(asked);
-        let differ = changed_paths::<K>(&K::comparable(asked, &got.spec), &got.spec)?;
-        let hidden = |path: &str| path == "provider_config" || K::INPUT_ONLY.contains(&path);
+        let differ = differences::<K>(asked, &got.spec)?;
+        let hidden = |path: &str| path == "provider_config" || K::INPUT_ONLY.iter().any(|only| path.split('.').next() == Some(only));
         if let Some(path) = differ.iter().find(|p| set.contains(&p.0) && !hidden(&p.0)) {
             return failed(format!("{path} was asked for and is not answered: {asked:?} became {:?}", got.spec));
         }
@@ -390,6 +416,7 @@ impl<'a> Stand<'a> {
     /// Removes everything that the trial made, the last first. What is left after that is a leak.
     pub(crate) async fn clear(&self) -> Verdict {
         self.subject.world.settle_faults().await;
+        self.subject.world.restock().await;
         let (made, planted) = {
             let mut state = self.state.lock();
             (std::mem::take(&mut state.made), std::mem::take(&mut state.planted))
@@ -419,8 +446,7 @@ impl<'a> Stand<'a> {
         let left = if made.vendor_id.is_some() { Resume::default() } else { made.left.clone() };
         let target = Target::Named { name: made.name.parse()?, uid: Some(made.uid.clone()), vendor_id: made.vendor_id.clone() };
         let change = Change::<K> { target, uid: made.uid.clone(), token: made.token.clone(), expect: None, verb: Verb::Delete };
-        drive(self.subject, &change, left, Manner::PLAIN).await.end?;
-        Ok(())
+        self.cleaned(&change, left).await
     }
 }
 

@@ -23,8 +23,10 @@ pub struct Subject {
     pub image_family: String,
     /// Something to be the identity of an instance; without it that field is not tried.
     pub identity: Option<String>,
-    /// A disk type; without it that field is not tried.
+    /// A disk type other than the default, of which operations and throughput are numbers; without it that field is not tried.
     pub disk_type: Option<String>,
+    /// The vendor's name of a key for disks; without it that field is not tried.
+    pub encryption_key: Option<String>,
     /// An extension for each collection that takes one.
     pub provider_configs: BTreeMap<String, VendorConfig>,
     /// Is there an engine in front? Then names, request ids and bad input are its business, and are tried too.
@@ -59,6 +61,7 @@ impl Subject {
             image_family: "debian-12".into(),
             identity: None,
             disk_type: None,
+            encryption_key: None,
             provider_configs: BTreeMap::new(),
             served: false,
             adoption: None,

@@ -11,6 +11,7 @@ use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     pin::Pin,
+    time::{Duration, Instant},
 };
 use welkin_core::Support;
 
@@ -84,7 +85,8 @@ struct Tried {
 }
 
 async fn try_one(subject: &Subject, number: usize, trial: Trial) -> Tried {
-    let mut line = Line { trial: trial.name, proves: trial.proves, outcome: Outcome::Passed, notes: Vec::new(), mishaps: Mishaps::new() };
+    let mut line = Line { trial: trial.name, proves: trial.proves, outcome: Outcome::Passed, took: Duration::ZERO, notes: Vec::new(), mishaps: Mishaps::new() };
+    let begin = Instant::now();
     let mut shown = BTreeSet::new();
     let verdict = match Stand::new(subject, format!("c{number}")).await {
         Ok(stand) => {
@@ -98,6 +100,7 @@ async fn try_one(subject: &Subject, number: usize, trial: Trial) -> Tried {
     if verdict.is_err() {
         shown.clear();
     }
+    line.took = begin.elapsed();
     line.outcome = judged(subject, &line.trial, verdict);
     Tried { line, shown }
 }

@@ -4,6 +4,7 @@ mod catalogue;
 mod crash;
 mod fault;
 mod foreign;
+mod instance;
 mod life;
 mod list;
 mod mishap;
@@ -25,6 +26,7 @@ macro_rules! all {
         pub(crate) fn all() -> Vec<Trial> {
             let mut out = Vec::new();
             $(out.extend(managed::<welkin_core::$k>());)*
+            out.extend(instance::all());
             $(out.extend(catalogue::of::<welkin_core::$c>());)*
             out
         }
@@ -54,6 +56,7 @@ fn managed<K: Specimen>() -> Vec<Trial> {
         trial!(c, "removed_elsewhere", "what somebody else removed is not found, and its deletion ends well", foreign::removed_elsewhere::<K>),
         trial!(c, "malformed", "what is wrong in itself or beyond the capabilities is refused by its field before any call", refusal::malformed::<K>),
         trial!(c, "refused", "what the cloud refuses names the field, and leaves nothing", refusal::refused::<K>),
+        trial!(c, "refused_changes", "changes that the cloud refuses name the field, and nothing of them happens", refusal::refused_changes::<K>),
         trial!(c, "in_use", "what something else stands on is not deleted, and nothing of it is", refusal::in_use::<K>),
         trial!(c, "immutable", "what can be set at creation only is refused as a change", refusal::immutable::<K>),
         trial!(c, "absent", "what does not exist is NOT_FOUND by name and by vendor id", refusal::absent::<K>),

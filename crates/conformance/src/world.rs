@@ -16,6 +16,8 @@ pub struct Abilities {
     pub faults: bool,
     /// It counts reboots.
     pub counts_reboots: bool,
+    /// It can be short of a machine type.
+    pub runs_short: bool,
 }
 
 /// An object of the vendor.
@@ -66,6 +68,13 @@ pub enum Planted {
         /// The vendor's id of the image.
         image: String,
     },
+    /// A public address that leads nowhere.
+    Address,
+    /// A disk of the smallest size, attached to nothing.
+    Disk {
+        /// The zone, where disks lie in one.
+        zone: Option<String>,
+    },
 }
 /// A mark to plant.
 #[derive(Debug, Clone)]
@@ -115,11 +124,18 @@ pub trait World: Debug + Send + Sync {
     /// # Errors
     /// `Unimplemented` where it cannot.
     async fn plant(&self, plant: Plant) -> Result<String>;
-    /// Removes an object, also one that Welkin has made.
+    /// Removes an object, also one that Welkin has made, whatever uses it or protects it.
     ///
     /// # Errors
     /// `Unimplemented` where it cannot.
     async fn remove(&self, vendor_id: &str) -> Result<()>;
+    /// Has no capacity for a machine type any more, in a zone or in all of them.
+    ///
+    /// # Errors
+    /// `Unimplemented` where it cannot.
+    async fn run_short(&self, machine_type: &str, zone: Option<&str>) -> Result<()>;
+    /// Has capacity for everything again.
+    async fn restock(&self);
     /// Lets a write go wrong: the one after the next `after` writes.
     ///
     /// # Errors

@@ -6,9 +6,11 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Capabilities, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope, SecurityGroup, Subnet, VerbName,
+    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope, SecurityGroup,
+    Subnet, Support, VerbName,
 };
 
+const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
 const MUTABLE_REQUIRED: Field = Field { mutability: Mutability::Mutable, ..Field::REQUIRED };
 
 const NETWORK: &[(&str, Field)] = &[
@@ -48,7 +50,7 @@ const INSTANCE: &[(&str, Field)] = &[
     ("machine_type", MUTABLE_REQUIRED),
     ("image", Field::REQUIRED),
     ("subnet", Field::REQUIRED),
-    ("private_ips", Field::NATIVE.at_most(2)),
+    ("private_ips", Field::NATIVE.at_most(32)),
     ("assign_public_ip", Field::NATIVE),
     ("assign_ipv6", Field::NATIVE),
     ("ssh_key", Field::NATIVE),
@@ -61,13 +63,27 @@ const INSTANCE: &[(&str, Field)] = &[
     ("ip_forwarding", Field::MUTABLE),
     ("labels", Field::MUTABLE),
     ("provider_config", Field::UNSUPPORTED),
-    ("security_groups", Field::UNSUPPORTED),
-    ("deletion_protection", Field::UNSUPPORTED),
-    ("spot", Field::UNSUPPORTED),
-    ("alternatives", Field::UNSUPPORTED),
-    ("alternatives.machine_type", Field::UNSUPPORTED),
-    ("alternatives.subnet", Field::UNSUPPORTED),
-    ("alternatives.zone", Field::UNSUPPORTED),
+    ("security_groups", Field::MUTABLE.at_most(16)),
+    ("deletion_protection", Field::MUTABLE),
+    ("spot", Field::NATIVE),
+    ("alternatives", EMULATED.at_most(16)),
+    ("alternatives.machine_type", EMULATED),
+    ("alternatives.subnet", EMULATED),
+    ("alternatives.zone", EMULATED),
+];
+const ADDRESS: &[(&str, Field)] = &[("instance", Field::MUTABLE), ("private_ip", Field::MUTABLE), ("labels", Field::MUTABLE), ("provider_config", Field::UNSUPPORTED)];
+const DISK: &[(&str, Field)] = &[
+    ("zone", Field::REQUIRED),
+    ("size_gib", MUTABLE_REQUIRED.between(1, 16 * 1024)),
+    ("disk_type", Field::MUTABLE),
+    ("iops", Field::MUTABLE.between(100, 64_000)),
+    ("throughput_mibps", Field::MUTABLE.between(1, 1000)),
+    ("encrypted", Field::NATIVE),
+    ("encryption_key", Field::NATIVE),
+    ("snapshot", Field::UNSUPPORTED),
+    ("instance", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
 ];
 
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
@@ -100,6 +116,8 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (Subnet::COLLECTION, region(MANAGE, SUBNET, "subnet-", quotas.subnets)),
         (SecurityGroup::COLLECTION, region(MANAGE, SECURITY_GROUP, "sg-", quotas.security_groups)),
         (Instance::COLLECTION, region(OPERATE, INSTANCE, "i-", quotas.instances)),
+        (Address::COLLECTION, region(MANAGE, ADDRESS, "addr-", quotas.addresses)),
+        (Disk::COLLECTION, region(MANAGE, DISK, "disk-", quotas.disks)),
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
         (Image::COLLECTION, kind(Scope::Region, READ, &[], IdShape::PrefixedHex("img-"), Duration::ZERO)),
@@ -119,6 +137,8 @@ mod tests {
             (Subnet::COLLECTION, Subnet::FIELDS),
             (SecurityGroup::COLLECTION, SecurityGroup::FIELDS),
             (Instance::COLLECTION, Instance::FIELDS),
+            (Address::COLLECTION, Address::FIELDS),
+            (Disk::COLLECTION, Disk::FIELDS),
         ];
         for (collection, fields) in kinds {
             assert_eq!(caps.kinds[collection].fields.keys().copied().collect::<BTreeSet<_>>(), fields.iter().copied().collect(), "{collection}");

@@ -36,7 +36,7 @@ pub struct Config {
     pub throttle: Option<Throttle>,
     /// Machine types that a zone has no capacity for, as `["large", "sim-1b"]`. Default: none.
     pub out_of_capacity: Vec<(String, String)>,
-    /// Does the vendor know an idempotency token for the creation of instances? For networks and subnets it never does. Default true.
+    /// Does the vendor know an idempotency token for the creation of instances and disks? For everything else it never does. Default true.
     pub client_tokens: bool,
     /// What goes wrong by chance.
     pub faults: FaultRates,
@@ -58,6 +58,10 @@ pub struct Quotas {
     pub security_groups: Option<usize>,
     /// Instances, whatever their state.
     pub instances: Option<usize>,
+    /// Addresses, whatever they lead to.
+    pub addresses: Option<usize>,
+    /// Disks of their own.
+    pub disks: Option<usize>,
 }
 
 /// A token bucket: calls above it are refused.

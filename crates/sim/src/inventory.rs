@@ -2,7 +2,7 @@
 
 use crate::{
     Config,
-    vendor::{Body, Cloud, GroupPeer, GroupRule, Item, NewInstance, NewNetwork, NewSecurityGroup, NewSubnet, Refusal},
+    vendor::{Body, Cloud, DiskEdit, GroupPeer, GroupRule, Item, NewDisk, NewInstance, NewNetwork, NewSecurityGroup, NewSubnet, Refusal},
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, sync::Arc};
@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct VendorObject {
     /// The vendor's id.
     pub id: String,
-    /// `network`, `gateway`, `subnet`, `security_group` or `instance`.
+    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address` or `disk`.
     pub object_type: &'static str,
     /// Where it is.
     pub region: String,
@@ -58,6 +58,13 @@ pub enum Planted {
         /// The image's vendor id.
         image: String,
     },
+    /// An address that leads nowhere.
+    Address,
+    /// A disk that is attached to nothing.
+    Disk {
+        /// Its zone; None for the region's first.
+        zone: Option<String>,
+    },
 }
 
 pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
@@ -70,7 +77,9 @@ pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
         let subnets = region.subnets.iter().map(|i| row("subnet", name, i, 0));
         let instances = region.instances.iter().filter(|i| !i.body.is_gone(now_ms)).map(|i| row("instance", name, i, i.body.reboots));
         let groups = region.security_groups.iter().map(|i| row("security_group", name, i, 0));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).collect()
+        let addresses = region.addresses.iter().map(|i| row("address", name, i, 0));
+        let disks = region.disks.iter().map(|i| row("disk", name, i, 0));
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).collect()
     })
 }
 
@@ -101,9 +110,18 @@ pub(crate) fn plant(cloud: &Cloud, region: &str, planted: Planted, tags: BTreeMa
                 disk_type: None,
                 disk_encrypted: None,
                 forwards: false,
+                groups: Vec::new(),
+                protected: false,
+                spot: false,
                 tags,
             };
             cloud.plant_instance(region, new)
+        }
+        Planted::Address => cloud.plant_address(region, tags),
+        Planted::Disk { zone } => {
+            let [first, ..] = Config::zones(region);
+            let new = NewDisk { zone: zone.unwrap_or(first), size_gib: 8, edit: DiskEdit::default(), encrypted: None, encryption_key: None, tags };
+            cloud.plant_disk(region, new)
         }
     }
 }

@@ -1,7 +1,9 @@
 #![doc = include_str!("../docs.md")]
 
+mod address;
 mod capability;
 mod config;
+mod disk;
 mod error;
 mod image;
 mod instance;

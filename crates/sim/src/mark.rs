@@ -16,6 +16,9 @@ pub(crate) const GROUP: &str = "welkin.dev/group";
 /// The network should have a gateway.
 pub(crate) const INTERNET: &str = "welkin.dev/internet-access";
 
+/// Which fields were asked for of those that are shown only then, or where they differ from the cloud's default.
+const ASKED: &str = "welkin.dev/asked";
+
 /// The tags of a fragment: everything that names whose it is.
 pub(crate) fn fragment_tags<K: Managed>(cx: &Cx, change: &Change<K>) -> Result<Tags> {
     let id = change.target.name()?.id.to_string();
@@ -35,6 +38,21 @@ pub(crate) fn main_tags<K: Managed>(cx: &Cx, change: &Change<K>, labels: &Labels
 pub(crate) fn relabelled(tags: &Tags, labels: &Labels) -> Tags {
     let marks = tags.iter().filter(|(k, _)| k.starts_with(PREFIX)).map(|(k, v)| (k.clone(), v.clone()));
     marks.chain(labels.clone()).collect()
+}
+/// The same marks with other labels, and what is asked for by now. What was adopted has no marks, and gets none.
+pub(crate) fn retagged(tags: &Tags, labels: &Labels, asked: &[&str]) -> Tags {
+    let mut new = relabelled(tags, labels);
+    if tags.contains_key(UID) {
+        new.insert(ASKED.to_owned(), asked.join(","));
+    }
+    new
+}
+/// What [`is_asked`] reads.
+pub(crate) fn asked(fields: &[&str]) -> (&'static str, String) {
+    (ASKED, fields.join(","))
+}
+pub(crate) fn is_asked(tags: &Tags, field: &str) -> bool {
+    tags.get(ASKED).is_some_and(|asked| asked.split(',').any(|f| f == field))
 }
 /// What is not a mark.
 pub(crate) fn labels(tags: &Tags) -> Labels {

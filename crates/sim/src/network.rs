@@ -36,6 +36,9 @@ impl Kept for Network {
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
         cloud.delete_network(region, id).await
     }
+    async fn free(_: &Sim, _: &Cx, _: &str, _: &Self::Row) -> Result<()> {
+        Ok(())
+    }
     fn is_leaving(_: &Self::Row) -> bool {
         false
     }

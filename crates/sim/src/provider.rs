@@ -56,6 +56,14 @@ impl Sim {
     pub fn uproot(&self, region: &str, vendor_id: &str) -> Result<()> {
         self.cloud.uproot(region, vendor_id).map_err(|e| translated(e, true))
     }
+    /// Has no capacity for a machine type any more, in a zone or in all of them, until [`Sim::restock`].
+    pub fn run_short(&self, machine_type: &str, zone: Option<&str>) {
+        self.cloud.run_short(machine_type, zone);
+    }
+    /// Has capacity for everything again that the configuration does not exclude.
+    pub fn restock(&self) {
+        self.cloud.restock();
+    }
     /// Lets one of the next calls go wrong.
     pub fn inject(&self, fault: Fault) {
         self.cloud.faults().inject(fault);
@@ -125,10 +133,10 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn addresses(&self) -> Option<&dyn Driver<Address>> {
-        None
+        Some(self)
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
-        None
+        Some(self)
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

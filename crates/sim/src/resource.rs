@@ -24,8 +24,8 @@ impl<T: Send + Sync> Row for Shown<T> {
         self
     }
 }
-/// A subnet, with the number of its addresses in use.
-impl<T: Send + Sync> Row for (Shown<T>, usize) {
+/// With what the vendor tells beside it: a subnet's addresses in use, what hangs on an instance.
+impl<T: Send + Sync, More: Send + Sync> Row for (Shown<T>, More) {
     type Body = T;
     fn shown(&self) -> &Shown<T> {
         &self.0
@@ -58,6 +58,8 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
     async fn one(cloud: &Cloud, region: &str, id: &str) -> Answer<Option<Self::Row>>;
     async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Self::Row>>;
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()>;
+    /// Ends what the vendor would refuse the removal for. Only for what a create has left: of anything else it is a reason to refuse.
+    async fn free(sim: &Sim, cx: &Cx, region: &str, row: &Self::Row) -> Result<()>;
     /// Is it on its way out already?
     fn is_leaving(row: &Self::Row) -> bool;
     /// Does the cloud show whose the parts are that hang on it? Once it is gone nobody could tell any more which parts those were.
@@ -277,6 +279,9 @@ impl Sim {
             if !is_alone && !K::shows_parts(self, cx, region, row).await? {
                 return Step::wait(&Leaving { leaving_until_ms: until.unwrap_or(now) }, self.pause(), "waiting for the cloud to show whose its parts are");
             }
+            if resume.cleans_up {
+                K::free(self, cx, region, row).await?;
+            }
             let removed = self.call(cx, K::REMOVE, region, K::remove(&self.cloud, region, row.shown().id())).await;
             removed.or_else(|e| if error::is(&e, K::UNKNOWN) { Ok(()) } else { Err(e) })?;
         }
@@ -315,6 +320,11 @@ pub(crate) fn expected<K: Managed>(change: &Change<K>, resume: &Resume) -> Optio
 pub(crate) fn or_gone<K: Kept, T>(target: &Target<K>, answer: Result<T>) -> Result<T> {
     answer.map_err(|e| if error::is(&e, K::UNKNOWN) { Error::not_found(target) } else { e })
 }
+/// The instance that an address or a disk is for: the vendor's code alone does not tell that it is about this field.
+pub(crate) fn of_instance(e: Error) -> Error {
+    let is_about = [Code::InstanceNotFound, Code::IncorrectState].iter().any(|code| error::is(&e, *code));
+    if is_about { e.with_field("instance") } else { e }
+}
 
 macro_rules! reader {
     ($k:ty) => {
@@ -336,3 +346,5 @@ reader!(welkin_core::Network);
 reader!(welkin_core::Subnet);
 reader!(welkin_core::SecurityGroup);
 reader!(welkin_core::Instance);
+reader!(welkin_core::Address);
+reader!(welkin_core::Disk);

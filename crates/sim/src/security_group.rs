@@ -38,6 +38,9 @@ impl Kept for SecurityGroup {
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
         cloud.delete_security_group(region, id).await
     }
+    async fn free(_: &Sim, _: &Cx, _: &str, _: &Self::Row) -> Result<()> {
+        Ok(())
+    }
     fn is_leaving(_: &Row) -> bool {
         false
     }

@@ -28,6 +28,9 @@ impl Kept for Subnet {
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
         cloud.delete_subnet(region, id).await
     }
+    async fn free(_: &Sim, _: &Cx, _: &str, _: &Self::Row) -> Result<()> {
+        Ok(())
+    }
     fn is_leaving(_: &Self::Row) -> bool {
         false
     }

@@ -1,17 +1,19 @@
 //! The vendor's side: a cloud with an API of its own, which knows nothing of Welkin. The drivers reach it only by the calls here, each through
 //! the gate, so that they are bound by the same laws as those of a real cloud.
 //!
-//! Modelled on EC2: ids are random, tags are visible late, only instances have an idempotency token, a deletion is refused while something
+//! Modelled on EC2: ids are random, tags are visible late, only instances and disks have an idempotency token, a deletion is refused while something
 //! depends on the object, lists have pages.
 
+mod addresses;
 mod catalogue;
 mod clock;
 mod cloud;
-mod disk;
+mod disks;
 mod fault;
 mod gateways;
 mod instances;
 mod item;
+mod log;
 mod networks;
 mod refusal;
 mod security_groups;
@@ -19,11 +21,13 @@ mod state;
 mod subnets;
 mod table;
 
+pub(crate) use addresses::NewAddress;
 pub(crate) use catalogue::{CpuType, ImageItem, Machine};
 pub(crate) use cloud::{Action, Cloud};
+pub(crate) use disks::{DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest, NewDisk};
 pub use fault::{Fault, FaultKind};
-pub(crate) use instances::{LaunchRequest, NewInstance};
-pub(crate) use item::{Body, Condition, Gateway, GroupPeer, GroupRule, Instance, Item, Network, SecurityGroup, Shown, Subnet, Tags};
+pub(crate) use instances::{Hung, InstanceEdit, LaunchRequest, NewInstance};
+pub(crate) use item::{Address, Body, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, Network, SecurityGroup, Shown, Subnet, Tags};
 pub(crate) use networks::NewNetwork;
 pub(crate) use refusal::{Code, Refusal};
 pub(crate) use security_groups::NewSecurityGroup;

@@ -167,12 +167,84 @@ async fn two_hundred_instances_are_each_on_disk() {
     assert_eq!(sim.subnets().unwrap().get(&cx(), &Target::named(s)).await.unwrap().status.available_ipv4_addresses, Some(65536 - 5 - 200));
 }
 
+#[tokio::test]
+async fn what_hangs_on_an_instance_survives_a_restart_and_the_instance() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = Config::default();
+    let there = async |sim: &Sim| {
+        let disk = Target::named("locations/sim-1/disks/d".parse().unwrap());
+        let address = Target::named("locations/sim-1/addresses/a".parse().unwrap());
+        (sim.disks().unwrap().get(&cx(), &disk).await.unwrap(), sim.addresses().unwrap().get(&cx(), &address).await.unwrap())
+    };
+    let (web, disk, address) = {
+        let sim = on_disk(&config, dir.path());
+        let n = make(&sim, &network("n", false)).await.unwrap();
+        let s = make(&sim, &subnet("s", &n, "10.0.1.0/24")).await.unwrap();
+        let web = make(&sim, &instance(&sim, "web", &s).await).await.unwrap();
+        let at = Some(Ref::resolved(web.name.clone(), web.vendor_id.clone()));
+        let disk = create::<Disk>("d", DiskSpec { zone: Some("sim-1a".into()), size_gib: Some(8), instance: at.clone(), ..Default::default() });
+        let address = create::<Address>("a", AddressSpec { instance: at, ..Default::default() });
+        (web, make(&sim, &disk).await.unwrap(), make(&sim, &address).await.unwrap())
+    };
+    assert_eq!((disk.status.device.as_str(), address.status.user.as_str()), ("/dev/sdf", web.vendor_id.as_str()));
+    let sim = on_disk(&config, dir.path());
+    assert_eq!(there(&sim).await, (disk.clone(), address.clone()));
+    let shown = sim.instances().unwrap().get(&cx(), &Target::named(web.name.clone())).await.unwrap();
+    assert_eq!((shown.status.disk_ids, shown.status.public_ips), (vec![disk.vendor_id.to_string()], vec![address.status.ip.unwrap()]));
+
+    sim.uproot("sim-1", web.vendor_id.as_str()).unwrap();
+    drop(sim);
+    let (disk, address) = there(&on_disk(&config, dir.path())).await;
+    assert_eq!((disk.spec.instance, disk.status.state), (None, DiskState::Available));
+    assert_eq!((address.spec.instance, address.status.state), (None, AddressState::Available));
+}
+
+#[tokio::test(start_paused = true)]
+async fn capacity_that_comes_back_makes_no_second_instance() {
+    let sim = open(Config::default());
+    let n = make(&sim, &network("n", false)).await.unwrap();
+    let s = make(&sim, &subnet("s", &n, "10.0.1.0/24")).await.unwrap();
+    let change = instance(&sim, "i", &s).await;
+    let Verb::Create { spec, .. } = &change.verb else { panic!() };
+    let spec = InstanceSpec { alternatives: vec![Alternative { machine_type: "medium".into(), ..Default::default() }], ..spec.clone() };
+    sim.run_short("small", None);
+    // The second launch is the one that makes it.
+    sim.inject(Fault { action: Some("LaunchInstance".into()), after: 1, kind: FaultKind::ReplyLost });
+    let driver = sim.instances().unwrap();
+    assert_eq!(driver.create(&cx(), &change, &spec, &Resume::default()).await.unwrap_err().effect(), Effect::Unknown);
+    sim.restock();
+    let resume = Resume { unresolved: Some(Instant::now()), ..Resume::default() };
+    let Step::Done(made) = driver.create(&cx(), &change, &spec, &resume).await.unwrap() else { panic!("it runs at once") };
+    assert_eq!((made.spec.machine_type.as_str(), sim.inventory().iter().filter(|o| o.object_type == "instance").count()), ("medium", 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_default_of_a_disk_is_shown_only_where_it_was_asked_for() {
+    let sim = open(Config::default());
+    let plain = DiskSpec { zone: Some("sim-1a".into()), size_gib: Some(8), ..Default::default() };
+    for (id, spec) in [
+        ("plain", plain.clone()),
+        ("asked", DiskSpec { disk_type: Some("standard".into()), encrypted: Some(false), ..plain.clone() }),
+        ("fast", DiskSpec { disk_type: Some("fast".into()), ..plain.clone() }),
+        ("numbers", DiskSpec { disk_type: Some("fast".into()), iops: Some(3000), throughput_mibps: Some(125), ..plain.clone() }),
+    ] {
+        assert_eq!(make(&sim, &create::<Disk>(id, spec.clone())).await.unwrap().spec, spec, "{id}");
+    }
+    let slow = create::<Disk>("slow", DiskSpec { iops: Some(3000), ..plain });
+    assert_eq!(make(&sim, &slow).await.unwrap_err().violations()[0].field, "disk_type");
+}
+
 #[tokio::test(start_paused = true)]
 async fn limits_say_what_to_do() {
-    let sim = open(Config { quotas: Quotas { networks: Some(1), ..Quotas::default() }, out_of_capacity: vec![("small".into(), "sim-1a".into())], ..Config::default() });
+    let quotas = Quotas { networks: Some(1), addresses: Some(1), disks: Some(0), ..Quotas::default() };
+    let sim = open(Config { quotas, out_of_capacity: vec![("small".into(), "sim-1a".into())], ..Config::default() });
     let n = make(&sim, &network("n", false)).await.unwrap();
     let e = make(&sim, &network("m", false)).await.unwrap_err();
     assert_eq!((e.kind(), e.reason(), e.effect()), (ErrorKind::ResourceExhausted, Reason::QuotaExceeded, Effect::None));
+    make(&sim, &create::<Address>("a", AddressSpec::default())).await.unwrap();
+    assert_eq!(make(&sim, &create::<Address>("b", AddressSpec::default())).await.unwrap_err().reason(), Reason::QuotaExceeded);
+    let disk = create::<Disk>("d", DiskSpec { zone: Some("sim-1a".into()), size_gib: Some(8), ..Default::default() });
+    assert_eq!(make(&sim, &disk).await.unwrap_err().reason(), Reason::QuotaExceeded);
     let s = make(&sim, &subnet("s", &n, "10.0.1.0/24")).await.unwrap();
     let e = make(&sim, &instance(&sim, "i", &s).await).await.unwrap_err();
     assert_eq!((e.kind(), e.reason(), e.violations()[0].field.as_str()), (ErrorKind::Unavailable, Reason::Capacity, "machine_type"));

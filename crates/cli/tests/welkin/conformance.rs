@@ -26,19 +26,20 @@ async fn good_shared(alike: &[Subject]) -> Report {
 /// What every subject has to declare.
 fn declared(mut subject: Subject) -> Subject {
     if !subject.served {
-        for kind in ["networks", "subnets", "securityGroups", "instances"] {
+        for kind in ["networks", "subnets", "securityGroups", "instances", "addresses", "disks"] {
             for trial in ["same_name", "request_id", "adopted"] {
                 subject = subject.skipping(format!("{kind}.{trial}"), "names, request ids and adoption are the engine's; they are tried through a server");
             }
         }
     }
+    for kind in ["networks", "subnets", "securityGroups", "addresses", "disks"] {
+        for trial in ["actions", "once"] {
+            subject = subject.skipping(format!("{kind}.{trial}"), "only instances have actions");
+        }
+    }
     subject
-        .skipping("networks.actions", "networks have no actions")
-        .skipping("networks.once", "networks have no actions")
         .skipping("networks.refused", "a network stands alone: nothing well-formed is refused")
-        .skipping("subnets.actions", "subnets have no actions")
-        .skipping("subnets.once", "subnets have no actions")
-        .skipping("securityGroups.actions", "security groups have no actions")
-        .skipping("securityGroups.once", "security groups have no actions")
+        .skipping("networks.refused_changes", "a network stands alone: nothing well-formed is refused")
+        .skipping("subnets.refused_changes", "of a subnet only labels and a default can be changed: nothing well-formed is refused")
         .skipping("instances.in_use", "nothing stands on an instance")
 }

@@ -5,8 +5,10 @@
 makes an administrator, for itself, and the user that Welkin runs as, with exactly this policy and an instance profile `welkin-test`, and prints
 that user's {"id": ..., "secret": ...}. Then it answers one line for each line of input, {"do": ..., ...}: {"ok": ...} or {"error": ...}.
 
-    inventory               every VPC, subnet, security group, instance, internet gateway, key pair and loose volume, with the uid of its mark
-    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance", ...} with {"tags": {...}}, and answers its id
+    inventory               every VPC, subnet, security group, instance, elastic IP, internet gateway, key pair and volume that is no root volume of an
+                            instance, with the uid of its mark
+    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume", ...} with {"tags": {...}},
+                            and answers its id
     launch                  launches an instance through the proxy at this {"port": ...} with this {"token": ...}, and answers its id
     remove                  removes what has this {"id": ...}
 
@@ -57,7 +59,11 @@ class World:
         # moto never forgets what is terminated, and is slow to describe it.
         alive = [{"Name": "instance-state-name", "Values": ["pending", "running", "shutting-down", "stopping", "stopped"]}]
         instances = [i for r in self.every("describe_instances", "Reservations", Filters=alive) for i in r["Instances"]]
-        volumes = [v for v in self.every("describe_volumes", "Volumes") if not v["Attachments"]]
+        # What an instance starts from is a part of it, also where it is left behind: it has a uid and no digest.
+        roots = {(i["InstanceId"], i.get("RootDeviceName")) for i in instances}
+        volumes = [v for v in self.every("describe_volumes", "Volumes") if not any((a["InstanceId"], a["Device"]) in roots for a in v["Attachments"])]
+        keys = lambda item: {t["Key"] for t in item.get("Tags", [])}
+        is_part = lambda item: "welkin.dev/uid" in keys(item) and "welkin.dev/digest" not in keys(item)
         rows = [
             ("VpcId", "networks", self.every("describe_vpcs", "Vpcs")),
             ("SubnetId", "subnets", self.every("describe_subnets", "Subnets")),
@@ -65,12 +71,14 @@ class World:
             ("InstanceId", "instances", instances),
             ("InternetGatewayId", None, self.every("describe_internet_gateways", "InternetGateways")),
             ("KeyName", None, self.ec2.describe_key_pairs()["KeyPairs"]),
-            ("VolumeId", None, volumes),
+            ("AllocationId", "addresses", self.ec2.describe_addresses()["Addresses"]),
+            ("VolumeId", None, [v for v in volumes if is_part(v)]),
+            ("VolumeId", "disks", [v for v in volumes if not is_part(v)]),
         ]
         uid = lambda item: next((t["Value"] for t in item.get("Tags", []) if t["Key"] == "welkin.dev/uid"), None)
         return [{"id": item[key], "collection": collection, "uid": uid(item)} for key, collection, items in rows for item in items]
 
-    def plant(self, what, tags=None, cidr=None, network=None, subnet=None, image=None):
+    def plant(self, what, tags=None, cidr=None, network=None, subnet=None, image=None, zone=None):
         kind = {"network": "vpc"}.get(what, what)
         marks = {"TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]} if tags else {}
         if what == "network":
@@ -79,6 +87,10 @@ class World:
             return self.ec2.create_security_group(GroupName="planted", Description="planted", VpcId=network, **marks)["GroupId"]
         if what == "subnet":
             return self.ec2.create_subnet(VpcId=network, CidrBlock=cidr, **marks)["Subnet"]["SubnetId"]
+        if what == "elastic-ip":
+            return self.ec2.allocate_address(Domain="vpc", **marks)["AllocationId"]
+        if what == "volume":
+            return self.ec2.create_volume(AvailabilityZone=zone or f"{REGION}a", Size=8, **marks)["VolumeId"]
         run = self.ec2.run_instances(ImageId=image, SubnetId=subnet, InstanceType="t3.small", MinCount=1, MaxCount=1, **marks)
         return run["Instances"][0]["InstanceId"]
 
@@ -96,7 +108,18 @@ class World:
             self.ec2.delete_security_group(GroupId=id)
         elif id.startswith("subnet-"):
             self.ec2.delete_subnet(SubnetId=id)
+        elif id.startswith("eipalloc-"):
+            for address in self.ec2.describe_addresses(AllocationIds=[id])["Addresses"]:
+                if address.get("AssociationId"):
+                    self.ec2.disassociate_address(AssociationId=address["AssociationId"])
+            self.ec2.release_address(AllocationId=id)
+        elif id.startswith("vol-"):
+            for volume in self.ec2.describe_volumes(VolumeIds=[id])["Volumes"]:
+                for attachment in volume["Attachments"]:
+                    self.ec2.detach_volume(VolumeId=id, InstanceId=attachment["InstanceId"])
+            self.ec2.delete_volume(VolumeId=id)
         else:
+            self.ec2.modify_instance_attribute(InstanceId=id, DisableApiTermination={"Value": False})
             interfaces = self.ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [id]}])["NetworkInterfaces"]
             self.ec2.terminate_instances(InstanceIds=[id])
             # moto keeps them; on AWS they go with the instance that they were made with.

@@ -3,16 +3,16 @@
 use super::mishap::{Mishap, every_verb, everywhere};
 use crate::{
     runner::Manner,
-    specimen::Specimen,
+    specimen::{Depth, Specimen, differences},
     stand::{Stand, Verdict, census, ensure},
 };
-use welkin_core::{Change, Resume, Target, changed_paths};
+use welkin_core::{Change, Resume, Target};
 
 /// No create takes more steps before it is given up.
 const MOST_STEPS: u32 = 40;
 
 pub(super) async fn amnesia<K: Specimen>(stand: &Stand<'_>) -> Verdict {
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let before = stand.inventory().await?;
     for (what, spec) in K::variants(stand, &ground)? {
         let plain = stand.create::<K>(spec.clone()).await?;
@@ -24,10 +24,10 @@ pub(super) async fn amnesia<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         let now = stand.new_since(&before).await?;
         ensure!(census(&now) == census(&normal), "{what}: there is {now:?} instead of {normal:?}");
         let mut latest = made.clone();
-        for (field, desired) in K::changes(stand, &made.spec) {
+        for (field, desired) in K::changes(stand, &ground, &made.spec) {
             K::before_change(stand, &made, field).await?;
             latest = stand.update(&latest, desired.clone(), Manner::FORGETFUL).await?;
-            let wrong = changed_paths::<K>(&desired, &latest.spec)?;
+            let wrong = differences::<K>(&desired, &latest.spec)?;
             ensure!(wrong.is_empty(), "{what}, {field}: {wrong:?} is not what was asked for");
         }
         for (action, reached) in K::fixed_points() {
@@ -47,7 +47,7 @@ pub(super) async fn crash<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 }
 
 pub(super) async fn cancel<K: Specimen>(stand: &Stand<'_>) -> Verdict {
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let spec = K::variants(stand, &ground)?.swap_remove(0).1;
     let before = stand.inventory().await?;
     let gone = async |change: &Change<K>, left: Resume, how: &str| -> Verdict {

@@ -4,7 +4,7 @@ use super::mishap::{Mishap, every_verb};
 use crate::{
     FaultPoint,
     runner::{Crash, Manner},
-    specimen::Specimen,
+    specimen::{Depth, Specimen},
     stand::{Stand, Verdict, ensure, skipped},
 };
 use welkin_core::{Effect, Object, Reason, Verb};
@@ -27,7 +27,7 @@ enum Times {
 pub(super) async fn once<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let Some(action) = K::once() else { return skipped("the kind has no action that must not be repeated") };
     stand.needs_action::<K>(&action)?;
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
     let crash = |crash| Manner { crash: Some(crash), ..Manner::PLAIN };
     once_as(stand, &made, &action, Manner::PLAIN, Times::Once, 0).await?;

@@ -3,7 +3,7 @@
 use crate::{
     Plant, PlantMark,
     runner::Manner,
-    specimen::{Specimen, id_of_nothing},
+    specimen::{Depth, Specimen, id_of_nothing},
     stand::{Stand, Verdict, census, ensure, failed, foreign as foreign_name, ids, minted, skipped},
 };
 use welkin_core::{Condition, Name, Query, Reason, Resume, Target, Verb, VerbName};
@@ -13,7 +13,7 @@ pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         return skipped("nothing can be planted");
     }
     for marked in [false, true] {
-        let ground = K::ground(stand).await?;
+        let ground = K::ground(stand, Depth::Plain).await?;
         // The very name and uid that a create of ours has: only the owner differs.
         let create = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
         let name = create.target.name()?.clone();
@@ -47,7 +47,7 @@ pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
             there("after a delete").await?;
         }
         let by_vendor = targets.get(1).cloned().unwrap_or(by_id.clone());
-        if let Some((_, desired)) = K::changes(stand, &seen.spec).into_iter().next() {
+        if let Some((_, desired)) = K::changes(stand, &ground, &seen.spec).into_iter().next() {
             let paths = welkin_core::changed_paths::<K>(&seen.spec, &desired)?;
             let answer = stand.drive(&stand.change(by_vendor.clone(), create.uid.clone(), Verb::Update { desired, paths })?, Manner::PLAIN).await.end;
             ensure!(answer.is_err(), "what is not ours was changed: {answer:?}");
@@ -76,7 +76,7 @@ pub(super) async fn adopted<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if !stand.subject.world.abilities().plants {
         return skipped("nothing can be planted");
     }
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let before = stand.inventory().await?;
     let create = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
     let name = create.target.name()?.clone();
@@ -133,7 +133,7 @@ pub(super) async fn removed_elsewhere<K: Specimen>(stand: &Stand<'_>) -> Verdict
         return skipped("nothing can be removed behind the provider's back");
     }
     stand.needs::<K>(VerbName::Delete)?;
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let before = stand.inventory().await?;
     let made = stand.create::<K>(K::variants(stand, &ground)?.swap_remove(0).1).await?;
     let made = stand.eventually::<K>(&Target::named(made.name.clone())).await?;
@@ -151,11 +151,11 @@ pub(super) async fn removed_elsewhere<K: Specimen>(stand: &Stand<'_>) -> Verdict
     if fragments.is_empty() || !stand.subject.served {
         stand.eventually_gone::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: made.vendor_id.clone() }).await?;
     }
-    if let Some((_, desired)) = K::changes(stand, &made.spec).into_iter().next() {
+    if let Some((_, desired)) = K::changes(stand, &ground, &made.spec).into_iter().next() {
         let answer = stand.update(&made, desired, Manner::PLAIN).await;
         ensure!(answer.is_err(), "what is not there any more was changed: {answer:?}");
     }
-    stand.delete(&made, Manner::PLAIN).await?;
+    stand.drive(&stand.change_of(&made, Verb::Delete)?, Manner::PLAIN).await.end?;
     let left = stand.new_since(&before).await?;
     ensure!(left.is_empty(), "deleted, and there is still {left:?}");
     stand.eventually_gone(&target).await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     runner::Manner,
-    specimen::Specimen,
+    specimen::{Depth, Specimen, differences},
     stand::{Stand, Verdict, census, ensure, failed, skipped},
 };
 use welkin_core::{Change, Object, Query, Resume, Target, Verb, VerbName, changed_paths};
@@ -12,7 +12,7 @@ pub(super) async fn life<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.needs::<K>(VerbName::Delete)?;
     stand.needs::<K>(VerbName::Get)?;
     stand.needs::<K>(VerbName::List)?;
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let spec = K::plain(stand, &ground, 1);
     let change = stand.create_of::<K>(spec.clone())?;
     let before = stand.inventory().await?;
@@ -42,7 +42,7 @@ pub(super) async fn life<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 }
 
 pub(super) async fn check<K: Specimen>(stand: &Stand<'_>) -> Verdict {
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let before = stand.inventory().await?;
     let create = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
     stand.check(&create).await?;
@@ -54,9 +54,8 @@ pub(super) async fn check<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let made = stand.drive(&create, Manner::PLAIN).await.object()?;
     let before = stand.inventory().await?;
     stand.check(&stand.change_of(&made, Verb::Delete)?).await?;
-    for (_, desired) in K::changes(stand, &made.spec) {
-        let paths = changed_paths::<K>(&made.spec, &desired)?;
-        stand.check(&stand.change_of(&made, Verb::Update { desired, paths })?).await?;
+    for (_, desired) in K::changes(stand, &ground, &made.spec) {
+        stand.check(&stand.update_of(&made, desired)?).await?;
     }
     for (action, _) in K::fixed_points() {
         stand.check(&stand.change_of(&made, Verb::Act(action))?).await?;
@@ -78,7 +77,7 @@ fn same<K: Specimen>(a: &Object<K>, b: &Object<K>, how: &str) -> Verdict {
 }
 
 pub(super) async fn fields<K: Specimen>(stand: &Stand<'_>) -> Verdict {
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     for (what, spec) in K::variants(stand, &ground)? {
         let made = stand.create::<K>(spec.clone()).await?;
         ensure!(K::is_ready(&made.status), "{what}: done, and not ready: {:?}", made.status);
@@ -95,19 +94,19 @@ pub(super) async fn fields<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 
 pub(super) async fn changes<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.needs::<K>(VerbName::Update)?;
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
     let mut now = stand.eventually(&Target::named(made.name.clone())).await?;
     let before = stand.inventory().await?;
-    for (what, desired) in K::changes(stand, &now.spec) {
+    for (what, desired) in K::changes(stand, &ground, &now.spec) {
         K::before_change(stand, &now, what).await?;
         // The same again, because a lost reply leads there.
         for again in [false, true] {
             let updated = stand.update(&now, desired.clone(), Manner::PLAIN).await?;
-            let wrong = changed_paths::<K>(&desired, &updated.spec)?;
+            let wrong = differences::<K>(&desired, &updated.spec)?;
             ensure!(wrong.is_empty(), "{what}{}: {wrong:?} is not what was asked for: {:?}", if again { " again" } else { "" }, updated.spec);
         }
-        let seen = stand.eventually_with(&Target::named(made.name.clone()), |o: &Object<K>| changed_paths::<K>(&desired, &o.spec).is_ok_and(|p| p.is_empty())).await?;
+        let seen = stand.eventually_with(&Target::named(made.name.clone()), |o: &Object<K>| differences::<K>(&desired, &o.spec).is_ok_and(|p| p.is_empty())).await?;
         ensure!(seen.etag() != now.etag(), "{what} was changed and the etag was not");
         ensure!(seen.vendor_id == made.vendor_id, "{what} was changed by making it anew");
         now = seen;
@@ -122,7 +121,7 @@ pub(super) async fn actions<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if actions.is_empty() {
         return skipped("the kind has no such actions");
     }
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
     for (action, reached) in actions {
         stand.needs_action::<K>(&action)?;
@@ -141,7 +140,7 @@ pub(super) async fn actions<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 }
 
 pub(super) async fn idempotent<K: Specimen>(stand: &Stand<'_>) -> Verdict {
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let before = stand.inventory().await?;
     let change: Change<K> = stand.create_of(K::variants(stand, &ground)?.swap_remove(0).1)?;
     let first = stand.drive(&change, Manner::PLAIN).await;
@@ -158,7 +157,7 @@ pub(super) async fn idempotent<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 }
 
 pub(super) async fn delete_twice<K: Specimen>(stand: &Stand<'_>) -> Verdict {
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let before = stand.inventory().await?;
     let never = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
     stand.clean(&never, Resume::default()).await?;

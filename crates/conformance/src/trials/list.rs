@@ -3,7 +3,7 @@
 use crate::{
     Plant,
     runner::Manner,
-    specimen::Specimen,
+    specimen::{Depth, Specimen},
     stand::{Stand, Verdict, ensure, skipped},
 };
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ const STEADY: u8 = 7;
 pub(super) async fn list<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.needs::<K>(VerbName::List)?;
     let Some(reader) = K::reader(&*stand.subject.provider) else { return skipped("the provider does not offer the kind") };
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let mut steady: BTreeMap<VendorId, u32> = BTreeMap::new();
     for number in 0..STEADY {
         let made = stand.create::<K>(K::plain(stand, &ground, number)).await?;
@@ -61,7 +61,7 @@ pub(super) async fn list<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 
 pub(super) async fn filters<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.needs::<K>(VerbName::List)?;
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let mut made = Vec::new();
     for number in 0..3 {
         let one = stand.create::<K>(K::plain(stand, &ground, number)).await?;

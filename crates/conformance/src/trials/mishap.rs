@@ -3,11 +3,11 @@
 use crate::{
     FaultPoint,
     runner::{Crash, Driven, Manner, Memory},
-    specimen::Specimen,
+    specimen::{Depth, Specimen, differences},
     stand::{Stand, Verdict, census, ensure},
 };
 use std::cell::RefCell;
-use welkin_core::{Change, Object, Target, Verb, changed_paths};
+use welkin_core::{Change, Object, Target, Verb};
 
 /// No change makes more writes than this, so that a driver without an end does not hold a trial up.
 const MOST_WRITES: u32 = 40;
@@ -79,7 +79,7 @@ pub(super) async fn everywhere<K: Specimen>(
 /// These mishaps at every write of every verb of a kind, all of which end well: what was made is there once, what was changed is as asked for, what
 /// was deleted has gone.
 pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap]) -> Verdict {
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let spec = K::variants(stand, &ground)?.swap_remove(0).1;
     let before = stand.inventory().await?;
     let plain = stand.create::<K>(spec.clone()).await?;
@@ -107,6 +107,7 @@ pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap
         Manner::PLAIN,
         async || {
             let made = stand.create::<K>(spec.clone()).await?;
+            K::let_go(stand, &made).await?;
             stand.change_of(&made, Verb::Delete)
         },
         async |how, _, driven| {
@@ -123,7 +124,7 @@ pub(super) async fn every_verb<K: Specimen>(stand: &Stand<'_>, mishaps: &[Mishap
 async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground, mishaps: &[Mishap]) -> Verdict {
     let made = stand.create::<K>(K::plain(stand, ground, 1)).await?;
     let (mut from, latest) = (made.spec.clone(), RefCell::new(made.clone()));
-    for (what, desired) in K::changes(stand, &made.spec) {
+    for (what, desired) in K::changes(stand, ground, &made.spec) {
         K::before_change(stand, &made, what).await?;
         everywhere::<K>(
             stand,
@@ -132,13 +133,12 @@ async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground,
             Manner::PLAIN,
             async || {
                 let now = latest.borrow().clone();
-                let back = stand.update(&now, from.clone(), Manner::PLAIN).await?;
-                let paths = changed_paths::<K>(&back.spec, &desired)?;
-                stand.change_of(&back, Verb::Update { desired: desired.clone(), paths })
+                let back = if K::goes_back(what) { stand.update(&now, from.clone(), Manner::PLAIN).await? } else { stand.create(from.clone()).await? };
+                stand.update_of(&back, desired.clone())
             },
             async |how, _, driven| {
                 let changed = driven.object()?;
-                let wrong = changed_paths::<K>(&desired, &changed.spec)?;
+                let wrong = differences::<K>(&desired, &changed.spec)?;
                 ensure!(wrong.is_empty(), "{how}: {wrong:?} is not what was asked for");
                 latest.replace(changed);
                 Ok(())

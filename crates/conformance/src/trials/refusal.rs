@@ -2,10 +2,10 @@
 
 use crate::{
     runner::Manner,
-    specimen::{Specimen, Wrong},
+    specimen::{Depth, Specimen, Unchangeable, Wrong, id_of_nothing},
     stand::{Stand, Verdict, ensure, failed, minted, skipped},
 };
-use welkin_core::{Error, ErrorKind, FieldPath, Managed, Mutability, Name, Reason, Target, VendorId, Verb, VerbName, changed_paths};
+use welkin_core::{Error, ErrorKind, FieldPath, Managed, Mutability, Name, Object, Reason, Target, VendorId, Verb, VerbName, changed_paths};
 
 /// Does the error say what the trial expects of it?
 fn names<K: Managed>(e: &Error, wrong: &Wrong<K>) -> Verdict {
@@ -18,7 +18,7 @@ fn names<K: Managed>(e: &Error, wrong: &Wrong<K>) -> Verdict {
 pub(super) async fn malformed<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let caps = stand.subject.provider.capabilities();
     stand.capabilities::<K>()?;
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let plain = K::plain(stand, &ground, 1);
     caps.check_spec::<K>(&plain)?;
     let before = stand.inventory().await?;
@@ -44,7 +44,7 @@ pub(super) async fn malformed<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 
 pub(super) async fn refused<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.needs::<K>(VerbName::Create)?;
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let plain = K::plain(stand, &ground, 1);
     let all = K::refused(stand, &ground, &plain).await?;
     if all.is_empty() {
@@ -68,6 +68,31 @@ pub(super) async fn refused<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         let made = stand.new_since(&before).await?;
         ensure!(made.is_empty(), "{} was refused and made {made:?}", wrong.what);
     }
+    Ok(())
+}
+
+/// Each of these changes is refused by its field, and nothing of it happens.
+pub(super) async fn refused_changes<K: Specimen>(stand: &Stand<'_>) -> Verdict {
+    stand.needs::<K>(VerbName::Update)?;
+    let ground = K::ground(stand, Depth::Whole).await?;
+    let Some((made, all)): Option<Unchangeable<K>> = K::refused_changes(stand, &ground).await? else { return skipped("no cloud refuses a well-formed change") };
+    let by_name = Target::named(made.name.clone());
+    let seen: Object<K> = stand.eventually(&by_name).await?;
+    let before = stand.inventory().await?;
+    for wrong in all {
+        let is_gap = stand.is_gap(wrong.what);
+        match stand.drive(&stand.update_of(&made, wrong.spec.clone())?, Manner::PLAIN).await.object() {
+            Ok(changed) if is_gap => drop(stand.update(&changed, made.spec.clone(), Manner::PLAIN).await?),
+            Err(e) if is_gap && names(&e, &wrong).is_ok() => return failed(format!("{} is refused, although it was declared as a gap", wrong.what)),
+            Err(_) if is_gap => {}
+            Ok(end) => return failed(format!("{} is not refused: {end:?}", wrong.what)),
+            Err(e) => names(&e, &wrong)?,
+        }
+        let now = stand.eventually::<K>(&by_name).await?;
+        ensure!(is_gap || (&now.spec, &now.status) == (&seen.spec, &seen.status), "{} was refused and made {now:?} of {seen:?}", wrong.what);
+    }
+    let now = stand.inventory().await?;
+    ensure!(now == before, "there is {now:?} instead of {before:?}");
     Ok(())
 }
 
@@ -102,10 +127,11 @@ pub(super) async fn immutable<K: Specimen>(stand: &Stand<'_>) -> Verdict {
             other => return failed(format!("a change of {path}: {other:?}")),
         }
     }
-    if !stand.subject.served {
+    // What can only be set has to be something that can be set.
+    if !stand.subject.served || !fixed.iter().any(|path| stand.honours::<K>(path)) {
         return Ok(());
     }
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Whole).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
     let desired = K::variants(stand, &ground)?.swap_remove(0).1;
     let paths = changed_paths::<K>(&made.spec, &desired)?;
@@ -119,8 +145,8 @@ pub(super) async fn immutable<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 pub(super) async fn absent<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.needs::<K>(VerbName::Get)?;
     let name: Name<K> = stand.name()?;
-    let nothing: VendorId = crate::specimen::id_of_nothing::<K>(stand).parse()?;
-    let ground = K::ground(stand).await?;
+    let nothing: VendorId = id_of_nothing::<K>(stand).parse()?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let by_vendor = Target::Vendor { parent: stand.subject.location.clone(), vendor_id: nothing.clone() };
     for target in [Target::named(name.clone()), by_vendor] {
         match stand.get::<K>(&target).await {
@@ -130,7 +156,7 @@ pub(super) async fn absent<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     }
     let plain = K::plain(stand, &ground, 1);
     let target = Target::Named { name, uid: Some(minted()?), vendor_id: Some(nothing) };
-    if let Some((_, desired)) = K::changes(stand, &plain).into_iter().next() {
+    if let Some((_, desired)) = K::changes(stand, &ground, &plain).into_iter().next() {
         let paths = changed_paths::<K>(&plain, &desired)?;
         let answer = stand.drive(&stand.change(target.clone(), minted()?, Verb::Update { desired, paths })?, Manner::PLAIN).await.end;
         ensure!(answer.as_ref().is_err_and(Error::is_not_found), "a change of nothing: {answer:?}");

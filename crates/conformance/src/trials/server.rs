@@ -2,7 +2,7 @@
 
 use crate::{
     runner::Manner,
-    specimen::{Specimen, id_of_nothing},
+    specimen::{Depth, Specimen, id_of_nothing},
     stand::{Stand, Verdict, census, ensure, failed, minted, skipped},
 };
 use welkin_core::{Change, ErrorKind, Name, Reason, Target};
@@ -19,7 +19,7 @@ pub(super) async fn same_name<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if !stand.subject.served {
         return skipped(NO_ENGINE);
     }
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let spec = K::plain(stand, &ground, 1);
     let before = stand.inventory().await?;
     let first = stand.create_of::<K>(spec.clone())?;
@@ -50,7 +50,7 @@ pub(super) async fn request_id<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if !stand.subject.served {
         return skipped(NO_ENGINE);
     }
-    let ground = K::ground(stand).await?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let spec = K::plain(stand, &ground, 1);
     let first = stand.create_of::<K>(spec.clone())?;
     let made = stand.drive(&first, Manner::PLAIN).await.object()?;

@@ -1,12 +1,14 @@
 //! How every call of the vendor's API runs: time, throttling, faults, the effect, the disk, time again.
 
 use super::{
+    addresses,
     catalogue::{CpuType, ImageItem, MACHINES, Machine, images},
     clock::Clock,
-    disk::Disk,
+    disks,
     fault::{FaultKind, Faults},
     gateways, instances,
     item::{Body, Condition, Item, Tags},
+    log::Log,
     networks,
     refusal::{Code, Refusal},
     security_groups,
@@ -38,11 +40,13 @@ macro_rules! actions {
     };
 }
 actions! {
-    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, DryRun, }
+    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, DescribeAddresses, DescribeDisks, DryRun, }
     writes {
         CreateNetwork, DeleteNetwork, TagNetwork, CreateGateway, AttachGateway, DeleteGateway, CreateSubnet, ModifySubnet, DeleteSubnet, TagSubnet,
         CreateSecurityGroup, ModifySecurityGroup, AuthorizeRules, RevokeRules, DeleteSecurityGroup, TagSecurityGroup,
         LaunchInstance, ModifyInstance, StartInstance, StopInstance, RebootInstance, DeleteInstance, TagInstance,
+        AllocateAddress, AssociateAddress, DisassociateAddress, ReleaseAddress, TagAddress,
+        CreateDisk, ModifyDisk, AttachDisk, DetachDisk, DeleteDisk, TagDisk,
     }
 }
 
@@ -98,9 +102,11 @@ pub(crate) struct Cloud {
     clock: Clock,
     faults: Faults,
     state: RwLock<State>,
-    disk: Option<Mutex<Disk>>,
+    log: Option<Mutex<Log>>,
     images: BTreeMap<String, Vec<ImageItem>>,
     buckets: Mutex<BTreeMap<String, Bucket>>,
+    /// What a test has let run short: machine types, in a zone or in all.
+    short: Mutex<Vec<(String, Option<String>)>>,
     calls: Vec<AtomicU64>,
     requests: AtomicU64,
 }
@@ -108,8 +114,8 @@ pub(crate) struct Cloud {
 impl Cloud {
     pub(crate) fn open(config: Config, dir: Option<&Path>) -> Outcome<Self> {
         config.check()?;
-        let (disk, mut state) = match dir {
-            Some(dir) => Disk::open(dir, config.seed).map(|(disk, state)| (Some(Mutex::new(disk)), state))?,
+        let (log, mut state) = match dir {
+            Some(dir) => Log::open(dir, config.seed).map(|(log, state)| (Some(Mutex::new(log)), state))?,
             None => (None, State::default()),
         };
         for region in &config.regions {
@@ -117,7 +123,7 @@ impl Cloud {
         }
         let clock = Clock::start();
         // In memory every run begins the same way; on disk the wall clock tells one start from the next.
-        let run = if disk.is_some() { clock.now_ms() } else { 0 };
+        let run = if log.is_some() { clock.now_ms() } else { 0 };
         Ok(Self {
             faults: Faults::new(config.seed, run, config.faults),
             images: config.regions.iter().map(|r| (r.clone(), images(r))).collect(),
@@ -126,7 +132,8 @@ impl Cloud {
             requests: AtomicU64::new(0),
             state: RwLock::new(state),
             clock,
-            disk,
+            log,
+            short: Mutex::default(),
             config,
         })
     }
@@ -178,15 +185,29 @@ impl Cloud {
             _ => Ok(answer),
         }
     }
-    /// A test's own deletion, under the same conditions as any other.
+    /// A test's own deletion. What uses an address or a disk and what protects an instance is passed over, what lies in a network is not.
     pub(crate) fn uproot(&self, region: &str, id: &str) -> Result<(), Refusal> {
         self.plant(region, |r, draw| match id.split_once('-').map_or("", |(prefix, _)| prefix) {
             "net" => networks::deleted(r, id),
             "gw" => gateways::deleted(r, id),
             "subnet" => subnets::deleted(r, id, draw.now_ms),
-            "sg" => security_groups::deleted(r, id),
+            "sg" => security_groups::deleted(r, id, draw.now_ms),
+            "addr" => addresses::removed(r, id),
+            "disk" => disks::removed(r, id),
             _ => instances::moved(r, draw, id, Condition::Gone, 0),
         })
+    }
+    /// There is no capacity for a machine type any more, in this zone or in all.
+    pub(crate) fn run_short(&self, machine_type: &str, zone: Option<&str>) {
+        self.short.lock().push((machine_type.to_owned(), zone.map(str::to_owned)));
+    }
+    /// There is capacity for everything again that the configuration has capacity for.
+    pub(crate) fn restock(&self) {
+        self.short.lock().clear();
+    }
+    pub(crate) fn is_short(&self, machine_type: &str, zone: &str) -> bool {
+        let config = self.config.out_of_capacity.iter().any(|(t, z)| t == machine_type && z == zone);
+        config || self.short.lock().iter().any(|(t, z)| t == machine_type && z.as_ref().is_none_or(|z| z == zone))
     }
     /// Everything, also what no read shows yet.
     pub(crate) fn everything<T>(&self, look: impl Fn(&str, &Region, u64) -> Vec<T>) -> Vec<T> {
@@ -212,8 +233,8 @@ impl Cloud {
         if record.edits.is_empty() {
             return Ok(None);
         }
-        let file = match &self.disk {
-            Some(disk) => Some(disk.lock().append(&record).map_err(|e| storage(&e))?),
+        let file = match &self.log {
+            Some(log) => Some(log.lock().append(&record).map_err(|e| storage(&e))?),
             None => None,
         };
         state.apply(record);

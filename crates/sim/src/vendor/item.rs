@@ -167,6 +167,14 @@ pub(crate) struct Instance {
     pub(crate) disk_type: String,
     pub(crate) disk_encrypted: bool,
     pub(crate) forwards: bool,
+    /// Security groups of the subnet's network.
+    #[serde(default)]
+    pub(crate) groups: Vec<String>,
+    /// Cannot be deleted.
+    #[serde(default)]
+    pub(crate) protected: bool,
+    #[serde(default)]
+    pub(crate) spot: bool,
     /// Who asked: the idempotency token.
     pub(crate) token: Option<String>,
     /// What `token` asked for, as a hash, so that the same token with another request is refused.
@@ -181,6 +189,53 @@ impl Body for Instance {
     const PREFIX: &'static str = "i-";
     fn parent(&self) -> Option<&str> {
         Some(&self.subnet)
+    }
+}
+
+/// A public address that is kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Address {
+    pub(crate) ip: Ipv4Addr,
+    /// Where it leads: an instance, and which of its private addresses.
+    pub(crate) leads_to: Option<(String, Ipv4Addr)>,
+}
+impl Body for Address {
+    const PREFIX: &'static str = "addr-";
+    fn parent(&self) -> Option<&str> {
+        self.leads_to.as_ref().map(|(instance, _)| instance.as_str())
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Disk {
+    pub(crate) zone: String,
+    pub(crate) size_gib: u32,
+    pub(crate) disk_type: String,
+    /// Of types that take numbers.
+    pub(crate) performance: Option<Performance>,
+    pub(crate) encrypted: bool,
+    pub(crate) encryption_key: Option<String>,
+    pub(crate) attachment: Option<Attachment>,
+    /// Who asked, and for what: as of an instance.
+    pub(crate) token: Option<String>,
+    pub(crate) asked: String,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Performance {
+    pub(crate) iops: u32,
+    pub(crate) throughput_mibps: u32,
+}
+/// Where a disk is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Attachment {
+    pub(crate) instance: String,
+    /// What it is called there.
+    pub(crate) device: String,
+}
+impl Body for Disk {
+    const PREFIX: &'static str = "disk-";
+    fn parent(&self) -> Option<&str> {
+        self.attachment.as_ref().map(|a| a.instance.as_str())
     }
 }
 

@@ -13,8 +13,8 @@ macro_rules! codes {
     };
 }
 codes! {
-    AddressInUse, AddressOutOfRange, ConnectionLost, DependencyViolation, DuplicateRule, GatewayAlreadyAttached, GatewayNotFound, IdempotentParameterMismatch, ImageArchitecture, ImageNotFound,
-    IncorrectState, InsufficientCapacity, InvalidAddressRange, InvalidNextToken, InvalidZone, MachineTypeNotFound, NetworkNotFound, PeerNotFound, PeerOfAnotherNetwork, QuotaExceeded, RangeConflict, RangeExhausted,
+    AddressAssociated, AddressInUse, AddressNotFound, AddressOutOfRange, ConnectionLost, DeletionProtected, DependencyViolation, DiskAttached, DiskNotFound, DiskNumbersNotTaken, DiskShrinks, DiskTypeNotFound, DuplicateRule, GatewayAlreadyAttached, GatewayNotFound, GroupNotFound, GroupOfAnotherNetwork, IdempotentParameterMismatch, ImageArchitecture, ImageNotFound,
+    IncorrectState, InstanceOfAnotherZone, InsufficientCapacity, InvalidAddressRange, InvalidNextToken, InvalidZone, MachineTypeNotFound, NetworkNotFound, PeerNotFound, PeerOfAnotherNetwork, PrivateAddressNotFound, QuotaExceeded, RangeConflict, RangeExhausted,
     RangeOutsideNetwork, SecurityGroupNotFound, ServiceUnavailable, StorageFailure, SubnetNotFound, InstanceNotFound, Throttling, UnknownRegion, VersionMismatch, DiskTooSmall, ZoneMismatch,
 }
 

@@ -87,12 +87,12 @@ impl Cloud {
         })
         .await
     }
-    /// Refused while a rule of another group speaks of it.
+    /// Refused while a rule of another group speaks of it or an instance is in it.
     pub(crate) async fn delete_security_group(&self, region: &str, id: &str) -> Result<(), Refusal> {
-        self.write(Action::DeleteSecurityGroup, region, |r, _| deleted(r, id)).await
+        self.write(Action::DeleteSecurityGroup, region, |r, draw| deleted(r, id, draw.now_ms)).await
     }
     pub(crate) async fn dry_delete_security_group(&self, region: &str, id: &str) -> Result<(), Refusal> {
-        self.dry_run(region, |r, _| deleted(r, id)).await
+        self.dry_run(region, |r, draw| deleted(r, id, draw.now_ms)).await
     }
 }
 
@@ -124,10 +124,14 @@ fn fits(region: &Region, network: &str, rule: &GroupRule) -> Result<(), Refusal>
     }
     Err(Refusal::new(Code::PeerOfAnotherNetwork, format!("{} is in {}, not in {network}", peer.id, peer.body.network)))
 }
-pub(super) fn deleted(region: &Region, id: &str) -> Result<((), Vec<Edit>), Refusal> {
+pub(super) fn deleted(region: &Region, id: &str, now_ms: u64) -> Result<((), Vec<Edit>), Refusal> {
     group_of(region, id)?;
     let speaks = |g: &&Arc<Item<SecurityGroup>>| g.id != id && g.body.rules.iter().any(|r| r.peer == GroupPeer::Group(id.to_owned()));
     let users: Vec<&str> = region.security_groups.iter().filter(speaks).map(|g| g.id.as_str()).take(4).collect();
+    let members: Vec<&str> = region.instances.iter().filter(|i| i.body.groups.iter().any(|g| g == id) && !i.body.is_gone(now_ms)).map(|i| i.id.as_str()).take(4).collect();
+    if !members.is_empty() {
+        return Err(Refusal::new(Code::DependencyViolation, format!("instances are in {id}: {}", members.join(", "))));
+    }
     if users.is_empty() {
         return Ok(((), vec![Edit::RemoveSecurityGroup(id.to_owned())]));
     }

@@ -1,7 +1,7 @@
 //! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
 
 use super::{
-    item::{Gateway, Instance, Item, Network, SecurityGroup, Subnet},
+    item::{Address, Disk, Gateway, Instance, Item, Network, SecurityGroup, Subnet},
     table::Table,
 };
 use crate::vendor::Condition;
@@ -22,11 +22,15 @@ pub(crate) enum Edit {
     PutSubnet(Box<Item<Subnet>>),
     PutSecurityGroup(Box<Item<SecurityGroup>>),
     PutInstance(Box<Item<Instance>>),
+    PutAddress(Box<Item<Address>>),
+    PutDisk(Box<Item<Disk>>),
     RemoveNetwork(String),
     RemoveGateway(String),
     RemoveSubnet(String),
     RemoveSecurityGroup(String),
     RemoveInstance(String),
+    RemoveAddress(String),
+    RemoveDisk(String),
 }
 
 /// What one call of the vendor did: all of it or nothing.
@@ -91,10 +95,12 @@ pub(crate) struct Region {
     pub(crate) subnets: Table<Subnet>,
     pub(crate) security_groups: Table<SecurityGroup>,
     pub(crate) instances: Table<Instance>,
+    pub(crate) addresses: Table<Address>,
+    pub(crate) disks: Table<Disk>,
     /// Addresses in use, by subnet.
     pub(crate) taken: HashMap<String, Taken>,
     pub(crate) public_ips: HashSet<Ipv4Addr>,
-    /// Which instance a token has made.
+    /// Which instance or disk a token has made.
     pub(crate) tokens: HashMap<String, String>,
     /// Instances that are on their way out.
     pub(crate) leaving: Vec<String>,
@@ -107,11 +113,15 @@ impl Region {
             Edit::PutSubnet(i) => self.subnets.put(*i),
             Edit::PutSecurityGroup(i) => self.security_groups.put(*i),
             Edit::PutInstance(i) => self.put_instance(*i),
+            Edit::PutAddress(i) => self.put_address(*i),
+            Edit::PutDisk(i) => self.put_disk(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
             Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
             Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
             Edit::RemoveSecurityGroup(id) => drop(self.security_groups.remove(&id)),
             Edit::RemoveInstance(id) => self.remove_instance(&id),
+            Edit::RemoveAddress(id) => self.remove_address(&id),
+            Edit::RemoveDisk(id) => self.remove_disk(&id),
         }
     }
     fn put_instance(&mut self, item: Item<Instance>) {
@@ -145,6 +155,26 @@ impl Region {
         }
         self.leaving.retain(|l| l != id);
     }
+    fn put_address(&mut self, item: Item<Address>) {
+        self.public_ips.insert(item.body.ip);
+        self.addresses.put(item);
+    }
+    fn remove_address(&mut self, id: &str) {
+        if let Some(item) = self.addresses.remove(id) {
+            self.public_ips.remove(&item.body.ip);
+        }
+    }
+    fn put_disk(&mut self, item: Item<Disk>) {
+        if let Some(token) = &item.body.token {
+            self.tokens.insert(token.clone(), item.id.clone());
+        }
+        self.disks.put(item);
+    }
+    fn remove_disk(&mut self, id: &str) {
+        if let Some(token) = self.disks.remove(id).as_ref().and_then(|item| item.body.token.as_ref()) {
+            self.tokens.remove(token);
+        }
+    }
     /// Removes what has been gone for a while: nobody calls when its time comes.
     pub(crate) fn swept(&self, now_ms: u64) -> Vec<Edit> {
         self.leaving.iter().filter(|id| self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms))).map(|id| Edit::RemoveInstance(id.clone())).collect()
@@ -158,6 +188,8 @@ impl Region {
         let subnets = self.subnets.iter().map(|i| Edit::PutSubnet(boxed(i)));
         let groups = self.security_groups.iter().map(|i| Edit::PutSecurityGroup(boxed(i)));
         let instances = self.instances.iter().map(|i| Edit::PutInstance(boxed(i)));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).collect()
+        let addresses = self.addresses.iter().map(|i| Edit::PutAddress(boxed(i)));
+        let disks = self.disks.iter().map(|i| Edit::PutDisk(boxed(i)));
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).collect()
     }
 }

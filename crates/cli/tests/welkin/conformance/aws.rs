@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 use welkin::{
-    Error, ErrorKind, Instance, Kind, LocationName, Network, Reason, Result, SecurityGroup, Subnet, VendorConfig,
+    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, Network, Reason, Result, SecurityGroup, Subnet, VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 4] = [Network::COLLECTION, Subnet::COLLECTION, SecurityGroup::COLLECTION, Instance::COLLECTION];
+const COLLECTIONS: [&str; 6] = [Network::COLLECTION, Subnet::COLLECTION, SecurityGroup::COLLECTION, Instance::COLLECTION, Address::COLLECTION, Disk::COLLECTION];
 
 /// What moto has, as its own client sees it, and the proxy that the provider goes through.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl MotoWorld {
 #[async_trait]
 impl World for MotoWorld {
     fn abilities(&self) -> Abilities {
-        Abilities { plants: true, removes: true, faults: true, counts_reboots: false }
+        Abilities { plants: true, removes: true, faults: true, counts_reboots: false, runs_short: false }
     }
     async fn inventory(&self) -> Result<Vec<WorldObject>> {
         let rows = self.ask(json!({"do": "inventory"})).await?;
@@ -53,6 +53,8 @@ impl World for MotoWorld {
             Planted::Subnet { network, cidr } => json!({"do": "plant", "what": "subnet", "tags": tags, "network": network, "cidr": cidr}),
             Planted::SecurityGroup { network } => json!({"do": "plant", "what": "security-group", "tags": tags, "network": network}),
             Planted::Instance { subnet, image } => json!({"do": "plant", "what": "instance", "tags": tags, "subnet": subnet, "image": image}),
+            Planted::Address => json!({"do": "plant", "what": "elastic-ip", "tags": tags}),
+            Planted::Disk { zone } => json!({"do": "plant", "what": "volume", "tags": tags, "zone": zone}),
         };
         let made = self.ask(wish).await?;
         Ok(made.as_str().unwrap_or_default().to_owned())
@@ -60,6 +62,10 @@ impl World for MotoWorld {
     async fn remove(&self, vendor_id: &str) -> Result<()> {
         self.ask(json!({"do": "remove", "id": vendor_id})).await.map(drop)
     }
+    async fn run_short(&self, machine_type: &str, _: Option<&str>) -> Result<()> {
+        Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, format!("moto always has a {machine_type}")))
+    }
+    async fn restock(&self) {}
     async fn inject(&self, point: FaultPoint, after: u32) -> Result<()> {
         let fault = match point {
             FaultPoint::Refused => Fault::Unavailable,
@@ -103,6 +109,7 @@ async fn subject(dir: &Path) -> Option<Subject> {
         machine_types: ["t3.small".into(), "t3.medium".into()],
         identity: Some("welkin-test".into()),
         disk_type: Some("gp3".into()),
+        encryption_key: Some("arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".into()),
         provider_configs: [(Instance::COLLECTION.to_owned(), extension)].into(),
         not_refused: [
             ("a group of another network", "moto takes any group for a peer"),
@@ -117,6 +124,10 @@ async fn subject(dir: &Path) -> Option<Subject> {
         ..subject
     };
     subject = super::declared(subject).skipping("instances.assign_ipv6", "moto gives instances no IPv6 address");
+    for claim in ["capacity", "alternatives", "alternatives.machine_type", "alternatives.subnet", "alternatives.zone"] {
+        subject = subject.skipping(format!("instances.{claim}"), "moto has capacity for everything");
+    }
+    subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
     for kind in [Network::COLLECTION, Subnet::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
     }

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Error, ErrorKind, Instance, Kind, LocationName, Network, Owner, Reason, Result, SecurityGroup, Subnet,
+    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, Network, Owner, Reason, Result, SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -27,7 +27,7 @@ impl SimWorld {
 #[async_trait]
 impl World for SimWorld {
     fn abilities(&self) -> Abilities {
-        Abilities { plants: true, removes: true, faults: true, counts_reboots: true }
+        Abilities { plants: true, removes: true, faults: true, counts_reboots: true, runs_short: true }
     }
     async fn inventory(&self) -> Result<Vec<WorldObject>> {
         let all = self.sim.inventory().into_iter().map(|o| WorldObject {
@@ -36,6 +36,8 @@ impl World for SimWorld {
                 "subnet" => Some(Subnet::COLLECTION),
                 "security_group" => Some(SecurityGroup::COLLECTION),
                 "instance" => Some(Instance::COLLECTION),
+                "address" => Some(Address::COLLECTION),
+                "disk" => Some(Disk::COLLECTION),
                 _ => None,
             },
             uid: o.tags.get("welkin.dev/uid").cloned(),
@@ -53,11 +55,20 @@ impl World for SimWorld {
             Planted::Subnet { network, cidr } => SimPlanted::Subnet { network, cidr },
             Planted::SecurityGroup { network } => SimPlanted::SecurityGroup { network },
             Planted::Instance { subnet, image } => SimPlanted::Instance { subnet, image },
+            Planted::Address => SimPlanted::Address,
+            Planted::Disk { zone } => SimPlanted::Disk { zone },
         };
         self.sim.plant(REGION, what, tags)
     }
     async fn remove(&self, vendor_id: &str) -> Result<()> {
         self.sim.uproot(REGION, vendor_id)
+    }
+    async fn run_short(&self, machine_type: &str, zone: Option<&str>) -> Result<()> {
+        self.sim.run_short(machine_type, zone);
+        Ok(())
+    }
+    async fn restock(&self) {
+        self.sim.restock();
     }
     async fn inject(&self, point: FaultPoint, after: u32) -> Result<()> {
         let kind = match point {
@@ -83,7 +94,7 @@ impl World for SimWorld {
 pub(super) fn with_fields(subject: Subject) -> Subject {
     // Throttling is a mode of this cloud, and an answer of it is not cut: that is a lost reply.
     let fault_points = vec![FaultPoint::Refused, FaultPoint::BeforeEffect, FaultPoint::AfterEffect, FaultPoint::Hangs];
-    Subject { identity: Some("builder".into()), disk_type: Some("fast".into()), fault_points, ..subject }
+    Subject { identity: Some("builder".into()), disk_type: Some("fast".into()), encryption_key: Some("a-key".into()), fault_points, ..subject }
 }
 pub(super) fn location() -> Result<LocationName> {
     LocationName::of(REGION)

@@ -13,7 +13,7 @@ use std::{
 };
 use welkin_core::{Error, ErrorKind, Reason, Result};
 
-const LOG: &str = "cloud.log";
+const FILE: &str = "cloud.log";
 const NEW: &str = "cloud.log.new";
 const LOCK: &str = "cloud.lock";
 /// The first line says what follows.
@@ -26,14 +26,14 @@ const VERSION: u32 = 1;
 
 /// The open log. Only one process has it.
 #[derive(Debug)]
-pub(crate) struct Disk {
+pub(crate) struct Log {
     file: Arc<File>,
     path: PathBuf,
     /// After a failed write nothing may follow: it would be appended to half a line.
     is_broken: bool,
     _lock: File,
 }
-impl Disk {
+impl Log {
     /// Opens the log in `dir`, reads it and writes it anew without what is obsolete.
     ///
     /// # Errors
@@ -49,7 +49,7 @@ impl Disk {
             }
             Err(TryLockError::Error(e)) => return Err(io(&lock_path, "cannot be locked", e)),
         }
-        let path = dir.join(LOG);
+        let path = dir.join(FILE);
         let state = match std::fs::read(&path) {
             Ok(bytes) => read(&bytes, seed, &path)?,
             Err(e) if e.kind() == IoKind::NotFound => State::default(),
@@ -115,7 +115,7 @@ fn read(bytes: &[u8], seed: u64, path: &Path) -> Result<State> {
 
 /// Writes beside the old log and then takes its place, so that a crash leaves one or the other.
 fn rewrite(dir: &Path, seed: u64, state: &State) -> Result<File> {
-    let (new, path) = (dir.join(NEW), dir.join(LOG));
+    let (new, path) = (dir.join(NEW), dir.join(FILE));
     let mut text = line(&Header { welkin_sim: VERSION, seed })?;
     for record in state.records() {
         text.push_str(&line(&record)?);
@@ -148,16 +148,16 @@ mod tests {
         Record { region: "r".into(), drawn: n, edits: vec![Edit::PutNetwork(Box::new(item))] }
     }
     fn filled(dir: &Path) -> Vec<u8> {
-        let (mut disk, state) = Disk::open(dir, 1).unwrap();
+        let (mut log, state) = Log::open(dir, 1).unwrap();
         assert!(state.regions.is_empty());
         for n in 1..=3 {
-            disk.append(&record(n)).unwrap().sync_data().unwrap();
+            log.append(&record(n)).unwrap().sync_data().unwrap();
         }
-        disk.append(&Record { region: "r".into(), drawn: 9, edits: vec![Edit::RemoveNetwork(format!("net-{:017x}", 2))] }).unwrap();
-        std::fs::read(dir.join(LOG)).unwrap()
+        log.append(&Record { region: "r".into(), drawn: 9, edits: vec![Edit::RemoveNetwork(format!("net-{:017x}", 2))] }).unwrap();
+        std::fs::read(dir.join(FILE)).unwrap()
     }
     fn left(dir: &Path) -> (usize, u64) {
-        let (_, state) = Disk::open(dir, 1).unwrap();
+        let (_, state) = Log::open(dir, 1).unwrap();
         (state.regions["r"].networks.len(), state.drawn)
     }
 
@@ -166,7 +166,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let before = filled(dir.path());
         assert_eq!(left(dir.path()), (2, 9));
-        assert!(std::fs::read(dir.path().join(LOG)).unwrap().len() < before.len());
+        assert!(std::fs::read(dir.path().join(FILE)).unwrap().len() < before.len());
         assert_eq!(left(dir.path()), (2, 9), "reading it again changes nothing");
     }
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         let bytes = filled(dir.path());
         let last = bytes[..bytes.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
         for cut in last..bytes.len() {
-            std::fs::write(dir.path().join(LOG), &bytes[..cut]).unwrap();
+            std::fs::write(dir.path().join(FILE), &bytes[..cut]).unwrap();
             assert_eq!(left(dir.path()), (3, 3), "cut at {cut}");
         }
     }
@@ -183,12 +183,12 @@ mod tests {
     fn any_other_damage_is_refused_and_nothing_overwritten() {
         let dir = tempfile::tempdir().unwrap();
         let bytes = filled(dir.path());
-        let log = dir.path().join(LOG);
+        let log = dir.path().join(FILE);
         for at in (0..bytes.len() - 1).step_by(7) {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
             std::fs::write(&log, &bad).unwrap();
-            let e = Disk::open(dir.path(), 1).unwrap_err();
+            let e = Log::open(dir.path(), 1).unwrap_err();
             assert_eq!((e.kind(), e.reason()), (ErrorKind::DataLoss, Reason::Store), "byte {at}");
             assert_eq!(std::fs::read(&log).unwrap(), bad);
         }
@@ -196,15 +196,15 @@ mod tests {
     #[test]
     fn newer_versions_and_other_seeds_are_refused() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join(LOG), line(&Header { welkin_sim: 2, seed: 1 }).unwrap()).unwrap();
-        assert!(Disk::open(dir.path(), 1).unwrap_err().message().contains("version 2"));
-        std::fs::write(dir.path().join(LOG), line(&Header { welkin_sim: 1, seed: 4 }).unwrap()).unwrap();
-        assert_eq!(Disk::open(dir.path(), 1).unwrap_err().violations()[0].field, "seed");
+        std::fs::write(dir.path().join(FILE), line(&Header { welkin_sim: 2, seed: 1 }).unwrap()).unwrap();
+        assert!(Log::open(dir.path(), 1).unwrap_err().message().contains("version 2"));
+        std::fs::write(dir.path().join(FILE), line(&Header { welkin_sim: 1, seed: 4 }).unwrap()).unwrap();
+        assert_eq!(Log::open(dir.path(), 1).unwrap_err().violations()[0].field, "seed");
     }
     #[test]
     fn a_second_process_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let _first = Disk::open(dir.path(), 1).unwrap();
-        assert_eq!(Disk::open(dir.path(), 1).unwrap_err().kind(), ErrorKind::FailedPrecondition);
+        let _first = Log::open(dir.path(), 1).unwrap();
+        assert_eq!(Log::open(dir.path(), 1).unwrap_err().kind(), ErrorKind::FailedPrecondition);
     }
 }
