@@ -148,7 +148,7 @@ async fn a_disk_and_an_instance_of_one_id_are_told_apart() {
     let world = World::with(0).await;
     let disk = disk("web", None);
     let d = world.run(&disk).await.unwrap().object();
-    let instance = crate::journal::instance("web", false);
+    let instance = Change { uid: "uid-of-the-instance".parse().unwrap(), ..crate::journal::instance("web", false) };
     let i = world.run(&instance).await.unwrap().object();
     // By name alone, as where the store is lost.
     assert_eq!(world.get(&Target::<Disk>::named(name("web"))).await.unwrap().vendor_id, d.vendor_id);

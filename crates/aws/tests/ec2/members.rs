@@ -186,8 +186,8 @@ static MEMBERS: &[Members] = &[
     Members {
         operation: "DescribeAddresses",
         rows: "Addresses[]",
-        shown: &["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "AssociationId", "PrivateIpAddress", "CarrierIp", "Tags"],
-        read: &[],
+        shown: &["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress", "CarrierIp", "Tags"],
+        read: &[("what it is taken off by, and that it is in use where nothing else says so", &["AssociationId"])],
         ignored: &[
             ("what uses it stands for it", &["NetworkInterfaceOwnerId", "SubnetId", "ServiceManaged"]),
             ("the region is the connection's", &["NetworkBorderGroup"]),

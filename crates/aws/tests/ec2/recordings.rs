@@ -173,10 +173,11 @@ async fn recorded_refusals_keep_ec2s_code() {
         let code = text(&answer.answer, "/Code").unwrap();
         let e = match answer.operation.as_str() {
             "DescribeSubnets" => replay.get(&target::<Subnet>("subnet-0123")).await.unwrap_err(),
+            "DescribeAddresses" => replay.get(&target::<Address>("eipalloc-0123")).await.unwrap_err(),
             "DescribeVolumes" => replay.get(&Target::named(name.clone())).await.unwrap_err(),
             other => panic!("{other} is not tried"),
         };
-        if answer.operation == "DescribeSubnets" {
+        if answer.operation != "DescribeVolumes" {
             // The one thing that means: it is not there.
             assert!(e.is_not_found(), "{}: {e}", answer.source);
         } else {

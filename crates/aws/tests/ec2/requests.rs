@@ -133,7 +133,15 @@ async fn instances() -> Vec<String> {
         vec![update, Verb::Act(InstanceAction::Reboot), Verb::Act(InstanceAction::Stop), other, Verb::Act(InstanceAction::Start)]
     })
     .await;
-    let plain = InstanceSpec { private_ips: Vec::new(), assign_ipv6: true, identity: Some("web".into()), root_disk: RootDisk::default(), ssh_key: None, ..spec };
+    let plain = InstanceSpec {
+        deletion_protection: false,
+        private_ips: Vec::new(),
+        assign_ipv6: true,
+        identity: Some("web".into()),
+        root_disk: RootDisk::default(),
+        ssh_key: None,
+        ..spec
+    };
     life(&world, &create::<Instance>("j", plain), |_| Vec::new()).await;
     world.cloud.bodies()
 }
