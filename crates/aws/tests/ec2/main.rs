@@ -16,6 +16,7 @@ mod document;
 mod http;
 mod journal;
 mod members;
+mod policy;
 mod read;
 mod recorded;
 mod recordings;
