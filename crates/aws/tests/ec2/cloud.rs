@@ -291,6 +291,7 @@ impl Script {
                 Ok(OK.into())
             }
             "DescribeImages" => Ok("<imagesSet><item><imageId>ami-1</imageId><rootDeviceName>/dev/xvda</rootDeviceName></item></imagesSet>".into()),
+            "DescribeAvailabilityZones" => Ok("<availabilityZoneInfo><item><zoneName>eu-west-1a</zoneName><regionName>eu-west-1</regionName></item></availabilityZoneInfo>".into()),
             "DeleteVpc" => self.end(&p["VpcId"], "InvalidVpcID.NotFound"),
             "DeleteSubnet" => self.end(&p["SubnetId"], "InvalidSubnetID.NotFound"),
             "DeleteInternetGateway" => self.end(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound"),
