@@ -186,8 +186,11 @@ static MEMBERS: &[Members] = &[
     Members {
         operation: "DescribeAddresses",
         rows: "Addresses[]",
-        shown: &["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "PrivateIpAddress", "CarrierIp", "Tags"],
-        read: &[("what it is taken off by, and that it is in use where nothing else says so", &["AssociationId"])],
+        shown: &["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "CarrierIp", "Tags"],
+        read: &[
+            ("whether it leads to the address that was asked for", &["PrivateIpAddress"]),
+            ("what it is taken off by, and that it is in use where nothing else says so", &["AssociationId"]),
+        ],
         ignored: &[
             ("what uses it stands for it", &["NetworkInterfaceOwnerId", "SubnetId", "ServiceManaged"]),
             ("the region is the connection's", &["NetworkBorderGroup"]),

@@ -139,6 +139,7 @@ TEXTS = [
     ("VpcId", "vpc-0{n}"),
     ("SubnetId", "subnet-0{n}"),
     ("VolumeId", "vol-0{n}"),
+    ("AllocationId", "eipalloc-0{n}"),
     ("Arn", "arn:aws:iam::1:instance-profile/{n}"),
     ("AvailabilityZone", "eu-west-1a"),
     ("RootDeviceName", "/dev/xvda0"),
