@@ -186,9 +186,10 @@ static MEMBERS: &[Members] = &[
     Members {
         operation: "DescribeAddresses",
         rows: "Addresses[]",
-        shown: &["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "CarrierIp", "Tags"],
+        shown: &["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "Tags"],
         read: &[
             ("whether it leads to the address that was asked for", &["PrivateIpAddress"]),
+            ("the address of a Wavelength Zone, which has no public one", &["CarrierIp"]),
             ("what it is taken off by, and that it is in use where nothing else says so", &["AssociationId"]),
         ],
         ignored: &[
