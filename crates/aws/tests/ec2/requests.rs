@@ -135,6 +135,8 @@ async fn instances() -> Vec<String> {
     .await;
     let plain = InstanceSpec { private_ips: Vec::new(), assign_ipv6: true, identity: Some("web".into()), root_disk: RootDisk::default(), ssh_key: None, ..spec };
     life(&world, &create::<Instance>("j", plain), |_| Vec::new()).await;
+    let theirs = Target::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: world.cloud.plant("i", &[("state", "running")], &[]).parse().unwrap() };
+    world.ask::<Instance>(&theirs, InstanceQuestion::ConsoleOutput).await.unwrap();
     world.cloud.bodies()
 }
 async fn addresses() -> Vec<String> {
