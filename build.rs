@@ -29,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(Path::new(&out).join("welkin.bin"), compiler.encode_file_descriptor_set())?;
     prost_build::Config::new()
         .btree_map(["."])
-        // It carries user data, which is secret: src/api.rs has its own.
-        .skip_debug([".welkin.v1.Instance"])
+        // They carry user data and what a machine has written, which are secret: src/api.rs has its own.
+        .skip_debug([".welkin.v1.Instance", ".welkin.v1.InstanceConsoleOutput"])
         .message_attribute(".welkin.v1.Instance.RootDisk", "#[derive(Debug)]")
         .message_attribute(".welkin.v1.Instance.Alternative", "#[derive(Debug)]")
         .enum_attribute(".welkin.v1.Instance.State", "#[derive(Debug)]")

@@ -56,3 +56,9 @@ impl fmt::Debug for v1::Instance {
         f.debug_struct("Instance").field("name", &self.name).field("state", &self.state).finish_non_exhaustive()
     }
 }
+/// The time alone: a machine may have written anything.
+impl fmt::Debug for v1::InstanceConsoleOutput {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstanceConsoleOutput").field("output_time", &self.output_time).finish_non_exhaustive()
+    }
+}

@@ -207,6 +207,16 @@ impl Cloud {
         let message = self.client.call(K::SERVICE, &format!("Get{}", K::KIND), request, Write::No).await?;
         K::decode(&self.name, message)
     }
+    /// Asks a question about one resource.
+    ///
+    /// # Errors
+    /// As [`Cloud::get`]; `Unimplemented` where the cloud cannot be asked that.
+    pub async fn ask<K: Mutable>(&self, name: &Name<K>, question: K::Question) -> Result<K::Answer> {
+        let method = K::QUESTIONS.iter().find(|(_, q)| *q == question).map(|(method, _)| *method);
+        let method = method.ok_or_else(|| Error::internal(format!("{question} is no method of {}", K::SERVICE)))?;
+        let request = wire::Get { name: full_name(&self.name, name) };
+        Ok(K::decode_answer(self.client.call(K::SERVICE, method, request, Write::No).await?))
+    }
     /// Reads one page of a list; `parent` None for all of them. `page_size` 0 leaves it to the server.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod tests;
 mod vendor_config;
 
 use crate::wire::Body;
+use prost::Message;
 use prost_types::{Any, Timestamp};
 use std::{fmt::Display, time::Duration};
 use welkin_core::{Digest, Error, Kind, Managed, Mark, Name, Object, Result, Revision, VendorId, Violation};
@@ -48,6 +49,10 @@ pub trait Resource: Kind {
 pub trait Mutable: Resource + Managed {
     /// Its verbs, by the names of their methods: `StartInstance`.
     const ACTIONS: &'static [(&'static str, Self::Action)];
+    /// What can be asked of it beyond a read, by the names of the methods: `GetInstanceConsoleOutput`.
+    const QUESTIONS: &'static [(&'static str, Self::Question)];
+    /// The message of an answer to such a question.
+    type AnswerMessage: Message + Default + 'static;
     /// The field of its id in a create request: `instance_id`.
     const ID_FIELD: &'static str;
     /// The name and the etag in a message.
@@ -61,6 +66,10 @@ pub trait Mutable: Resource + Managed {
     /// # Errors
     /// `InvalidArgument` for a vendor configuration that is none of the API's messages.
     fn encode_spec(cloud: &str, spec: Self::Spec) -> Result<Self::Message>;
+    /// The message of an answer.
+    fn encode_answer(answer: Self::Answer) -> Self::AnswerMessage;
+    /// The answer of a message.
+    fn decode_answer(message: Self::AnswerMessage) -> Self::Answer;
 }
 
 /// Where a specification is being read, and what is wrong with it.
@@ -231,6 +240,15 @@ macro_rules! name_and_etag {
         }
     };
 }
+/// For a kind of which nothing can be asked beyond a read.
+macro_rules! no_questions {
+    () => {
+        const QUESTIONS: &'static [(&'static str, welkin_core::NoAction)] = &[];
+        type AnswerMessage = ();
+        fn encode_answer((): ()) {}
+        fn decode_answer((): ()) {}
+    };
+}
 /// The same for the catalogue, which carries no mark.
 macro_rules! catalogue_head {
     ($m:ident) => {
@@ -245,10 +263,10 @@ macro_rules! catalogue_head {
         }
     };
 }
-use {catalogue_head, head, message, name_and_etag};
+use {catalogue_head, head, message, name_and_etag, no_questions};
 
 /// Packs a message in the form that every language's `Any.Pack` writes; prost's own has no host.
-fn pack<M: prost::Message + prost::Name>(message: &M) -> Any {
+fn pack<M: Message + prost::Name>(message: &M) -> Any {
     Any { type_url: format!("type.googleapis.com/{}", M::full_name()), value: message.encode_to_vec() }
 }
 

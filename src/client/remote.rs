@@ -274,6 +274,10 @@ impl<K: Mutable> Driver<K> for Remote {
             Step::Wait { handle, after, progress } => Ok(Step::Wait { handle, after, progress }),
         }
     }
+    async fn ask(&self, cx: &Cx, target: &Target<K>, question: &K::Question) -> Result<K::Answer> {
+        let name = name_of(target)?;
+        cx.call(Api::read(FAMILY, "Ask", self.cloud.name()), self.cloud.ask(&name, question.clone())).await
+    }
 }
 
 fn object<K: Mutable>(cx: &Cx, step: Step<Operation>) -> Result<Step<Object<K>>> {

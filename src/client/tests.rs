@@ -96,6 +96,13 @@ async fn an_instance_lives_over_the_wire() {
     assert_eq!(cloud.act(&web, InstanceAction::Start, stale).await.unwrap_err().reason(), Reason::EtagMismatch);
     world.done(cloud.act(&web, InstanceAction::Start, Options::default()).await).await;
 
+    let told = cloud.ask(&web, InstanceQuestion::ConsoleOutput).await.unwrap();
+    assert!(told.text.expose().ends_with("] started\n") && told.time_ms.is_some(), "{}", told.text.expose());
+    for name in [&web, &foreign] {
+        assert_eq!(world.engine.account("lab").unwrap().ask(name, InstanceQuestion::ConsoleOutput).await.unwrap(), told);
+        assert_eq!(cloud.ask(name, InstanceQuestion::ConsoleOutput).await.unwrap(), told);
+    }
+
     let patch = InstanceSpec { labels: [("a".to_owned(), "b".to_owned())].into(), ..Default::default() };
     let just_read = Options { etag: Some(cloud.get(&web).await.unwrap().etag()), ..Default::default() };
     let updated = world.done(cloud.update(&web, patch.clone(), &Default::default(), just_read).await).await;
@@ -110,6 +117,8 @@ async fn an_instance_lives_over_the_wire() {
     let gone = world.done(cloud.delete(&web, Options::default()).await).await;
     assert_eq!(gone.end, Some(Ok(Outcome::Deleted)));
     let error = cloud.get(&web).await.unwrap_err();
+    assert_eq!((error.kind(), error.reason(), error.resource()), (ErrorKind::NotFound, Reason::ResourceNotFound, Some("locations/sim-1/instances/web")));
+    let error = cloud.ask(&web, InstanceQuestion::ConsoleOutput).await.unwrap_err();
     assert_eq!((error.kind(), error.reason(), error.resource()), (ErrorKind::NotFound, Reason::ResourceNotFound, Some("locations/sim-1/instances/web")));
     world.end().await;
 }

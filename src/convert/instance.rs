@@ -1,8 +1,8 @@
 //! Instances.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, millis, name_and_etag, timestamp, vendor_config};
 use crate::api::v1::{self, instance};
-use welkin_core::{Alternative, Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, Object, Result, RootDisk, Secret};
+use welkin_core::{Alternative, ConsoleOutput, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, InstanceStatus, Object, Result, RootDisk, Secret};
 
 impl Resource for Instance {
     type Message = v1::Instance;
@@ -38,6 +38,8 @@ impl Resource for Instance {
 impl Mutable for Instance {
     const ACTIONS: &'static [(&'static str, InstanceAction)] =
         &[("StartInstance", InstanceAction::Start), ("StopInstance", InstanceAction::Stop), ("RebootInstance", InstanceAction::Reboot)];
+    const QUESTIONS: &'static [(&'static str, InstanceQuestion)] = &[("GetInstanceConsoleOutput", InstanceQuestion::ConsoleOutput)];
+    type AnswerMessage = v1::InstanceConsoleOutput;
     const ID_FIELD: &'static str = "instance_id";
 
     name_and_etag!();
@@ -95,6 +97,12 @@ impl Mutable for Instance {
             alternatives: spec.alternatives.into_iter().map(|other| encode_alternative(cloud, other)).collect(),
             ..Default::default()
         })
+    }
+    fn encode_answer(answer: ConsoleOutput) -> v1::InstanceConsoleOutput {
+        v1::InstanceConsoleOutput { text: answer.text.expose().to_owned(), output_time: answer.time_ms.map(timestamp) }
+    }
+    fn decode_answer(m: v1::InstanceConsoleOutput) -> ConsoleOutput {
+        ConsoleOutput { text: Secret::new(m.text), time_ms: m.output_time.as_ref().map(millis) }
     }
 }
 

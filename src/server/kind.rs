@@ -33,6 +33,9 @@ impl<K: Mutable> Methods for Managed<K> {
         if Read::of::<K>(call.method()).is_some() {
             return Catalogue::<K>::answer(shared, call).await;
         }
+        if let Some((_, question)) = K::QUESTIONS.iter().find(|(method, _)| *method == call.method()) {
+            return Box::pin(call.unary(&shared, |r| read::ask::<K>(&shared, r, question.clone()))).await;
+        }
         Box::pin(Self::change(shared, call)).await
     }
 }

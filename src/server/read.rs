@@ -1,12 +1,13 @@
-//! Get and List, for every kind.
+//! Get, List and the kinds' questions, for every kind.
 
 use super::{Shared, call::Reply};
 use crate::{
-    convert::{Resource, error::to_status, is_wild, one_name, split_name},
+    convert::{Mutable, Resource, error::to_status, is_wild, one_name, split_name},
     wire,
 };
+use std::sync::Arc;
 use welkin_core::{Error, Name, ProviderId, Reason, Result, Violation};
-use welkin_engine::ListRequest;
+use welkin_engine::{Account, ListRequest};
 
 /// The page size where none is asked for.
 const DEFAULT_PAGE: usize = 50;
@@ -15,13 +16,25 @@ const MAX_PAGE: usize = 1000;
 
 /// `Get{Kind}`.
 pub(super) async fn get<K: Resource>(shared: &Shared, request: wire::Get) -> Reply<K::Message> {
-    let (cloud, below) = split_name(&request.name).map_err(|e| to_status(&e.with_field("name"), None))?;
-    let account = shared.engine.account(cloud).map_err(|e| to_status(&e.with_field("name"), None))?;
+    let (account, below) = account(shared, &request.name)?;
     let read = async {
         let name = named::<K>(below).map_err(|e| e.with_field("name"))?;
-        K::encode(cloud, account.get(&name).await?)
+        K::encode(account.cloud(), account.get(&name).await?)
     };
-    read.await.map_err(|e| to_status(&e, Some(cloud)))
+    read.await.map_err(|e| to_status(&e, Some(account.cloud())))
+}
+/// `Get{Kind}{Noun}`.
+pub(super) async fn ask<K: Mutable>(shared: &Shared, request: wire::Get, question: K::Question) -> Reply<K::AnswerMessage> {
+    let (account, below) = account(shared, &request.name)?;
+    let read = async {
+        let name = named::<K>(below).map_err(|e| e.with_field("name"))?;
+        account.ask(&name, question).await.map(K::encode_answer)
+    };
+    read.await.map_err(|e| to_status(&e, Some(account.cloud())))
+}
+fn account<'a>(shared: &'a Shared, name: &'a str) -> Reply<(&'a Arc<Account>, &'a str)> {
+    let found = split_name(name).and_then(|(cloud, below)| Ok((shared.engine.account(cloud)?, below)));
+    found.map_err(|e| to_status(&e.with_field("name"), None))
 }
 
 /// A name, whose id may also be a provider id, percent-encoded as every id: `aws%3A%2F%2F%2Feu-west-1a%2Fi-0abc`.

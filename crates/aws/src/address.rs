@@ -192,6 +192,10 @@ impl Driver<Address> for Aws {
     async fn act(&self, _: &Cx, _: &Change<Address>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
     }
+
+    async fn ask(&self, _: &Cx, _: &Target<Address>, question: &NoAction) -> Result<()> {
+        match *question {}
+    }
 }
 
 /// May this refusal pass? The address or the instance is not known everywhere yet, or what was written a moment ago is not shown yet.

@@ -144,7 +144,8 @@ fn instance(horizon: Duration) -> KindCapabilities {
         ("alternatives.zone", EMULATED),
     ];
     let base = managed(horizon, "i-", fields.into());
-    KindCapabilities { verbs: MANAGED.into_iter().chain([VerbName::Start, VerbName::Stop, VerbName::Reboot]).collect(), provider_configs: [INSTANCE_CONFIG].into(), ..base }
+    let own = [VerbName::Start, VerbName::Stop, VerbName::Reboot, VerbName::ConsoleOutput];
+    KindCapabilities { verbs: MANAGED.into_iter().chain(own).collect(), provider_configs: [INSTANCE_CONFIG].into(), ..base }
 }
 
 /// <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/elastic-ip-addresses-eip.html#using-instance-addressing-limit>

@@ -215,6 +215,10 @@ impl Driver<Disk> for Aws {
     async fn act(&self, _: &Cx, _: &Change<Disk>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
     }
+
+    async fn ask(&self, _: &Cx, _: &Target<Disk>, question: &NoAction) -> Result<()> {
+        match *question {}
+    }
 }
 
 /// What was read before it was attached or detached, as it is now.

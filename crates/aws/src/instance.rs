@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html> takes a client token; all the same an unresolved launch is looked
 //! for by its tags first, so that recovery does not hang on the token alone.
 
+mod console;
 mod launch;
 mod object;
 mod update;
@@ -25,8 +26,8 @@ use object::{created_ms, object, state_name};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cursor, Cx, Disk, Driver, Effect, Error, ErrorKind, FieldPath, Instance, InstanceAction, InstanceSpec, InstanceState, Name, Object, Page, ProviderId, Query, Reader,
-    Reason, Result, Resume, Shard, Step, Target, Uid, VendorError, VendorId, Verb,
+    Change, ConsoleOutput, Cursor, Cx, Disk, Driver, Effect, Error, ErrorKind, FieldPath, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, Name, Object,
+    Page, ProviderId, Query, Reader, Reason, Result, Resume, Shard, Step, Target, Uid, VendorError, VendorId, Verb,
 };
 
 /// Every state but `terminated`: such an instance is still described for about an hour and is no more
@@ -271,6 +272,23 @@ impl Driver<Instance> for Aws {
             }
             _ => Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("cannot {action} {id}: it is {state}")).with_resource(change.target.to_string())),
         }
+    }
+
+    /// One call where the instance's id is known. EC2 knows a console for at least an hour longer than we know the instance.
+    async fn ask(&self, cx: &Cx, target: &Target<Instance>, question: &InstanceQuestion) -> Result<ConsoleOutput> {
+        let is_instance = |id: &VendorId| id.as_str().starts_with(Instance::PREFIX);
+        let id = match target.vendor_id().filter(|id| is_instance(id)) {
+            Some(id) => id.clone(),
+            None => self.get(cx, target).await?.vendor_id,
+        };
+        if !is_instance(&id) {
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("only {id} is left of it")).with_resource(target.to_string()));
+        }
+        let region = self.region(target.parent())?;
+        let answer = match question {
+            InstanceQuestion::ConsoleOutput => console::output(region, cx, id.as_str()).await,
+        };
+        answer.map_err(|e| if error::is(&e, Instance::GONE) { Error::not_found(target) } else { e })
     }
 }
 

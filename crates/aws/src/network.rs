@@ -253,6 +253,10 @@ impl Driver<Network> for Aws {
     async fn act(&self, _: &Cx, _: &Change<Network>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
     }
+
+    async fn ask(&self, _: &Cx, _: &Target<Network>, question: &NoAction) -> Result<()> {
+        match *question {}
+    }
 }
 
 impl Aws {

@@ -197,6 +197,10 @@ impl Driver<SecurityGroup> for Aws {
     async fn act(&self, _: &Cx, _: &Change<SecurityGroup>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
     }
+
+    async fn ask(&self, _: &Cx, _: &Target<SecurityGroup>, question: &NoAction) -> Result<()> {
+        match *question {}
+    }
 }
 
 /// May this refusal pass? The group itself or a peer is not known everywhere yet, or a rule that is there already is not shown yet.

@@ -176,6 +176,10 @@ impl Driver<Subnet> for Aws {
     async fn act(&self, _: &Cx, _: &Change<Subnet>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
     }
+
+    async fn ask(&self, _: &Cx, _: &Target<Subnet>, question: &NoAction) -> Result<()> {
+        match *question {}
+    }
 }
 
 fn tags(cx: &Cx, change: &Change<Subnet>, spec: &SubnetSpec) -> Result<Tags> {

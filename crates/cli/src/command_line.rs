@@ -2,7 +2,7 @@
 
 use crate::{
     flag,
-    kind::{Kind, Kinds},
+    kind::{Kind, Kinds, comment},
     output::Format,
     word::kebab,
 };
@@ -38,13 +38,17 @@ pub(crate) fn command(kinds: &Kinds) -> Command {
         let about = format!("{} a resource", crate::word::capitalised(&verb));
         command = command.subcommand(on_one(&verb, &about, kinds));
     }
+    for (question, about) in questions(kinds) {
+        command = command.subcommand(about_one(&question, &about, kinds));
+    }
     command.subcommand(operations()).subcommand(clouds()).subcommand(capabilities()).subcommand(completion())
 }
 
 /// The command line as a shell completes it: with the words for the kinds, of which [`command`] takes more.
 pub(crate) fn completed(kinds: &Kinds) -> Command {
     let mut command = command(kinds);
-    for verb in ["get", "describe", "delete"].into_iter().map(str::to_owned).chain(own_verbs(kinds)) {
+    let asked = questions(kinds).into_iter().map(|(question, _)| question);
+    for verb in ["get", "describe", "delete"].into_iter().map(str::to_owned).chain(own_verbs(kinds)).chain(asked) {
         let words: Vec<String> = kinds.all.iter().filter(|k| k.method(&verb).is_some() || verb == "describe").flat_map(|k| [k.singular(), k.plural()]).collect();
         // What is mutated goes to the end, so that the id has to follow.
         command = command.mut_subcommand(verb, |c| c.mut_arg("kind", |kind| kind.value_parser(PossibleValuesParser::new(words))).mut_arg("id", |id| id));
@@ -102,6 +106,18 @@ pub(crate) fn own_verbs(kinds: &Kinds) -> Vec<String> {
         }
     }
     verbs
+}
+
+/// What can be asked of some kind beyond a read, with what the API says of it.
+fn questions(kinds: &Kinds) -> Vec<(String, String)> {
+    let mut questions: Vec<(String, String)> = Vec::new();
+    for (question, method) in kinds.all.iter().flat_map(Kind::questions) {
+        if !questions.iter().any(|(known, _)| *known == question) {
+            let about = comment(&method.parent_file(), method.path());
+            questions.push((question, about.split(['.', ',', ':']).next().unwrap_or_default().to_owned()));
+        }
+    }
+    questions
 }
 
 fn serve() -> Command {
@@ -175,10 +191,14 @@ fn file() -> Arg {
 }
 
 /// A verb that takes a kind and one of its resources.
-fn on_one(verb: &str, about: &str, kinds: &Kinds) -> Command {
+fn about_one(verb: &str, about: &str, kinds: &Kinds) -> Command {
     let has = |k: &Kind| k.method(verb).is_some();
     let command = Command::new(verb.to_owned()).about(about.to_owned()).arg(kind_arg(kinds, has));
-    mutating(command.arg(Arg::new("id").value_name("ID").required(true).help("Its id or name")), kinds.all.iter().any(|k| k.takes_etag(verb)))
+    command.arg(Arg::new("id").value_name("ID").required(true).help("Its id or name"))
+}
+/// One that changes it.
+fn on_one(verb: &str, about: &str, kinds: &Kinds) -> Command {
+    mutating(about_one(verb, about, kinds), kinds.all.iter().any(|k| k.takes_etag(verb)))
 }
 
 fn kind_arg(kinds: &Kinds, has: impl Fn(&Kind) -> bool) -> Arg {
@@ -295,6 +315,8 @@ mod tests {
             "welkin update instance web --label a=b --clear identity --etag x --wait-timeout 90s",
             "welkin stop instance web --dry-run",
             "welkin reboot inst web --request-id r1",
+            "welkin console-output instance web",
+            "welkin console-output instance web --cloud c -o json",
             "welkin delete instance web --allow-missing",
             "welkin operations",
             "welkin operations wait abc --wait-timeout 5m",
@@ -318,6 +340,7 @@ mod tests {
             ("welkin update network", "ID"),
             ("welkin stop instance web --wait-timeout soon", "90s"),
             ("welkin get networks -o xml", "xml"),
+            ("welkin console-output instance web --etag x", "--etag"),
             ("welkin get networks --interval 2s", "--watch"),
             ("welkin get networks --watch --interval 0s", "1s"),
         ] {
@@ -341,6 +364,7 @@ mod tests {
         }
         let help = |verb: &str| parse(&format!("welkin {verb} --help")).unwrap_err().to_string();
         assert!(!help("serve").contains("--endpoint") && help("get").contains("--endpoint") && help("get").contains("--watch"));
+        assert!(help("console-output").starts_with("Reads what an instance has last written on its console\n"), "{}", help("console-output"));
     }
     #[test]
     fn durations() {

@@ -25,11 +25,23 @@ impl Kind {
         let (parent, collection) = pattern.rsplit_once('/')?.0.rsplit_once('/')?;
         Some(Self { collection: collection.to_owned(), name: message.name().to_owned(), in_location: parent.contains("/locations/"), message, service })
     }
-    /// The method of a verb: `get`, `list`, `create`, `update`, `delete` or one of the kind's own.
+    /// The method of a verb: `get`, `list`, `create`, `update`, `delete`, one of the kind's own, or a question.
     pub(crate) fn method(&self, verb: &str) -> Option<MethodDescriptor> {
         let subject = if verb == "list" { self.service.name() } else { self.name.as_str() };
         let wanted = format!("{}{subject}", capitalised(verb));
-        self.service.methods().find(|m| m.name() == wanted)
+        self.service.methods().find(|m| m.name() == wanted).or_else(|| self.question(verb))
+    }
+    /// The method of what can be asked beyond a read: `console-output`.
+    pub(crate) fn question(&self, verb: &str) -> Option<MethodDescriptor> {
+        self.questions().find(|(question, _)| question == verb).map(|(_, method)| method)
+    }
+    /// What can be asked of it, with the methods: `console-output` is `GetInstanceConsoleOutput`.
+    pub(crate) fn questions(&self) -> impl Iterator<Item = (String, MethodDescriptor)> {
+        let get = format!("Get{}", self.name);
+        self.service.methods().filter_map(move |m| {
+            let noun = m.name().strip_prefix(&get).filter(|noun| !noun.is_empty()).map(kebab)?;
+            Some((noun, m))
+        })
     }
     /// Its verbs beyond the standard ones: `start`.
     pub(crate) fn own_verbs(&self) -> Vec<String> {
@@ -189,11 +201,12 @@ mod tests {
         let kinds = Kinds::new();
         let mut collections: Vec<&str> = kinds.all.iter().map(|k| k.collection.as_str()).collect();
         collections.sort_unstable();
-        assert_eq!(collections, ["images", "instances", "locations", "machineTypes", "networks", "securityGroups", "subnets"]);
+        assert_eq!(collections, ["addresses", "disks", "images", "instances", "locations", "machineTypes", "networks", "securityGroups", "subnets"]);
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);
+        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output"]);
         assert!(instance.is_managed() && instance.in_location);
-        for verb in ["get", "list", "create", "update", "delete", "stop"] {
+        for verb in ["get", "list", "create", "update", "delete", "stop", "console-output"] {
             assert!(instance.method(verb).is_some(), "{verb}");
         }
         let location = kinds.find("location").unwrap();

@@ -86,6 +86,9 @@ async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
         Some((verb, m)) => {
             let kind = kind_of(&kinds, m)?;
             kinds.method(&kind, verb).map_err(Failure::usage)?;
+            if let Some(method) = kind.question(verb) {
+                return read::ask(&connect(kinds, m).await?, &place_of(m), format_of(m), &kind, &method, one(m, "id").unwrap_or_default()).await;
+            }
             mutation::act(&connect(kinds, m).await?, &kind, verb, one(m, "id").unwrap_or_default(), &options(m)).await
         }
         None => Err(Failure::usage("which command?")),

@@ -1,4 +1,4 @@
-//! `get`, `clouds` and `capabilities`: what only reads.
+//! `get`, questions, `clouds` and `capabilities`: what only reads.
 
 use crate::{
     call::Api,
@@ -8,7 +8,7 @@ use crate::{
     output::{self, Format, cell, note},
     place::Place,
 };
-use prost_reflect::{DynamicMessage, Value};
+use prost_reflect::{DynamicMessage, MethodDescriptor, ReflectMessage as _, Value};
 
 /// `welkin get KIND ID`.
 pub(crate) async fn one(api: &Api, place: &Place, format: Format, kind: &Kind, id: &str) -> Result<(), Failure> {
@@ -16,6 +16,18 @@ pub(crate) async fn one(api: &Api, place: &Place, format: Format, kind: &Kind, i
     let name = place.name(api, kind, id).await?;
     let resource = api.call(&method, with(&method.input(), [("name", Value::String(name))])).await?;
     output::print(&output::resources(format, kind, std::slice::from_ref(&resource), &resource)?)
+}
+
+/// `welkin console-output KIND ID`, and what else can be asked. For people the answer's text as it is, where it has one.
+pub(crate) async fn ask(api: &Api, place: &Place, format: Format, kind: &Kind, method: &MethodDescriptor, id: &str) -> Result<(), Failure> {
+    let name = place.name(api, kind, id).await?;
+    let answer = api.call(method, with(&method.input(), [("name", Value::String(name.clone()))])).await?;
+    output::print(&match format {
+        Format::Json | Format::Yaml => output::document(format, &answer)?,
+        Format::Name => name + "\n",
+        Format::Table | Format::Wide if answer.descriptor().get_field_by_name("text").is_some() => text(&answer, "text"),
+        Format::Table | Format::Wide => output::document(Format::Yaml, &answer)?,
+    })
 }
 
 /// `welkin get KIND`. A list that is not whole is shown, and fails.

@@ -43,6 +43,9 @@ impl<K: Kind> Wrong<K> {
 /// Does a status say that an action has led to its state?
 pub(crate) type Reached<K> = fn(&<K as Kind>::Status) -> bool;
 
+/// Is it an answer as it should be?
+pub(crate) type Plausible<K> = fn(&<K as Managed>::Answer) -> bool;
+
 /// How much of its ground a trial needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Depth {
@@ -95,6 +98,8 @@ pub(crate) trait Specimen: Managed<Parent = LocationName, Id = ResourceId> {
     fn fixed_points() -> Vec<(Self::Action, Reached<Self>)>;
     /// The action that must not be repeated.
     fn once() -> Option<Self::Action>;
+    /// What can be asked of it, each with what every answer has to be.
+    fn questions() -> Vec<(Self::Question, Plausible<Self>)>;
     /// The labels, which every kind has.
     fn labels(spec: &mut Self::Spec) -> &mut BTreeMap<String, String>;
 }

@@ -72,7 +72,7 @@ struct ReadOnly;
 #[async_trait]
 impl Gate for ReadOnly {
     async fn admit(&self, api: &Api) -> Outcome<Permit> {
-        if api.write { Err(Error::internal(format!("a check wants to write: {} {}", api.family, api.action))) } else { Ok(Permit(0)) }
+        if api.write { Err(Error::internal(format!("what only looks wants to write: {} {}", api.family, api.action))) } else { Ok(Permit(0)) }
     }
     fn settle(&self, _: Permit, _: &Api, _: Duration, _: Option<&Error>) {}
 }
@@ -155,9 +155,9 @@ impl<'a> Stand<'a> {
         (state.shown.clone(), state.notes.clone(), state.mishaps.clone())
     }
 
-    /// The verb of an action.
-    pub(crate) fn needs_action<K: Specimen>(&self, action: &K::Action) -> Verdict {
-        let name = action.to_string();
+    /// The verb of an action or a question.
+    pub(crate) fn needs_verb<K: Specimen>(&self, verb: &impl fmt::Display) -> Verdict {
+        let name = verb.to_string();
         match self.capabilities::<K>()?.verbs.iter().find(|v| v.as_str() == name) {
             Some(verb) => self.needs::<K>(*verb),
             None => skipped(format!("the provider cannot {name} {}", K::COLLECTION)),
@@ -309,6 +309,11 @@ impl<'a> Stand<'a> {
     pub(crate) async fn get<K: Kind>(&self, target: &Target<K>) -> Outcome<Object<K>> {
         let reader = K::reader(&*self.subject.provider).ok_or_else(|| Error::unsupported_kind(K::COLLECTION))?;
         self.repeated(async || reader.get(&context(self.subject, Arc::new(OpenGate)), target).await).await
+    }
+    /// One question, repeated only as its errors allow. It must not write.
+    pub(crate) async fn ask<K: Specimen>(&self, target: &Target<K>, question: &K::Question) -> Outcome<K::Answer> {
+        let driver = self.driver::<K>()?;
+        self.repeated(async || driver.ask(&context(self.subject, Arc::new(ReadOnly)), target, question).await).await
     }
     /// Reads until it is there: within the horizon it may not be seen yet.
     pub(crate) async fn eventually<K: Kind>(&self, target: &Target<K>) -> Verdict<Object<K>> {

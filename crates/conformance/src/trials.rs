@@ -8,6 +8,7 @@ mod instance;
 mod life;
 mod list;
 mod mishap;
+mod question;
 mod refusal;
 mod server;
 
@@ -42,6 +43,7 @@ fn managed<K: Specimen>() -> Vec<Trial> {
         trial!(c, "fields", "every field that is claimed is answered as it was asked for; both families of addresses", life::fields::<K>),
         trial!(c, "changes", "every changeable field is changed and nothing else; the same change again is harmless", life::changes::<K>),
         trial!(c, "actions", "actions lead to their state, and are done at once where it is reached", life::actions::<K>),
+        trial!(c, "questions", "every question is answered of ours and of a foreign one, writes nothing, and of nothing is NOT_FOUND", question::questions::<K>),
         trial!(c, "idempotent", "the same create again, after its end was forgotten, makes nothing new", life::idempotent::<K>),
         trial!(c, "delete_twice", "deleting again is fine, and so is deleting what never was", life::delete_twice::<K>),
         trial!(c, "amnesia", "every verb ends well although its handle is lost after every step", crash::amnesia::<K>),

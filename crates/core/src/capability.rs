@@ -59,6 +59,8 @@ pub enum VerbName {
     Stop,
     /// Reboot one.
     Reboot,
+    /// Read what one has last written on its console.
+    ConsoleOutput,
 }
 impl VerbName {
     /// Its text: `get`.
@@ -73,6 +75,7 @@ impl VerbName {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Reboot => "reboot",
+            Self::ConsoleOutput => "console_output",
         }
     }
 }

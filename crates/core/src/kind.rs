@@ -92,6 +92,10 @@ pub trait Managed: Kind {
     type Action: Data + Display;
     /// What such a verb answers.
     type Outcome: Data;
+    /// What can be asked of it beyond what a read shows.
+    type Question: Data + Display;
+    /// What such a question is answered with. It is not [`Data`], because it can hold secrets: what nothing can serialise nothing keeps.
+    type Answer: Clone + Debug + PartialEq + Send + Sync + 'static;
     /// This kind's driver, where the cloud offers the kind.
     fn driver(provider: &dyn CloudProvider) -> Option<&dyn Driver<Self>>;
     /// The id as a caller may choose it; None for kinds whose id follows from what they are (a record set).
@@ -102,7 +106,7 @@ pub trait Managed: Kind {
     fn violations(spec: &Self::Spec) -> Vec<Violation>;
 }
 
-/// For a kind without actions. (`Infallible` has no serde.)
+/// For a kind without actions, or without questions. (`Infallible` has no serde.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NoAction {}
 impl Display for NoAction {

@@ -18,7 +18,7 @@ pub use kind::{AnyName, AnyRef, Condition, Data, Kind, Managed, NoAction, Ref, S
 pub use kinds::address::{Address, AddressSpec, AddressState, AddressStatus};
 pub use kinds::disk::{Disk, DiskSpec, DiskState, DiskStatus};
 pub use kinds::image::{Image, ImageSpec, ImageStatus};
-pub use kinds::instance::{Alternative, Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, RootDisk};
+pub use kinds::instance::{Alternative, ConsoleOutput, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, InstanceStatus, RootDisk};
 pub use kinds::location::{Location, LocationSpec, LocationStatus};
 pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};
 pub use kinds::network::{Network, NetworkSpec, NetworkState, NetworkStatus};

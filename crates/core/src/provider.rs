@@ -72,6 +72,13 @@ pub trait Driver<K: Managed>: Reader<K> {
     /// # Errors
     /// See the trait.
     async fn act(&self, cx: &Cx, change: &Change<K>, action: &K::Action, resume: &Resume) -> Result<Step<K::Outcome>>;
+
+    /// Answers a question about one, ours or foreign, which is found as `get` finds it. A read: it has no effect, and may be dropped at any time.
+    /// What it answers is neither kept nor logged, since it can hold secrets.
+    ///
+    /// # Errors
+    /// Those of `get`, and `FailedPrecondition` where the vendor cannot tell in this state.
+    async fn ask(&self, cx: &Cx, target: &Target<K>, question: &K::Question) -> Result<K::Answer>;
 }
 
 /// Calls a macro with the one list of kinds: `then! { [args] managed { field: Type, .. } catalogue { field: Type, .. } }`.

@@ -5,7 +5,7 @@ use crate::{
     gate::AccountGate,
     intent::Digester,
     journal::{Journal, NameChange, NameRow},
-    layer::{self, Get, RetryLayer, Stack, TimeoutLayer},
+    layer::{self, Ask, Get, RetryLayer, Stack, TimeoutLayer},
     live::Live,
 };
 use parking_lot::{Mutex, RwLock};
@@ -17,7 +17,7 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use welkin_core::{
-    Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Mark, Name, Object, Owner, Reason, ResourceId, Result, Retry, Target, Uid, VendorId, VerbName,
+    Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Managed, Mark, Name, Object, Owner, Reason, ResourceId, Result, Retry, Target, Uid, VendorId, VerbName,
 };
 
 /// How an engine behaves. The defaults suit a server.
@@ -229,13 +229,24 @@ impl Account {
         let answer = layer::ask(&self.stack, self.cx(), Get(target)).await;
         match answer {
             Ok(mut object) => self.recognise(&mut object).map(|()| object),
-            Err(e) if e.is_not_found() => Err(self.explain_missing::<K>(name, since_ms, e)),
-            Err(e) => Err(if e.resource().is_some() { e } else { e.with_resource(name.to_string()) }),
+            Err(e) => Err(self.explain_unread(name, since_ms, e)),
         }
+    }
+    /// Asks a question about one resource, which is named as in [`Account::get`]. The answer is neither kept nor logged: it can hold secrets.
+    ///
+    /// # Errors
+    /// Those of [`Account::get`]; `Unimplemented` where the cloud cannot be asked that.
+    pub async fn ask<K: Managed>(&self, name: &Name<K>, question: K::Question) -> Result<K::Answer> {
+        self.capabilities().check_verb::<K>(&question.to_string())?;
+        let (target, since_ms) = self.target(name)?;
+        layer::ask(&self.stack, self.cx(), Ask { target, question }).await.map_err(|e| self.explain_unread(name, since_ms, e))
     }
 
     /// A name that was learned within the horizon is not gone because a read does not show it.
-    fn explain_missing<K: Kind>(&self, name: &Name<K>, since_ms: Option<u64>, error: Error) -> Error {
+    fn explain_unread<K: Kind>(&self, name: &Name<K>, since_ms: Option<u64>, error: Error) -> Error {
+        if !error.is_not_found() {
+            return if error.resource().is_some() { error } else { error.with_resource(name.to_string()) };
+        }
         if !since_ms.is_some_and(|since| self.is_fresh::<K>(since)) {
             return error;
         }

@@ -51,6 +51,14 @@ pub struct List<K: Kind> {
     /// From here on.
     pub from: Option<Cursor>,
 }
+/// Ask a question about one.
+#[derive(Debug, Clone)]
+pub struct Ask<K: Managed> {
+    /// Of whom.
+    pub target: Target<K>,
+    /// What.
+    pub question: K::Question,
+}
 /// Take one step.
 #[derive(Debug, Clone)]
 pub struct Advance<K: Managed> {
@@ -83,6 +91,12 @@ impl<K: Kind> Request for List<K> {
     const CLASS: Class = Class::Read;
     type Kind = K;
     type Answer = Page<K>;
+}
+impl<K: Managed> Request for Ask<K> {
+    const VERB: &'static str = "ask";
+    const CLASS: Class = Class::Read;
+    type Kind = K;
+    type Answer = K::Answer;
 }
 impl<K: Managed> Request for Advance<K> {
     const VERB: &'static str = "advance";
@@ -136,6 +150,7 @@ macro_rules! serve {
 serve! {
     <K: Kind> Get<K> => |p, cx, q| K::reader(p).ok_or_else(unsupported::<K>)?.get(&cx, &q.0).await;
     <K: Kind> List<K> => |p, cx, q| K::reader(p).ok_or_else(unsupported::<K>)?.list(&cx, &q.query, &q.shard, q.from.as_ref()).await;
+    <K: Managed> Ask<K> => |p, cx, q| K::driver(p).ok_or_else(unsupported::<K>)?.ask(&cx, &q.target, &q.question).await;
     <K: Managed> Check<K> => |p, cx, q| K::driver(p).ok_or_else(unsupported::<K>)?.check(&cx, &q.0).await;
     <K: Managed> Advance<K> => |p, cx, q| {
         let (driver, change, resume) = (K::driver(p).ok_or_else(unsupported::<K>)?, &*q.change, &q.resume);

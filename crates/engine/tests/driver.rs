@@ -123,6 +123,9 @@ impl Driver<Network> for Bent {
     async fn act(&self, _: &Cx, _: &Change<Network>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
     }
+    async fn ask(&self, _: &Cx, _: &Target<Network>, question: &NoAction) -> Result<()> {
+        match *question {}
+    }
 }
 impl CloudProvider for Bent {
     fn capabilities(&self) -> &Capabilities {

@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 use welkin_core::{
-    Address, AddressSpec, AddressState, AddressStatus, Change, Cx, Driver, Error, FieldPath, Instance, Kind, LocationName, Name, NoAction, Object, Ref, Result, Resume, Step, Verb,
+    Address, AddressSpec, AddressState, AddressStatus, Change, Cx, Driver, Error, FieldPath, Instance, Kind, LocationName, Name, NoAction, Object, Ref, Result, Resume, Step,
+    Target, Verb,
 };
 
 type Row = Shown<vendor::Address>;
@@ -181,5 +182,9 @@ impl Driver<Address> for Sim {
 
     async fn act(&self, _: &Cx, _: &Change<Address>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
+    }
+
+    async fn ask(&self, _: &Cx, _: &Target<Address>, question: &NoAction) -> Result<()> {
+        match *question {}
     }
 }

@@ -88,7 +88,8 @@ const DISK: &[(&str, Field)] = &[
 
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
 const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
-const OPERATE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::Start, VerbName::Stop, VerbName::Reboot];
+const OPERATE: &[VerbName] =
+    &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::Start, VerbName::Stop, VerbName::Reboot, VerbName::ConsoleOutput];
 
 fn kind(scope: Scope, verbs: &[VerbName], fields: &[(&'static str, Field)], id_shape: IdShape, horizon: Duration) -> KindCapabilities {
     KindCapabilities {

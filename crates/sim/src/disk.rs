@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cx, Disk, DiskSpec, DiskState, DiskStatus, Driver, Error, FieldPath, Instance, Kind, LocationName, Name, NoAction, Object, Ref, Result, Resume, Step, Verb,
+    Change, Cx, Disk, DiskSpec, DiskState, DiskStatus, Driver, Error, FieldPath, Instance, Kind, LocationName, Name, NoAction, Object, Ref, Result, Resume, Step, Target, Verb,
 };
 
 type Row = Shown<vendor::Disk>;
@@ -218,5 +218,9 @@ impl Driver<Disk> for Sim {
 
     async fn act(&self, _: &Cx, _: &Change<Disk>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
+    }
+
+    async fn ask(&self, _: &Cx, _: &Target<Disk>, question: &NoAction) -> Result<()> {
+        match *question {}
     }
 }

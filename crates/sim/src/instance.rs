@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 use welkin_core::{
-    Alternative, Change, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Image, Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, Kind, LocationName, Name,
-    Object, Reason, Ref, ResourceId, Result, Resume, RootDisk, SecurityGroup, Step, Subnet, Verb, Violation,
+    Alternative, Change, ConsoleOutput, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Image, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState,
+    InstanceStatus, Kind, LocationName, Name, Object, Reader, Reason, Ref, ResourceId, Result, Resume, RootDisk, SecurityGroup, Step, Subnet, Target, Verb, Violation,
 };
 
 /// The instance that a create has made.
@@ -332,6 +332,21 @@ impl Driver<Instance> for Sim {
             InstanceAction::Start => self.brought_to(cx, change, Condition::Running, resume).await,
             InstanceAction::Stop => self.brought_to(cx, change, Condition::Stopped, resume).await,
             InstanceAction::Reboot => self.rebooted(cx, change, resume).await,
+        }
+    }
+
+    async fn ask(&self, cx: &Cx, target: &Target<Instance>, question: &InstanceQuestion) -> Result<ConsoleOutput> {
+        let id = match target.vendor_id() {
+            Some(id) => id.clone(),
+            None => self.get(cx, target).await?.vendor_id,
+        };
+        let region = target.parent().id.as_str();
+        match question {
+            InstanceQuestion::ConsoleOutput => {
+                let lines = or_gone(target, self.call(cx, Action::GetConsoleOutput, region, self.cloud.console(region, id.as_str())).await)?;
+                let text: String = lines.iter().map(|line| format!("[{}.{:03}] {}\n", line.at_ms / 1000, line.at_ms % 1000, line.text)).collect();
+                Ok(ConsoleOutput::newest(&text, lines.last().map(|line| line.at_ms)))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cx, Driver, Error, ErrorKind, FieldPath, LocationName, Network, NetworkSpec, NetworkState, NetworkStatus, NoAction, Object, Reason, Result, Resume, Step, Verb,
+    Change, Cx, Driver, Error, ErrorKind, FieldPath, LocationName, Network, NetworkSpec, NetworkState, NetworkStatus, NoAction, Object, Reason, Result, Resume, Step, Target, Verb,
 };
 
 /// What a create or an update has made so far.
@@ -242,5 +242,9 @@ impl Driver<Network> for Sim {
 
     async fn act(&self, _: &Cx, _: &Change<Network>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
+    }
+
+    async fn ask(&self, _: &Cx, _: &Target<Network>, question: &NoAction) -> Result<()> {
+        match *question {}
     }
 }

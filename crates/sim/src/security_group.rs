@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
     Change, Cx, Direction, Driver, Error, FieldPath, Kind, LocationName, Name, Network, NoAction, Object, Peer, PeerRule, Ref, ResourceId, Result, Resume, SecurityGroup,
-    SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, SecurityRule, Step, Verb,
+    SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, SecurityRule, Step, Target, Verb,
 };
 
 type Row = Shown<vendor::SecurityGroup>;
@@ -274,5 +274,9 @@ impl Driver<SecurityGroup> for Sim {
 
     async fn act(&self, _: &Cx, _: &Change<SecurityGroup>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
+    }
+
+    async fn ask(&self, _: &Cx, _: &Target<SecurityGroup>, question: &NoAction) -> Result<()> {
+        match *question {}
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use std::collections::BTreeSet;
 use welkin_core::{
     Change, Cx, Driver, Error, FieldPath, Kind, LocationName, Name, Network, NoAction, Object, Ref, ResourceId, Result, Resume, Step, Subnet, SubnetSpec, SubnetState,
-    SubnetStatus, Verb,
+    SubnetStatus, Target, Verb,
 };
 
 #[async_trait]
@@ -139,5 +139,9 @@ impl Driver<Subnet> for Sim {
 
     async fn act(&self, _: &Cx, _: &Change<Subnet>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
         match *action {}
+    }
+
+    async fn ask(&self, _: &Cx, _: &Target<Subnet>, question: &NoAction) -> Result<()> {
+        match *question {}
     }
 }

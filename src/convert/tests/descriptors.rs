@@ -87,6 +87,9 @@ fn changes_are_the_same<K: Mutable>() {
     for (method, _) in K::ACTIONS {
         same_bytes(&format!("{method}Request"), &wire::Touch { allow_missing: false, release: false, ..delete.clone() });
     }
+    for (method, _) in K::QUESTIONS {
+        same_bytes(&format!("{method}Request"), &wire::Get { name: "n".into() });
+    }
 }
 
 macro_rules! every_kind {

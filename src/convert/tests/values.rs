@@ -293,7 +293,8 @@ fn debug_shows_no_secret() {
     let instance = v1::Instance { name: "n".into(), user_data: "hunter2".into(), ssh_key: "ssh-ed25519 hunter2".into(), ..Default::default() };
     let request = v1::CreateInstanceRequest { instance: Some(instance.clone()), ..Default::default() };
     let generic = crate::wire::Create { resource: Some(instance.clone()), ..Default::default() };
-    for text in [format!("{instance:?}"), format!("{request:?}"), format!("{generic:?}")] {
+    let console = v1::InstanceConsoleOutput { text: "hunter2".into(), output_time: None };
+    for text in [format!("{instance:?}"), format!("{request:?}"), format!("{generic:?}"), format!("{console:?}")] {
         assert!(!text.contains("hunter2"), "{text}");
     }
 }

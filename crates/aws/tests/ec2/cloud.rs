@@ -273,6 +273,11 @@ impl Script {
                 }
                 Ok(OK.into())
             }
+            "GetConsoleOutput" => {
+                let id = &p["InstanceId"];
+                let output = self.of(id, "InvalidInstanceID.NotFound")?.is.get("console").map(aws_smithy_types::base64::encode).unwrap_or_default();
+                Ok(format!("<instanceId>{id}</instanceId><timestamp>2026-01-02T03:04:05.000Z</timestamp><output>{output}</output>"))
+            }
             "AllocateAddress" | "AssociateAddress" | "DisassociateAddress" | "ReleaseAddress" => self.address(action, p),
             "CreateVolume" | "AttachVolume" | "DetachVolume" | "ModifyVolume" | "DescribeVolumesModifications" => self.volume(action, p),
             "CreateTags" => {

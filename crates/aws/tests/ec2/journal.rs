@@ -102,6 +102,9 @@ impl World {
     pub async fn get<K: Kind>(&self, target: &Target<K>) -> Result<Object<K>> {
         K::reader(&self.aws).unwrap().get(&self.cx(), target).await
     }
+    pub async fn ask<K: Managed>(&self, target: &Target<K>, question: K::Question) -> Result<K::Answer> {
+        K::driver(&self.aws).unwrap().ask(&self.cx(), target, &question).await
+    }
     pub async fn check<K: Managed>(&self, change: &Change<K>) -> Result<()> {
         K::driver(&self.aws).unwrap().check(&self.cx(), change).await
     }

@@ -318,6 +318,7 @@ static MEMBERS: &[Members] = &[
             ("zones of that sort are left out", &["ParentZoneName", "ParentZoneId"]),
         ],
     },
+    Members { operation: "GetConsoleOutput", rows: "", shown: &["Output", "Timestamp"], read: &[], ignored: &[("it is the one that was asked for", &["InstanceId"])] },
 ];
 
 /// The operations whose answers go through the decoders.
@@ -376,6 +377,11 @@ async fn see(replay: &Replay, operation: &str, xml: &str) -> String {
         }
     });
     match operation {
+        "GetConsoleOutput" => {
+            let target = Target::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: "i-1".parse().unwrap() };
+            let told = replay.aws.instances().unwrap().ask(&replay.cx(), &target, &InstanceQuestion::ConsoleOutput).await;
+            told.map_or_else(|e| e.to_string(), |told| format!("{} {:?}", told.text.expose(), told.time_ms))
+        }
         "DescribeAvailabilityZones" => replay.list(&Query::<Location>::all(9)).await.map_or_else(|e| e.to_string(), |o| format!("{o:?}")),
         other => panic!("{other} is not tried"),
     }

@@ -144,6 +144,7 @@ TEXTS = [
     ("AvailabilityZone", "eu-west-1a"),
     ("RootDeviceName", "/dev/xvda0"),
     ("DeviceName", "/dev/xvda{i}"),
+    ("Output", base64.b64encode(b"login: ").decode()),
 ]
 PLAIN = {"SourceDestCheck": False, "DeviceIndex": lambda i: i, "ZoneType": lambda i: ("availability-zone", "local-zone")[i]}
 

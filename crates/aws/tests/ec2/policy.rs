@@ -5,7 +5,7 @@
 use crate::{
     access::assumes_a_role,
     recordings::documented,
-    requests::{Sent, addresses, adopts, disks, grouped_instances, identities, images, instances, locations, networks, reads, security_groups, subnets},
+    requests::{Sent, addresses, adopts, consoles, disks, grouped_instances, identities, images, instances, locations, networks, reads, security_groups, subnets},
 };
 use serde_json::Value;
 use std::{
@@ -71,6 +71,7 @@ pub const FEATURES: &[Feature] = &[
         unseen: &[(KMS, "EC2 asks KMS for it in the name of who launches or starts the instance, and ends it or stops it again where it is refused")],
         ..Feature::of("instances with volumes encrypted by a key of the customer's own", INSTANCES, || Box::pin(instances(|spec| spec)))
     },
+    Feature::of("the console of instances", &["ConsoleOutput"], || Box::pin(consoles())),
     Feature::of("addresses: read, adopt", &["ReadAddresses"], || Box::pin(adopts::<Address>("eipalloc"))),
     Feature::of("addresses", &["ReadAddresses", "Addresses"], || Box::pin(addresses())),
     Feature::of("disks: read, adopt", &["ReadDisks"], || Box::pin(adopts::<Disk>("vol"))),

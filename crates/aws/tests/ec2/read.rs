@@ -82,6 +82,31 @@ async fn another_uid_is_foreign_at_once() {
 }
 
 #[tokio::test]
+async fn the_console_of_ours_and_of_others_is_read() {
+    let world = World::with(0).await;
+    let ask = async |target: &Target<Instance>| world.ask(target, InstanceQuestion::ConsoleOutput).await;
+    let by_name = instance("i", false).target;
+    assert!(ask(&by_name).await.unwrap_err().is_not_found());
+    let ours = [("welkin.dev/owner", "me"), ("welkin.dev/id", "i"), ("welkin.dev/uid", "uid-of-i")];
+    let left = world.cloud.plant("vol", &[], &ours);
+    assert_eq!(ask(&by_name).await.unwrap_err().reason(), Reason::WrongState);
+    world.cloud.remove(&left);
+    let said = [("state", "running"), ("console", "login: ")];
+    let own = world.cloud.plant("i", &said, &ours);
+    let theirs = Target::Vendor { parent: by_name.parent().clone(), vendor_id: world.cloud.plant("i", &said, &[]).parse().unwrap() };
+    for target in [&by_name, &then(&instance("i", false), &own, Verb::Delete).target, &theirs] {
+        let told = ask(target).await.unwrap();
+        assert_eq!((told.text.expose(), told.time_ms), ("login: ", Some(1_767_323_045_000)), "{target}");
+    }
+    // What is called by its id costs one call.
+    assert_eq!((world.cloud.calls("GetConsoleOutput "), world.cloud.calls("DescribeInstances ")), (3, 3));
+    world.cloud.remove(theirs.vendor_id().unwrap().as_str());
+    assert!(ask(&theirs).await.unwrap_err().is_not_found());
+    world.cloud.fault("GetConsoleOutput", Fault::Cut, 1);
+    assert!(ask(&by_name).await.is_err());
+}
+
+#[tokio::test]
 async fn a_start_that_falls_back_ends_with_ec2s_reason() {
     let world = World::with(200).await;
     let change = instance("i", false);

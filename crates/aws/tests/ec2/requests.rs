@@ -215,6 +215,14 @@ pub async fn instances(with: fn(InstanceSpec) -> InstanceSpec) -> Sent {
     life(&world, &create::<Instance>("j", plain), |_| Vec::new()).await;
     sent(&world)
 }
+/// Of one of ours, and of anybody's.
+pub async fn consoles() -> Sent {
+    let world = World::with(0).await;
+    let parent = LocationName::of("eu-west-1").unwrap();
+    let theirs = Target::Vendor { parent, vendor_id: world.cloud.plant("i", &[("state", "running")], &[]).parse().unwrap() };
+    world.ask::<Instance>(&theirs, InstanceQuestion::ConsoleOutput).await.unwrap();
+    sent(&world)
+}
 /// By name and by ARN.
 pub async fn identities() -> Sent {
     let by_arn = instances(|spec| InstanceSpec { identity: Some("arn:aws:iam::1:instance-profile/web".into()), ..spec });

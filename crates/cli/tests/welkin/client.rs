@@ -32,6 +32,12 @@ fn the_readmes_commands_work_as_typed() {
     assert!(server.run("stop instance web").ok().contains("STOPPED"));
     assert!(server.run("start instance web").ok().contains("RUNNING"));
     assert!(server.run("reboot instance web").ok().contains("RUNNING"));
+    let console = server.run("console-output instance web").ok();
+    assert!(console.lines().count() == 4 && console.ends_with("] rebooted\n"), "{console}");
+    let told = json(&server.run("console-output instance web -o json").ok());
+    assert!(told["text"].as_str() == Some(console.as_str()) && told["outputTime"].is_string(), "{told}");
+    server.run("console-output instance nowhere").fails(3, &["nowhere"]);
+    server.run("console-output network n1").fails(2, &["networks have no console-output; these have: instances"]);
     let shown = json(&server.run("get instance web -o json").ok());
     assert_eq!((shown["name"].as_str(), shown["state"].as_str()), (Some("clouds/sim/locations/sim-1/instances/web"), Some("STATE_RUNNING")));
     for what in ["instance web", "security-group https", "subnet s1", "network n1"] {
@@ -118,7 +124,7 @@ fn the_catalogue_is_listed_by_any_word_for_it() {
     assert!(server.run("clouds").ok().contains("sim"));
     assert_eq!(server.run("clouds -o name").ok(), "clouds/sim\n");
     let capabilities = server.run("capabilities sim").ok();
-    assert!(capabilities.contains("instances") && capabilities.contains("reboot") && capabilities.contains("root_disk.size_gib"), "{capabilities}");
+    assert!(capabilities.contains("instances") && capabilities.contains("reboot console_output") && capabilities.contains("root_disk.size_gib"), "{capabilities}");
     assert!(server.run("completion bash").ok().contains("--root-disk-size-gib"));
 }
 

@@ -36,6 +36,7 @@ fn declared(mut subject: Subject) -> Subject {
         for trial in ["actions", "once"] {
             subject = subject.skipping(format!("{kind}.{trial}"), "only instances have actions");
         }
+        subject = subject.skipping(format!("{kind}.questions"), "only instances can be asked anything");
     }
     subject
         .skipping("networks.refused", "a network stands alone: nothing well-formed is refused")

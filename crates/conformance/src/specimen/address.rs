@@ -1,4 +1,4 @@
-use super::{Depth, Reached, Specimen, Unchangeable, Wrong, host, instance, labelled, to, wrong_labels};
+use super::{Depth, Plausible, Reached, Specimen, Unchangeable, Wrong, host, instance, labelled, to, wrong_labels};
 use crate::{
     Planted,
     runner::Manner,
@@ -107,6 +107,9 @@ impl Specimen for Address {
     }
     fn once() -> Option<NoAction> {
         None
+    }
+    fn questions() -> Vec<(NoAction, Plausible<Self>)> {
+        Vec::new()
     }
     fn labels(spec: &mut AddressSpec) -> &mut BTreeMap<String, String> {
         &mut spec.labels

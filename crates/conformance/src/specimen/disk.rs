@@ -1,4 +1,4 @@
-use super::{Depth, Reached, Specimen, Unchangeable, Wrong, instance, labelled, subnet_range, to, wrong_labels};
+use super::{Depth, Plausible, Reached, Specimen, Unchangeable, Wrong, instance, labelled, subnet_range, to, wrong_labels};
 use crate::{
     Planted,
     runner::Manner,
@@ -145,6 +145,9 @@ impl Specimen for Disk {
     }
     fn once() -> Option<NoAction> {
         None
+    }
+    fn questions() -> Vec<(NoAction, Plausible<Self>)> {
+        Vec::new()
     }
     fn labels(spec: &mut DiskSpec) -> &mut BTreeMap<String, String> {
         &mut spec.labels

@@ -1,4 +1,4 @@
-use super::{Depth, Reached, Specimen, Unchangeable, Wrong, host, id_of_nothing, labelled, security_group, to, wrong_labels};
+use super::{Depth, Plausible, Reached, Specimen, Unchangeable, Wrong, host, id_of_nothing, labelled, security_group, to, wrong_labels};
 use crate::{
     Planted,
     runner::Manner,
@@ -7,7 +7,8 @@ use crate::{
 use async_trait::async_trait;
 use std::{collections::BTreeMap, net::IpAddr};
 use welkin_core::{
-    Alternative, Image, Instance, InstanceAction, InstanceSpec, InstanceState, InstanceStatus, Kind, Name, Object, Reason, Ref, RootDisk, Secret, SecurityGroup, Subnet, SubnetSpec,
+    Alternative, ConsoleOutput, Image, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, InstanceStatus, Kind, Name, Object, Reason, Ref, RootDisk, Secret,
+    SecurityGroup, Subnet, SubnetSpec,
 };
 
 /// A public key that nobody has the secret of.
@@ -211,6 +212,11 @@ impl Specimen for Instance {
     }
     fn once() -> Option<InstanceAction> {
         Some(InstanceAction::Reboot)
+    }
+    fn questions() -> Vec<(InstanceQuestion, Plausible<Self>)> {
+        // A machine may not have written anything yet.
+        let is_hidden = |a: &ConsoleOutput| a.text.expose().is_empty() || !format!("{a:?}").contains(a.text.expose());
+        vec![(InstanceQuestion::ConsoleOutput, is_hidden)]
     }
     fn labels(spec: &mut InstanceSpec) -> &mut BTreeMap<String, String> {
         &mut spec.labels

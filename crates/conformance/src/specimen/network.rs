@@ -1,4 +1,4 @@
-use super::{Depth, Reached, Specimen, Unchangeable, Wrong, labelled, net, network_range, wrong_labels};
+use super::{Depth, Plausible, Reached, Specimen, Unchangeable, Wrong, labelled, net, network_range, wrong_labels};
 use crate::{
     Planted,
     stand::{Stand, Verdict},
@@ -102,6 +102,9 @@ impl Specimen for Network {
     }
     fn once() -> Option<Self::Action> {
         None
+    }
+    fn questions() -> Vec<(NoAction, Plausible<Self>)> {
+        Vec::new()
     }
     fn labels(spec: &mut NetworkSpec) -> &mut BTreeMap<String, String> {
         &mut spec.labels

@@ -1,4 +1,4 @@
-use super::{Depth, Reached, Specimen, Unchangeable, Wrong, labelled, net, to, wrong_labels};
+use super::{Depth, Plausible, Reached, Specimen, Unchangeable, Wrong, labelled, net, to, wrong_labels};
 use crate::{
     Planted,
     stand::{Stand, Verdict},
@@ -116,6 +116,9 @@ impl Specimen for SecurityGroup {
     }
     fn once() -> Option<Self::Action> {
         None
+    }
+    fn questions() -> Vec<(NoAction, Plausible<Self>)> {
+        Vec::new()
     }
     fn labels(spec: &mut SecurityGroupSpec) -> &mut BTreeMap<String, String> {
         &mut spec.labels

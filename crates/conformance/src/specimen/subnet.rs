@@ -1,4 +1,4 @@
-use super::{Depth, Reached, Specimen, Unchangeable, Wrong, labelled, net, subnet_range, to, wrong_labels};
+use super::{Depth, Plausible, Reached, Specimen, Unchangeable, Wrong, labelled, net, subnet_range, to, wrong_labels};
 use crate::{
     Planted,
     stand::{Stand, Stop, Verdict},
@@ -112,6 +112,9 @@ impl Specimen for Subnet {
     }
     fn once() -> Option<Self::Action> {
         None
+    }
+    fn questions() -> Vec<(NoAction, Plausible<Self>)> {
+        Vec::new()
     }
     fn labels(spec: &mut SubnetSpec) -> &mut BTreeMap<String, String> {
         &mut spec.labels

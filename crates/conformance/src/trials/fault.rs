@@ -26,7 +26,7 @@ enum Times {
 
 pub(super) async fn once<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let Some(action) = K::once() else { return skipped("the kind has no action that must not be repeated") };
-    stand.needs_action::<K>(&action)?;
+    stand.needs_verb::<K>(&action)?;
     let ground = K::ground(stand, Depth::Plain).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
     let crash = |crash| Manner { crash: Some(crash), ..Manner::PLAIN };

@@ -124,7 +124,7 @@ pub(super) async fn actions<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let ground = K::ground(stand, Depth::Plain).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
     for (action, reached) in actions {
-        stand.needs_action::<K>(&action)?;
+        stand.needs_verb::<K>(&action)?;
         for _ in 0..2 {
             stand.act(&made, action.clone(), Manner::PLAIN).await?;
             let now = stand.eventually(&Target::named(made.name.clone())).await?;
@@ -133,7 +133,7 @@ pub(super) async fn actions<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         }
     }
     if let Some(action) = K::once() {
-        stand.needs_action::<K>(&action)?;
+        stand.needs_verb::<K>(&action)?;
         stand.act(&made, action, Manner::PLAIN).await?;
     }
     Ok(())

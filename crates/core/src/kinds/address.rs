@@ -68,6 +68,8 @@ pub struct AddressStatus {
 impl Managed for Address {
     type Action = NoAction;
     type Outcome = ();
+    type Question = NoAction;
+    type Answer = ();
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.addresses()
     }

@@ -85,6 +85,8 @@ const MAX_KEY_NAME: usize = 2048;
 impl Managed for Disk {
     type Action = NoAction;
     type Outcome = ();
+    type Question = NoAction;
+    type Answer = ();
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.disks()
     }

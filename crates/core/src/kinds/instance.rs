@@ -152,6 +152,42 @@ impl fmt::Display for InstanceAction {
     }
 }
 
+/// What can be asked of an instance beyond what a read shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InstanceQuestion {
+    /// What it has last written on its console.
+    ConsoleOutput,
+}
+impl fmt::Display for InstanceQuestion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ConsoleOutput => "console_output",
+        })
+    }
+}
+
+/// What an instance has last written on its console.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConsoleOutput {
+    /// The text, empty where there is none yet. Machines write passwords and keys on their consoles.
+    pub text: Secret,
+    /// When the cloud noted it, in milliseconds since 1970, where it tells.
+    pub time_ms: Option<u64>,
+}
+impl ConsoleOutput {
+    /// The text has at most so many bytes: as many as EC2 keeps
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetConsoleOutput.html>).
+    pub const MAX_BYTES: usize = 64 * 1024;
+    /// The newest of `text`.
+    #[must_use]
+    pub fn newest(text: &str, time_ms: Option<u64>) -> Self {
+        let too_many = text.len().saturating_sub(Self::MAX_BYTES);
+        let from = (too_many..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        Self { text: Secret::new(&text[from..]), time_ms }
+    }
+}
+
 /// EC2's limit, the smallest: 16 KB before base64 (Amazon EC2 User Guide, instance user data).
 const MAX_USER_DATA: usize = 16 * 1024;
 /// At most this many addresses of one family; what a machine type can have is less on most (AWS: 50 on the largest).
@@ -165,6 +201,8 @@ const MAX_ALTERNATIVES: usize = 16;
 impl Managed for Instance {
     type Action = InstanceAction;
     type Outcome = ();
+    type Question = InstanceQuestion;
+    type Answer = ConsoleOutput;
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.instances()
     }
@@ -273,6 +311,17 @@ mod tests {
         assert_eq!(wrong(InstanceSpec { private_ips: [ips(1), ips(1)].concat(), ..Default::default() }), ["private_ips[1]"]);
         let group: Ref<SecurityGroup> = Ref::to("locations/r/securityGroups/g".parse().unwrap());
         assert_eq!(wrong(InstanceSpec { security_groups: vec![group.clone(), group], ..Default::default() }), ["security_groups[1]"]);
+    }
+    #[test]
+    fn of_the_console_the_newest_is_kept_and_nothing_shown() {
+        let output = |text: &str| ConsoleOutput::newest(text, Some(1));
+        assert_eq!((output("").text.expose(), output("login: ").text.expose()), ("", "login: "));
+        let whole = "x".repeat(ConsoleOutput::MAX_BYTES);
+        assert_eq!(output(&format!("old{whole}")).text.expose(), whole);
+        // The cut falls into the first letter, which goes as a whole.
+        let cut = output(&format!("ü{}", &whole[1..]));
+        assert_eq!(cut.text.expose(), &whole[1..]);
+        assert_eq!(format!("{:?}", output("hunter2")), "ConsoleOutput { text: Secret(..), time_ms: Some(1) }");
     }
     #[test]
     fn an_alternative_differs_and_leaves_addresses_open() {

@@ -64,6 +64,8 @@ pub struct NetworkStatus {
 impl Managed for Network {
     type Action = NoAction;
     type Outcome = ();
+    type Question = NoAction;
+    type Answer = ();
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.networks()
     }

@@ -248,6 +248,8 @@ const MAX_DESCRIPTION: usize = 255;
 impl Managed for SecurityGroup {
     type Action = NoAction;
     type Outcome = ();
+    type Question = NoAction;
+    type Answer = ();
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.security_groups()
     }

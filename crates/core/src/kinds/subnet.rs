@@ -73,6 +73,8 @@ pub struct SubnetStatus {
 impl Managed for Subnet {
     type Action = NoAction;
     type Outcome = ();
+    type Question = NoAction;
+    type Answer = ();
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.subnets()
     }

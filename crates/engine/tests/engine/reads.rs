@@ -2,7 +2,9 @@
 
 use crate::lab::*;
 use std::{collections::BTreeSet, time::Duration};
-use welkin_core::{Address, AddressSpec, Effect, ErrorKind, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Object, Reason, Ref};
+use welkin_core::{
+    Address, AddressSpec, Effect, ErrorKind, Instance, InstanceAction, InstanceQuestion, InstanceSpec, LocationName, Name, Network, NetworkSpec, Object, Reason, Ref,
+};
 use welkin_engine::{Engine, ListRequest, MemoryJournal, Options, Settings};
 use welkin_sim::{Config, Fault, FaultKind, Planted, Sim};
 
@@ -41,6 +43,37 @@ async fn secrets_do_not_come_back() {
     let op = lab.end(op).await;
     assert!(!format!("{op:?} {:?}", lab.journal).contains("hunter2"));
     assert_eq!(op.object::<Instance>().unwrap().spec.user_data, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_is_a_read_and_nothing_of_it_is_kept() {
+    let lab = Lab::open(Config::default()).await;
+    let ask = async |id: &str| lab.account().ask(&instance(id), InstanceQuestion::ConsoleOutput).await;
+    assert_eq!(refused(ask("web").await), (ErrorKind::NotFound, Reason::ResourceNotFound));
+    lab.subnet().await;
+    let op = lab.account().create(instance("web"), web_spec(), Options::default()).await.unwrap();
+    lab.end(op).await;
+    let made = lab.account().get(&instance("web")).await.unwrap();
+    let (subnet, image) = (made.spec.subnet.as_ref().unwrap(), made.spec.image.as_ref().unwrap());
+    let planted = Planted::Instance { subnet: subnet.vendor_id().unwrap().to_string(), image: image.vendor_id().unwrap().to_string() };
+    let foreign = lab.sim.plant("sim-1", planted, Default::default()).unwrap();
+    let (writes, before) = (lab.writes(), format!("{:?}", lab.journal));
+
+    // Refused a few times, it is repeated as every read.
+    (0..3).for_each(|_| lab.sim.inject(Fault { action: Some("GetConsoleOutput".into()), after: 0, kind: FaultKind::Refused }));
+    for id in ["web", made.vendor_id.as_str(), &foreign] {
+        let answer = ask(id).await.unwrap();
+        assert!(answer.text.expose().contains("] booted "), "{id}: {}", answer.text.expose());
+        assert!(answer.time_ms >= made.created_ms && !format!("{answer:?}").contains("booted"), "{answer:?}");
+    }
+    assert_eq!(lab.calls("GetConsoleOutput"), 3 + 3);
+    assert_eq!(refused(ask("i-00000000000000000").await), (ErrorKind::NotFound, Reason::ResourceNotFound));
+    assert_eq!((lab.writes(), format!("{:?}", lab.journal)), (writes, before));
+    assert_eq!(lab.account().operations(10, "").await.unwrap().0.len(), 3);
+
+    let op = lab.account().act(instance("web"), InstanceAction::Reboot, Options::default()).await.unwrap();
+    lab.end(op).await;
+    assert!(ask("web").await.unwrap().text.expose().ends_with("] rebooted\n"));
 }
 
 async fn pages(lab: &Lab, size: usize, filter: &str) -> (Vec<String>, BTreeSet<String>) {

@@ -40,7 +40,7 @@ macro_rules! actions {
     };
 }
 actions! {
-    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, DescribeAddresses, DescribeDisks, DryRun, }
+    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput, DescribeAddresses, DescribeDisks, DryRun, }
     writes {
         CreateNetwork, DeleteNetwork, TagNetwork, CreateGateway, AttachGateway, DeleteGateway, CreateSubnet, ModifySubnet, DeleteSubnet, TagSubnet,
         CreateSecurityGroup, ModifySecurityGroup, AuthorizeRules, RevokeRules, DeleteSecurityGroup, TagSecurityGroup,

@@ -2,7 +2,7 @@ use super::{
     addresses,
     cloud::{Action, Cloud, Draw, changed},
     disks,
-    item::{Condition, Instance, Item, Shown, Subnet, Tags},
+    item::{Condition, ConsoleLine, Instance, Item, Shown, Subnet, Tags},
     networks::expect_version,
     refusal::{Code, Refusal},
     state::{Edit, Region},
@@ -62,7 +62,10 @@ pub(crate) struct LaunchRequest {
 }
 
 pub(super) fn instance_of<'a>(region: &'a Region, id: &str, now_ms: u64) -> Result<&'a Arc<Item<Instance>>, Refusal> {
-    region.instances.get(id).filter(|i| !i.body.is_gone(now_ms)).ok_or_else(|| Refusal::new(Code::InstanceNotFound, format!("there is no instance {id:?}")))
+    region.instances.get(id).filter(|i| !i.body.is_gone(now_ms)).ok_or_else(|| unknown(id))
+}
+fn unknown(id: &str) -> Refusal {
+    Refusal::new(Code::InstanceNotFound, format!("there is no instance {id:?}"))
 }
 
 impl Cloud {
@@ -91,6 +94,14 @@ impl Cloud {
         self.read(Action::DescribeInstances, region, |r, now| {
             let Listed { items, next } = r.instances.list(&filter, after, size, now, |i| !i.body.is_gone(now))?;
             Ok((items.into_iter().map(|i| hung(r, i)).collect(), next))
+        })
+        .await
+    }
+    /// What it has written on its console, the newest last.
+    pub(crate) async fn console(&self, region: &str, id: &str) -> Result<Vec<ConsoleLine>, Refusal> {
+        self.read(Action::GetConsoleOutput, region, |r, now| {
+            let shown = r.instances.show(id, now).filter(|i| !i.body().is_gone(now));
+            Ok(shown.ok_or_else(|| unknown(id))?.body().console.clone())
         })
         .await
     }
@@ -147,7 +158,8 @@ impl Cloud {
                 return Err(Refusal::new(Code::IncorrectState, format!("{id} does not run")));
             }
             // Not a new version: nothing that it is asked to be has changed.
-            let body = Instance { reboots: item.body.reboots + 1, ..item.body.clone() };
+            let mut body = Instance { reboots: item.body.reboots + 1, ..item.body.clone() };
+            body.write(draw.now_ms, "rebooted");
             Ok(((), vec![Edit::PutInstance(Box::new(Item { body, ..Item::clone(item) }))]))
         })
         .await
@@ -174,7 +186,7 @@ impl Cloud {
         if disk_gib < image.min_disk_gib {
             return Err(Refusal::new(Code::DiskTooSmall, format!("{} needs a root disk of at least {} GiB", image.name, image.min_disk_gib)));
         }
-        let body = Instance {
+        let mut body = Instance {
             addresses: addresses(region, subnet, &new.addresses, new.ipv6)?,
             public_ip: if new.public_ip.unwrap_or(subnet.body.public_ips) { Some(public_ip(region, draw)?) } else { None },
             subnet: new.subnet,
@@ -193,9 +205,11 @@ impl Cloud {
             token,
             asked,
             reboots: 0,
+            console: Vec::new(),
             goal: Condition::Running,
             settles_ms: draw.now_ms + draw.config.creation_time_ms,
         };
+        body.write(draw.now_ms, format!("booted {}", image.name));
         let item = draw.item(new.tags, body);
         Ok((Shown::written(Arc::new(item.clone()), draw.now_ms), vec![Edit::PutInstance(Box::new(item))]))
     }
@@ -219,7 +233,8 @@ pub(super) fn moved(region: &Region, draw: &Draw<'_>, id: &str, goal: Condition,
         }
     }
     // A state is no part of what it is asked to be, so this is not a new version.
-    let body = Instance { goal, settles_ms: draw.now_ms + takes_ms, ..item.body.clone() };
+    let mut body = Instance { goal, settles_ms: draw.now_ms + takes_ms, ..item.body.clone() };
+    body.write(draw.now_ms, if goal == Condition::Running { "started" } else { "stopping" });
     edits.push(Edit::PutInstance(Box::new(Item { body, ..Item::clone(item) })));
     Ok(((), edits))
 }

@@ -180,10 +180,19 @@ pub(crate) struct Instance {
     /// What `token` asked for, as a hash, so that the same token with another request is refused.
     pub(crate) asked: String,
     pub(crate) reboots: u64,
+    /// What it has written on its console, the newest last.
+    #[serde(default)]
+    pub(crate) console: Vec<ConsoleLine>,
     /// Where it is going.
     pub(crate) goal: Condition,
     /// When it arrives there.
     pub(crate) settles_ms: u64,
+}
+/// A line on a console.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ConsoleLine {
+    pub(crate) at_ms: u64,
+    pub(crate) text: String,
 }
 impl Body for Instance {
     const PREFIX: &'static str = "i-";
@@ -253,5 +262,12 @@ impl Instance {
     }
     pub(crate) fn is_gone(&self, now_ms: u64) -> bool {
         self.goal == Condition::Gone && self.has_settled(now_ms)
+    }
+    /// Writes a line on its console, where the oldest goes when there are too many.
+    pub(crate) fn write(&mut self, at_ms: u64, text: impl Into<String>) {
+        const MOST_LINES: usize = 100;
+        let too_many = (self.console.len() + 1).saturating_sub(MOST_LINES);
+        self.console.drain(..too_many);
+        self.console.push(ConsoleLine { at_ms, text: text.into() });
     }
 }
