@@ -215,7 +215,7 @@ pub async fn instances(with: fn(InstanceSpec) -> InstanceSpec) -> Sent {
     life(&world, &create::<Instance>("j", plain), |_| Vec::new()).await;
     sent(&world)
 }
-/// Of one of ours, and of anybody's.
+/// Of anybody's, by its id.
 pub async fn consoles() -> Sent {
     let world = World::with(0).await;
     let parent = LocationName::of("eu-west-1").unwrap();
