@@ -102,6 +102,9 @@ impl Driver<Instance> for Regions {
     async fn act(&self, cx: &Cx, change: &Change<Instance>, action: &InstanceAction, resume: &Resume) -> Result<Step<()>> {
         self.driver().act(cx, change, action, resume).await
     }
+    async fn ask(&self, cx: &Cx, target: &Target<Instance>, question: &InstanceQuestion) -> Result<ConsoleOutput> {
+        self.driver().ask(cx, target, question).await
+    }
 }
 impl CloudProvider for Regions {
     fn capabilities(&self) -> &Capabilities {
@@ -118,6 +121,12 @@ impl CloudProvider for Regions {
     }
     fn instances(&self) -> Option<&dyn Driver<Instance>> {
         Some(self)
+    }
+    fn addresses(&self) -> Option<&dyn Driver<Address>> {
+        None
+    }
+    fn disks(&self) -> Option<&dyn Driver<Disk>> {
+        None
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         self.sim.locations()
