@@ -14,7 +14,7 @@ use crate::{
     owned,
     page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left, Looking, reference_lags},
-    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
+    step::{Look, age, answered, look, look_again, made_id, now_ms, pace, vendor_id},
     subnet::{in_use_by_interfaces, referred},
 };
 use async_trait::async_trait;
@@ -130,8 +130,8 @@ impl Driver<SecurityGroup> for Aws {
         let (id, made) = match &made.group {
             Some(id) => (id.clone(), made),
             None => {
-                let found = if resume.is_unresolved() { resource::first::<SecurityGroup>(&SecurityGroup::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
-                match judge(found, resume, self.horizon) {
+                let find = async { Ok(resource::first::<SecurityGroup>(&SecurityGroup::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
+                match look(resume, self.horizon, find).await? {
                     Look::Found(id) => (id.clone(), Made { group: Some(id), since_ms: now_ms() }),
                     Look::Wait(after) => return Ok(look_again(after, "security group")),
                     Look::Write => {

@@ -10,7 +10,7 @@ use crate::{
     owned,
     page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left, reference_lags},
-    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, told, vendor_id},
+    step::{Look, age, answered, look, look_again, made_id, now_ms, pace, told, vendor_id},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, NetworkInterface, ResourceType, Subnet as Ec2Subnet, Tag};
@@ -116,8 +116,8 @@ impl Driver<Subnet> for Aws {
         let (id, made) = match &made.subnet {
             Some(id) => (id.clone(), made),
             None => {
-                let found = if resume.is_unresolved() { resource::first::<Subnet>(&Subnet::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
-                match judge(found, resume, self.horizon) {
+                let find = async { Ok(resource::first::<Subnet>(&Subnet::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
+                match look(resume, self.horizon, find).await? {
                     Look::Found(id) => (id.clone(), Made { subnet: Some(id), since_ms: now_ms() }),
                     Look::Wait(after) => return Ok(look_again(after, "subnet")),
                     Look::Write => {
