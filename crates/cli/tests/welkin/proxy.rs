@@ -243,10 +243,16 @@ impl Script {
     /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>: the same token and parameters are the first answer again, other
     /// parameters an error. Of the actions that we use RunInstances and CreateVolume take one, as botocore's model has it. A write that was refused
     /// leaves its token unused.
+    ///
+    /// TerminateInstances succeeds again by itself; moto's breaks over the network interface, which has gone.
     async fn answer_write(&self, call: &Call, request: &[u8]) -> io::Result<Vec<u8>> {
-        let Some(token) = call.param("ClientToken") else { return self.forward(request).await };
+        let token = match call.action() {
+            "TerminateInstances" => Some(call.listed("InstanceId").join(" ")),
+            _ => call.param("ClientToken").map(str::to_owned),
+        };
+        let Some(token) = token else { return self.forward(request).await };
         let mut done = self.done.lock().await;
-        if let Some((params, answer)) = done.get(token) {
+        if let Some((params, answer)) = done.get(&token) {
             if *params != call.params {
                 return Ok(message::error(400, "IdempotentParameterMismatch"));
             }
@@ -255,7 +261,7 @@ impl Script {
         }
         let answer = self.forward(request).await?;
         if message::is_ok(&answer) {
-            done.insert(token.to_owned(), (call.params.clone(), answer.clone()));
+            done.insert(token, (call.params.clone(), answer.clone()));
         }
         Ok(answer)
     }

@@ -282,12 +282,12 @@ async fn only_the_share_of_calls_that_was_asked_for_lags() {
 }
 
 /// The SDK in Python signs these calls, and moto checks them.
-fn through(moto: &Moto, proxy: &Proxy, operation: &str, with: Value) -> Result<Value, String> {
+fn through(moto: &Moto, proxy: &Proxy, operation: &str, with: &Value) -> Result<Value, String> {
     tokio::task::block_in_place(|| moto.ask(&json!({"do": "call", "port": proxy.port(), "operation": operation, "with": with})))
 }
 fn launch(moto: &Moto, proxy: &Proxy, token: &str, machine_type: &str) -> Result<String, String> {
     let wish = json!({"ImageId": "ami-0123456789abcdef0", "MinCount": 1, "MaxCount": 1, "ClientToken": token, "InstanceType": machine_type});
-    through(moto, proxy, "run_instances", wish).map(|a| a["Instances"][0]["InstanceId"].as_str().unwrap().to_owned())
+    through(moto, proxy, "run_instances", &wish).map(|a| a["Instances"][0]["InstanceId"].as_str().unwrap().to_owned())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -298,15 +298,15 @@ async fn a_token_is_one_write_and_a_fault_is_what_it_says() {
     let launch = |token: &str, machine_type: &str| launch(&moto, &proxy, token, machine_type);
     let before = moto.count("i-");
 
-    let first = launch("one", "t3.small").unwrap();
-    assert_eq!(launch("one", "t3.small"), Ok(first.clone()));
+    let launched = launch("one", "t3.small").unwrap();
+    assert_eq!(launch("one", "t3.small"), Ok(launched.clone()));
     assert!(launch("one", "t3.medium").unwrap_err().contains("IdempotentParameterMismatch"));
-    assert_ne!(launch("two", "t3.small").unwrap(), first);
+    assert_ne!(launch("two", "t3.small").unwrap(), launched);
     assert_eq!((moto.count("i-") - before, proxy.replayed()), (2, 1));
 
     let volume = |token: &str, size: u32| {
         let wish = json!({"AvailabilityZone": "eu-west-1a", "Size": size, "ClientToken": token});
-        through(&moto, &proxy, "create_volume", wish).map(|a| a["VolumeId"].as_str().unwrap().to_owned())
+        through(&moto, &proxy, "create_volume", &wish).map(|a| a["VolumeId"].as_str().unwrap().to_owned())
     };
     let before = moto.count("vol-");
     let first = volume("three", 1).unwrap();
@@ -315,6 +315,9 @@ async fn a_token_is_one_write_and_a_fault_is_what_it_says() {
     assert!(volume("one", 1).unwrap_err().contains("IdempotentParameterMismatch"), "the token of a launch");
     assert_ne!(volume("four", 1).unwrap(), first);
     assert_eq!((moto.count("vol-") - before, proxy.replayed()), (2, 2));
+
+    let terminate = || through(&moto, &proxy, "terminate_instances", &json!({"InstanceIds": [launched]}));
+    assert_eq!(terminate().unwrap()["TerminatingInstances"], terminate().unwrap()["TerminatingInstances"]);
 
     // What has an effect has made the instance that the same launch answers afterwards.
     let cases = [
@@ -346,13 +349,12 @@ async fn a_page_goes_wrong_and_the_writes_between_do_not() {
     }
     let all = moto.count("vpc-");
     let page = |token: Option<&str>| {
-        let mut wish = json!({"MaxResults": 5});
-        token.map(|t| wish["NextToken"] = t.into());
-        through(&moto, &proxy, "describe_vpcs", wish)
+        let wish = token.map_or_else(|| json!({"MaxResults": 5}), |token| json!({"MaxResults": 5, "NextToken": token}));
+        through(&moto, &proxy, "describe_vpcs", &wish)
     };
     let first = page(None).unwrap();
     proxy.inject_into_read(Fault::Unavailable, 0);
-    through(&moto, &proxy, "create_tags", json!({"Resources": [first["Vpcs"][0]["VpcId"]], "Tags": [{"Key": "a", "Value": "b"}]})).unwrap();
+    through(&moto, &proxy, "create_tags", &json!({"Resources": [first["Vpcs"][0]["VpcId"]], "Tags": [{"Key": "a", "Value": "b"}]})).unwrap();
     let token = first["NextToken"].as_str().unwrap();
     assert!(page(Some(token)).unwrap_err().contains("ServiceUnavailable"));
     assert_eq!(proxy.settle(), 1);
@@ -369,13 +371,13 @@ async fn moto_behind_a_lag_shows_late_what_was_written() {
     // Longer than the few calls take, and then it passes.
     let by = Duration::from_secs(4);
     proxy.lag(Lag { by, percent: 100, seed: 1 });
-    let network = through(&moto, &proxy, "create_vpc", json!({"CidrBlock": "10.0.0.0/16"})).unwrap()["Vpc"]["VpcId"].clone();
+    let network = through(&moto, &proxy, "create_vpc", &json!({"CidrBlock": "10.0.0.0/16"})).unwrap()["Vpc"]["VpcId"].clone();
     let listed = || {
-        let found = through(&moto, &proxy, "describe_vpcs", json!({"Filters": [{"Name": "vpc-id", "Values": [network]}]})).unwrap();
+        let found = through(&moto, &proxy, "describe_vpcs", &json!({"Filters": [{"Name": "vpc-id", "Values": [network]}]})).unwrap();
         found["Vpcs"].as_array().unwrap().len()
     };
-    let by_id = || through(&moto, &proxy, "describe_vpcs", json!({"VpcIds": [network]})).map(|a| a["Vpcs"].as_array().unwrap().len());
-    let subnet = || through(&moto, &proxy, "create_subnet", json!({"VpcId": network, "CidrBlock": "10.0.1.0/24"}));
+    let by_id = || through(&moto, &proxy, "describe_vpcs", &json!({"VpcIds": [network]})).map(|a| a["Vpcs"].as_array().unwrap().len());
+    let subnet = || through(&moto, &proxy, "create_subnet", &json!({"VpcId": network, "CidrBlock": "10.0.1.0/24"}));
     let before = moto.count("subnet-");
     assert_eq!(listed(), 0);
     assert!(by_id().unwrap_err().contains("InvalidVpcID.NotFound"));
@@ -383,7 +385,7 @@ async fn moto_behind_a_lag_shows_late_what_was_written() {
     assert_eq!(moto.count("subnet-"), before);
     tokio::time::sleep(by).await;
     assert_eq!((listed(), by_id()), (1, Ok(1)));
-    through(&moto, &proxy, "delete_vpc", json!({"VpcId": network})).unwrap();
+    through(&moto, &proxy, "delete_vpc", &json!({"VpcId": network})).unwrap();
     assert_eq!((listed(), by_id()), (1, Ok(1)));
     tokio::time::sleep(by).await;
     assert_eq!(listed(), 0);
