@@ -96,7 +96,7 @@ mod tests {
         // Begun before and answered after.
         assert!(matches!(judged(None, 2).await, Look::Wait(Duration::ZERO)));
         assert!(matches!(judged(None, 0).await, Look::Write));
-        let nothing_written = look(&Resume::default(), horizon, async { panic!("nothing is looked for") });
-        assert!(matches!(nothing_written.await.unwrap(), Look::<u8>::Write));
+        let resolved = Resume::default();
+        assert!(matches!(look::<u8>(&resolved, horizon, async { panic!("nothing is looked for") }).await.unwrap(), Look::Write));
     }
 }
