@@ -144,7 +144,9 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
         provider_configs: [(Instance::COLLECTION.to_owned(), extension)].into(),
         not_refused: [
             ("a group of another network", "moto takes any group for a peer"),
+            ("a security group of another network", "moto takes any group for an instance"),
             ("an unknown machine type", "moto takes any text for an instance type"),
+            ("an unknown disk type", "moto takes any text for a volume type"),
             ("an address in use", "moto breaks over it and answers 500 without a code"),
             ("an address outside of the subnet", "moto breaks over it and answers 500 without a code"),
         ]
@@ -159,6 +161,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
         subject = subject.skipping(format!("instances.{claim}"), "moto has capacity for everything");
     }
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
+    subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     for kind in [Network::COLLECTION, Subnet::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
     }
