@@ -37,7 +37,7 @@ const ALIVE: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "st
 /// For how long an instance that EC2 agreed to start may still be shown as stopped. It is shown as pending at once, apart from reads that lag.
 const FALLEN_BACK: Duration = Duration::from_secs(60);
 
-/// What a create has made so far, since when: at first since its first try, then since it was launched.
+/// What a create has made so far, since when: at first since its first try, then since the key pair was imported, then since it was launched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Made {
     /// The key pair is imported, where one is asked for.
@@ -300,7 +300,8 @@ impl Aws {
         let region = self.region(change.target.parent())?;
         let key = if spec.ssh_key.is_some() && !made.has_key { launch::import_key(region, cx, change, spec).await.map(|()| true) } else { Ok(false) };
         let answer = match key {
-            Ok(true) if !resume.is_unresolved() => return Step::wait(&Made { has_key: true, ..made }, Duration::ZERO, "the key pair is imported"),
+            // What may lag from now on is the key pair.
+            Ok(true) if !resume.is_unresolved() => return Step::wait(&Made { has_key: true, since_ms: now_ms(), ..made }, Duration::ZERO, "the key pair is imported"),
             Ok(_) => launch::launch(region, cx, change, spec).await,
             Err(e) => Err(e),
         };
