@@ -25,6 +25,9 @@ const FAMILY: &str = "welkin";
 /// The server has other callers too, and a name that this one has made may be another's by now. So changes call what is there by the vendor's id, and
 /// a delete that does not know it removes, or cancels, only what the create of its token has made, or what has its uid at the server.
 ///
+/// The server cleans up after those of its creates that do not end well. One that has ended well there has made a resource like any other: a delete that
+/// cleans up after it (`Resume::cleans_up`) is refused while the resource is protected or in use.
+///
 /// What the server owns counts as ours, whatever its owner is called there.
 #[derive(Debug)]
 pub struct Remote {

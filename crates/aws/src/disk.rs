@@ -289,7 +289,7 @@ fn object(region: &Region, owner: &Owner, volume: &Volume, written: Option<&Tags
         labels: head.tags.labels(),
         provider_config: None,
     };
-    let between = attached.as_ref().filter(|a| a.is_between());
+    let between = attached.as_ref().filter(|a| state_name(volume) == "in-use" && a.is_between());
     let status = DiskStatus {
         state: if between.is_some() { DiskState::Pending } else { state(state_name(volume)) },
         state_reason: between.map(|a| format!("{} {}", a.state, a.instance)).unwrap_or_default(),

@@ -18,7 +18,7 @@ use crate::{
     mark::{Tags, filter, of_id, of_uid},
     owned,
     resource::{self, Found, Kept, Left, Looking, millis},
-    step::{Look, age, answered, judge, look_again, now_ms, pace, vendor_id},
+    step::{Look, age, answered, look, look_again, now_ms, pace, vendor_id},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, Tag, Volume};
@@ -149,8 +149,8 @@ impl Driver<Instance> for Aws {
         let (id, made) = match &made.instance {
             Some(id) => (id.clone(), made),
             None => {
-                let found = if resume.is_unresolved() { resource::first::<Instance>(&Instance::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
-                match judge(found, resume, self.horizon) {
+                let find = async { Ok(resource::first::<Instance>(&Instance::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
+                match look(resume, self.horizon, find).await? {
                     Look::Found(id) => (id.clone(), Made { instance: Some(id), since_ms: now_ms(), ..made }),
                     Look::Wait(after) => return Ok(look_again(after, "instance")),
                     Look::Write => return Box::pin(self.launched(cx, change, spec, resume, made)).await,

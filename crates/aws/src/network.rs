@@ -12,7 +12,7 @@ use crate::{
     page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left},
     security_group,
-    step::{Look, age, answered, judge, look_again, made_id, now_ms, pace, vendor_id},
+    step::{Look, age, answered, look, look_again, made_id, now_ms, pace, vendor_id},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType, Tag, Vpc};
@@ -145,8 +145,8 @@ impl Driver<Network> for Aws {
         let mut made = made.clone().unwrap_or_default();
         let marks = tags(cx, change, spec)?;
         if made.vpc.is_none() {
-            let found = if resume.is_unresolved() { resource::first::<Network>(&Network::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
-            match judge(found, resume, self.horizon) {
+            let find = async { Ok(resource::first::<Network>(&Network::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
+            match look(resume, self.horizon, find).await? {
                 Look::Found(id) => made = Made { vpc: Some(id), since_ms: now_ms(), ..made },
                 Look::Wait(after) => return Ok(look_again(after, "VPC")),
                 Look::Write => {
@@ -158,15 +158,16 @@ impl Driver<Network> for Aws {
             }
         }
         if spec.internet_access && made.gateway.is_none() {
-            let found = if resume.is_unresolved() { first(&gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
-            match judge(found, resume, self.horizon) {
-                Look::Found(id) => made.gateway = Some(id),
+            let find = async { Ok(first(&gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
+            match look(resume, self.horizon, find).await? {
+                // It may not be known everywhere yet, however long ago the VPC was made.
+                Look::Found(id) => made = Made { gateway: Some(id), since_ms: now_ms(), ..made },
                 Look::Wait(after) => return Ok(look_again(after, "internet gateway")),
                 Look::Write => {
                     let call = region.ec2.create_internet_gateway().tag_specifications(marks.on(ResourceType::InternetGateway));
                     let gateway = region.write(cx, "CreateInternetGateway", call.send()).await?.internet_gateway;
-                    made.gateway = Some(made_id(gateway.as_ref().and_then(InternetGateway::internet_gateway_id), "InternetGatewayId")?);
-                    return Step::wait(&made, Duration::ZERO, "the internet gateway is made");
+                    let id = made_id(gateway.as_ref().and_then(InternetGateway::internet_gateway_id), "InternetGatewayId")?;
+                    return Step::wait(&Made { gateway: Some(id), since_ms: now_ms(), ..made }, Duration::ZERO, "the internet gateway is made");
                 }
             }
         }

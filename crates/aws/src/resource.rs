@@ -96,6 +96,9 @@ pub(crate) struct Leaving {
     /// What a create that is cleaned up after has made: ours, whatever is seen of it and its tags.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     made: BTreeSet<String>,
+    /// When this step began. What it saw tells how things were then, however slowly EC2 has answered.
+    #[serde(skip)]
+    now_ms: u64,
 }
 impl Leaving {
     /// With what is left to resolve.
@@ -109,7 +112,7 @@ impl Leaving {
             }
             None => resume.read(),
         };
-        let mut leaving = kept.unwrap_or_else(|| Self { leaving_since_ms: now, ..Self::default() });
+        let mut leaving = Self { now_ms: now, ..kept.unwrap_or_else(|| Self { leaving_since_ms: now, ..Self::default() }) };
         if let Some(since) = resume.unresolved {
             leaving.look_until(now + millis(horizon.saturating_sub(since.elapsed())));
         }
@@ -135,7 +138,7 @@ impl Leaving {
         self.look_until(self.leaving_since_ms + millis(horizon));
     }
     pub(crate) fn is_early(&self, horizon: Duration) -> bool {
-        age(self.leaving_since_ms) < horizon
+        u128::from(self.now_ms.saturating_sub(self.leaving_since_ms)) < horizon.as_millis()
     }
     /// EC2 lets go of what was in it only some time after that was deleted.
     pub(crate) fn may_settle(&self, refusal: &Error, horizon: Duration) -> bool {
@@ -143,7 +146,7 @@ impl Leaving {
     }
     /// Can nothing of it appear any more?
     pub(crate) fn is_past(&self) -> bool {
-        self.leaving_until_ms <= now_ms()
+        self.leaving_until_ms <= self.now_ms
     }
     /// Something is left.
     pub(crate) fn wait(&self, what: &str) -> Result<Step<()>> {
@@ -269,17 +272,18 @@ impl Aws {
     /// For a step of a change of what is there: it must be ours.
     pub(crate) async fn located<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Found<K::Row>> {
         let region = self.region(change.target.parent())?;
+        let looking = Looking::of(resume);
+        let is_early = looking.age() < self.horizon;
         let row = match main_id(&change.target) {
             Some(id) => by_id::<K>(region, cx, id.as_str()).await?,
             None => only(&change.target, K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)?,
         };
-        let looking = Looking::of(resume);
         match row {
             Some(row) if K::is_over(&row) => Err(Error::not_found(&change.target)),
             Some(row) if Self::is_mine(cx, change, &row) => Ok(Found::Here(row)),
             Some(row) if self.may_lag::<K>(&row, Some(looking.looking_since_ms)) => Ok(Found::NotYet(looking)),
             Some(row) => Err(not_owned(&change.target, K::id(&row).unwrap_or_default())),
-            None if age(looking.looking_since_ms) < self.horizon => Ok(Found::NotYet(looking)),
+            None if is_early => Ok(Found::NotYet(looking)),
             None => Err(Error::not_found(&change.target)),
         }
     }
@@ -302,8 +306,9 @@ impl Aws {
     }
     /// What a create has made, by its id: None where it is not known everywhere yet.
     pub(crate) async fn shown<K: Kept>(&self, cx: &Cx, change: &Change<K>, id: &str, since_ms: u64) -> Result<Option<K::Row>> {
+        let is_late = age(since_ms) >= self.horizon;
         match by_id::<K>(self.region(change.target.parent())?, cx, id).await? {
-            None if age(since_ms) >= self.horizon => {
+            None if is_late => {
                 let why = format!("{id} was deleted while it was being made");
                 Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, why).with_effect(Effect::Applied).with_resource(change.target.to_string()))
             }

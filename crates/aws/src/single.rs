@@ -6,7 +6,7 @@ use crate::{
     error,
     mark::{self, Tags, of_uid},
     resource::{self, Kept, Left, reference_lags},
-    step::{Look, answered, judge, look_again, now_ms, pace, vendor_id},
+    step::{Look, answered, look, look_again, now_ms, pace, vendor_id},
     subnet::referred,
 };
 use async_trait::async_trait;
@@ -53,8 +53,8 @@ impl Aws {
         let (id, made) = match &made.id {
             Some(id) => (id.clone(), made),
             None => {
-                let found = if resume.is_unresolved() { resource::first::<K>(&K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?) } else { None };
-                match judge(found, resume, self.horizon) {
+                let find = async { Ok(resource::first::<K>(&K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
+                match look(resume, self.horizon, find).await? {
                     Look::Found(id) => (id.clone(), One { id: Some(id), since_ms: now_ms() }),
                     Look::Wait(after) => return Ok(Begun::NotYet(look_again(after, K::WHAT))),
                     Look::Write => {

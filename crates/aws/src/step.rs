@@ -27,13 +27,16 @@ pub(crate) enum Look<T> {
     /// It may still show up.
     Wait(Duration),
 }
-/// Judges what a look-up after an unresolved write found.
-pub(crate) fn judge<T>(found: Option<T>, resume: &Resume, horizon: Duration) -> Look<T> {
-    match (found, resume.unresolved) {
-        (Some(found), _) => Look::Found(found),
-        (None, Some(since)) if !resume.is_past(horizon) => Look::Wait((since.elapsed() / 4).clamp(PACE.0, PACE.1).min(horizon.saturating_sub(since.elapsed()))),
-        (None, _) => Look::Write,
-    }
+/// Looks for what an unresolved write may have made, and judges. What counts is whether the horizon had passed when the look began: a slow answer
+/// shows how things were before it.
+pub(crate) async fn look<T>(resume: &Resume, horizon: Duration, find: impl Future<Output = Result<Option<T>>> + Send) -> Result<Look<T>> {
+    let Some(since) = resume.unresolved else { return Ok(Look::Write) };
+    let is_past = resume.is_past(horizon);
+    Ok(match find.await? {
+        Some(found) => Look::Found(found),
+        None if is_past => Look::Write,
+        None => Look::Wait((since.elapsed() / 4).clamp(PACE.0, PACE.1).min(horizon.saturating_sub(since.elapsed()))),
+    })
 }
 /// A write of unknown fate may still show up.
 pub(crate) fn look_again<T>(after: Duration, what: &str) -> Step<T> {
@@ -79,12 +82,21 @@ mod tests {
     async fn nothing_is_written_again_before_the_horizon() {
         let horizon = Duration::from_secs(60);
         let resume = Resume { unresolved: Some(tokio::time::Instant::now()), ..Resume::default() };
-        assert!(matches!(judge(Some(1), &resume, horizon), Look::Found(1)));
-        assert!(matches!(judge(None::<u8>, &resume, horizon), Look::Wait(_)));
-        tokio::time::advance(Duration::from_secs(59)).await;
-        assert!(matches!(judge(None::<u8>, &resume, horizon), Look::Wait(d) if d <= Duration::from_secs(1)));
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(matches!(judge(None::<u8>, &resume, horizon), Look::Write));
-        assert!(matches!(judge(None::<u8>, &Resume::default(), horizon), Look::Write));
+        let judged = async |found: Option<u8>, takes: u64| {
+            let find = async {
+                tokio::time::sleep(Duration::from_secs(takes)).await;
+                Ok(found)
+            };
+            look(&resume, horizon, find).await.unwrap()
+        };
+        assert!(matches!(judged(Some(1), 0).await, Look::Found(1)));
+        assert!(matches!(judged(None, 0).await, Look::Wait(_)));
+        tokio::time::advance(Duration::from_secs(58)).await;
+        assert!(matches!(judged(None, 1).await, Look::Wait(d) if d <= Duration::from_secs(1)));
+        // Begun before and answered after.
+        assert!(matches!(judged(None, 2).await, Look::Wait(Duration::ZERO)));
+        assert!(matches!(judged(None, 0).await, Look::Write));
+        let resolved = Resume::default();
+        assert!(matches!(look::<u8>(&resolved, horizon, async { panic!("nothing is looked for") }).await.unwrap(), Look::Write));
     }
 }

@@ -6,12 +6,14 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
-use http::{Request, Response, uri::PathAndQuery};
+mod server;
+
+use http::{Request, Response};
+use server::{Failure, Server, channel, make, serve_command, unary};
 use std::{
     convert::Infallible,
-    io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
@@ -19,9 +21,8 @@ use tonic::{
     Status,
     body::Body,
     client::Grpc,
-    codegen::{BoxFuture, Service, StdError},
+    codegen::{BoxFuture, Service},
     server::{NamedService, UnaryService},
-    transport::Channel,
 };
 use tonic_prost::ProstCodec;
 use welkin::{api::v1, server::Limits};
@@ -33,8 +34,6 @@ const GET: &str = "/welkin.v1.Instances/GetInstance";
 const ECHO: &str = "/bench.Bare/Echo";
 const FIXED: &str = "/bench.Bare/Fixed";
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1);
     if args.next().as_deref() == Some("--bare-server") {
@@ -45,16 +44,6 @@ fn main() -> Result<(), Failure> {
     }
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(measure())
 }
-/// The command with nothing of the caller's own configuration, and so with the default tracing.
-fn welkin_command(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_welkin"));
-    command.current_dir(folder);
-    for name in ["ENDPOINT", "CLOUD", "LOCATION", "CONFIG", "DATA_DIR", "LOG"] {
-        command.env_remove(format!("WELKIN_{name}"));
-    }
-    command
-}
-
 /// The whole of what tonic itself needs for a unary call.
 #[derive(Clone)]
 struct Bare(v1::Instance);
@@ -102,49 +91,6 @@ async fn bare_server(message: v1::Instance) -> Result<(), Failure> {
     let mut server = Limits::default().apply(tonic::transport::Server::builder());
     Ok(server.add_service(Bare(message)).serve_with_incoming(incoming).await?)
 }
-/// A process that is ended with the bench.
-struct Server {
-    child: Child,
-    endpoint: String,
-}
-impl Server {
-    fn start(command: &mut Command) -> Result<Self, Failure> {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        let out = child.stdout.take().ok_or("no standard output")?;
-        let endpoint = BufReader::new(out)
-            .lines()
-            .map_while(Result::ok)
-            .find_map(|line| line.split_whitespace().find(|w| w.starts_with("http://127.0.0.1:")).map(str::to_owned))
-            .ok_or("the server did not tell its address")?;
-        Ok(Self { child, endpoint })
-    }
-    /// User and system time in clock ticks of 10 ms (proc(5)).
-    fn cpu(&self) -> Result<Duration, Failure> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let fields: Vec<&str> = stat.rsplit_once(')').ok_or("stat")?.1.split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        Ok(Duration::from_millis(ticks * 10))
-    }
-    fn resident_kib(&self) -> Result<u64, Failure> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find(|l| l.starts_with("VmRSS:")).ok_or("VmRSS")?;
-        Ok(line.split_whitespace().nth(1).ok_or("VmRSS")?.parse()?)
-    }
-}
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-async fn channel(endpoint: &str) -> Result<Channel, Failure> {
-    Ok(tonic::transport::Endpoint::new(endpoint.to_owned())?.tcp_nodelay(true).connect().await?)
-}
-async fn unary<Q: prost::Message + 'static, A: prost::Message + Default + 'static>(grpc: &mut Grpc<Channel>, path: &'static str, request: Q) -> Result<A, Failure> {
-    grpc.ready().await.map_err(StdError::from)?;
-    Ok(grpc.unary(tonic::Request::new(request), PathAndQuery::from_static(path), ProstCodec::<Q, A>::default()).await?.into_inner())
-}
 
 /// CPU of the server for each call, under a load of so many connections and streams.
 async fn load<Q: prost::Message + Clone + 'static>(server: &Server, path: &'static str, request: &Q, (connections, streams): (usize, usize)) -> Result<f64, Failure> {
@@ -181,10 +127,8 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 async fn measure() -> Result<(), Failure> {
     let dir = tempfile::tempdir()?;
-    let started = Instant::now();
-    let welkin = Server::start(welkin_command(dir.path()).args(["serve", "--listen", "127.0.0.1:0", "--data-dir", "data"]))?;
-    println!("ready after {} ms, resident {} KiB when idle and empty", started.elapsed().as_millis(), welkin.resident_kib()?);
-    let message = make_instance(dir.path(), &welkin.endpoint).await?;
+    let welkin = Server::start(&mut serve_command(dir.path()))?;
+    let message = make_instance(dir.path(), &welkin).await?;
     let bytes = serde_json::to_string(&prost::Message::encode_to_vec(&message))?;
     let bare = Server::start(Command::new(std::env::current_exe()?).args(["--bare-server", &bytes]))?;
     println!("the message has {} bytes; {ROUNDS} interleaved rounds of {} s; CPU of the server in us a call", prost::Message::encoded_len(&message), ROUND.as_secs());
@@ -215,17 +159,10 @@ async fn measure() -> Result<(), Failure> {
 }
 
 /// A network, a subnet and an instance on the simulated cloud, through the command as a user would.
-async fn make_instance(folder: &Path, endpoint: &str) -> Result<v1::Instance, Failure> {
-    for args in [
-        "create network n1 --cidr 10.0.0.0/16",
-        "create subnet s1 --network n1 --cidr 10.0.1.0/24",
-        "create instance bench --subnet s1 --image debian-12 --machine-type small --label team=web",
-    ] {
-        let out = welkin_command(folder).args(args.split_whitespace()).env("WELKIN_ENDPOINT", endpoint).output()?;
-        if !out.status.success() {
-            return Err(format!("welkin {args}: {}", String::from_utf8_lossy(&out.stderr)).into());
-        }
-    }
-    let mut grpc = Grpc::new(channel(endpoint).await?);
+async fn make_instance(folder: &Path, server: &Server) -> Result<v1::Instance, Failure> {
+    make(folder, server, "create network n1 --cidr 10.0.0.0/16")?;
+    make(folder, server, "create subnet s1 --network n1 --cidr 10.0.1.0/24")?;
+    make(folder, server, "create instance bench --subnet s1 --image debian-12 --machine-type small --label team=web")?;
+    let mut grpc = Grpc::new(channel(&server.endpoint).await?);
     unary(&mut grpc, GET, v1::GetInstanceRequest { name: "clouds/sim/locations/sim-1/instances/bench".into() }).await
 }

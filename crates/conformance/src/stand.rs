@@ -235,7 +235,15 @@ impl<'a> Stand<'a> {
     }
     pub(crate) async fn update<K: Specimen>(&self, object: &Object<K>, desired: K::Spec, manner: Manner) -> Verdict<Object<K>> {
         let change = self.update_of(object, desired)?;
-        Ok(self.drive(&change, manner).await.object()?)
+        let changed = self.drive(&change, manner).await.object()?;
+        self.settle().await;
+        Ok(changed)
+    }
+    /// Until what was changed is seen everywhere.
+    pub(crate) async fn settle(&self) {
+        if !self.subject.settles.is_zero() {
+            tokio::time::sleep(self.subject.settles).await;
+        }
     }
     pub(crate) fn update_of<K: Specimen>(&self, object: &Object<K>, desired: K::Spec) -> Verdict<Change<K>> {
         let paths = changed_paths::<K>(&object.spec, &desired)?;
@@ -244,6 +252,7 @@ impl<'a> Stand<'a> {
     pub(crate) async fn act<K: Specimen>(&self, object: &Object<K>, action: K::Action, manner: Manner) -> Verdict {
         let change = self.change_of(object, Verb::Act(action))?;
         self.drive(&change, manner).await.end?;
+        self.settle().await;
         Ok(())
     }
     /// Deletes what nothing holds any more.
@@ -282,6 +291,8 @@ impl<'a> Stand<'a> {
         Ok(all.iter().find(|o| o.vendor_id == object.vendor_id.as_str()).and_then(|o| o.reboots))
     }
     pub(crate) async fn plant(&self, plant: Plant) -> Verdict<String> {
+        // So that what it stands on is seen as well.
+        self.settle().await;
         let id = self.subject.world.plant(plant).await?;
         self.state.lock().planted.push(id.clone());
         Ok(id)

@@ -41,6 +41,8 @@ pub struct Subject {
     pub longest_wait: Duration,
     /// How long one change may take.
     pub patience: Duration,
+    /// For how long nothing is changed again that was changed: for clouds that lag, where a change is worked out from what a read shows.
+    pub settles: Duration,
     /// Trials and claims (`networks.labels`) that need not be shown, each with the reason.
     pub expected_skips: BTreeMap<String, String>,
     /// What the vendor's stand-in does not refuse although the vendor does ("an unknown machine type"), each with the reason.
@@ -69,6 +71,7 @@ impl Subject {
             step_timeout: Duration::from_secs(30),
             longest_wait: Duration::MAX,
             patience: Duration::from_mins(10),
+            settles: Duration::ZERO,
             expected_skips: BTreeMap::new(),
             not_refused: BTreeMap::new(),
             known_gaps: BTreeMap::new(),

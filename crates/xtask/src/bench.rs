@@ -6,7 +6,11 @@ use crate::{Outcome, process::Run};
 type Figure = (&'static str, fn() -> Outcome);
 
 /// Every figure. A new one is one line here and a module beside this one.
-const FIGURES: &[Figure] = &[("unary-get", || Run::cargo(["bench", "--locked", "-p", "welkin-cli", "--bench", "unary_get"]).finish())];
+const FIGURES: &[Figure] = &[("unary-get", || bench("unary_get")), ("idle", || bench("idle"))];
+
+fn bench(target: &str) -> Outcome {
+    Run::cargo(["bench", "--locked", "-p", "welkin-cli", "--bench", target]).finish()
+}
 
 /// The figures' names.
 pub(crate) fn names() -> Vec<&'static str> {

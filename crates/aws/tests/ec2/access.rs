@@ -1,6 +1,9 @@
 //! Where credentials come from, over HTTP: a scripted STS, instance metadata and EC2, which tells by whom it was asked.
 
-use crate::http::{self, Request};
+use crate::{
+    http::{self, Request},
+    requests::Sent,
+};
 use aws_smithy_types::{DateTime, date_time::Format};
 use std::{
     collections::VecDeque,
@@ -126,6 +129,16 @@ async fn call(aws: &Aws) -> Result<()> {
         Reader::<Location>::list(aws, &cx, &query, &shard, None).await?;
     }
     Ok(())
+}
+
+/// What the credentials that assume a role ask for themselves; the rest is asked for as the role.
+pub async fn assumes_a_role() -> Sent {
+    let vendor = Vendor::start(&[Sts::Issues("ROLE", 3600)]).await;
+    call(&vendor.connect(&format!("access_key_id = \"KEY\"\nsecret_access_key = \"s\"\nrole_arn = \"{ROLE}\"")).await).await.unwrap();
+    assert_eq!(vendor.keys(), ["ROLE"]);
+    let asked = vendor.requests("").into_iter().filter(|r| r.key() == "KEY");
+    // STS is not behind the gate and no part of EC2's model.
+    Sent { bodies: Vec::new(), actions: asked.map(|r| format!("sts:{}", r.action())).collect() }
 }
 
 #[tokio::test]

@@ -146,11 +146,7 @@ async fn serve(script: Arc<Mutex<Script>>, mut stream: TcpStream) {
 }
 
 fn refusal(code: &str) -> String {
-    let text = match code {
-        "OperationNotPermitted" => "The instance may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.",
-        "InvalidParameterValue" => "Invalid value for unixDevice. Attachment point is already in use",
-        _ => "as scripted",
-    };
+    let (code, text) = code.split_once(": ").unwrap_or((code, "as scripted"));
     format!("<Response><Errors><Error><Code>{code}</Code><Message>{text}</Message></Error></Errors><RequestID>r</RequestID></Response>")
 }
 fn pairs(of: &[(&str, &str)]) -> Pairs {
@@ -300,6 +296,7 @@ impl Script {
                 Ok(OK.into())
             }
             "DescribeImages" => Ok("<imagesSet><item><imageId>ami-1</imageId><rootDeviceName>/dev/xvda</rootDeviceName></item></imagesSet>".into()),
+            "DescribeAvailabilityZones" => Ok("<availabilityZoneInfo><item><zoneName>eu-west-1a</zoneName><regionName>eu-west-1</regionName></item></availabilityZoneInfo>".into()),
             "DeleteVpc" => self.end(&p["VpcId"], "InvalidVpcID.NotFound"),
             "DeleteSubnet" => self.end(&p["SubnetId"], "InvalidSubnetID.NotFound"),
             "DeleteInternetGateway" => self.end(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound"),
@@ -340,7 +337,7 @@ impl Script {
                     let fallen = self.falls_back.filter(|_| action == "StartInstances");
                     let item = self.of(id, "InvalidInstanceID.NotFound")?;
                     if action == "TerminateInstances" && item.is.get("protected").is_some_and(|p| p == "true") {
-                        return Err(Refusal("OperationNotPermitted"));
+                        return Err(Refusal("OperationNotPermitted: The instance may not be terminated. Modify its 'disableApiTermination' instance attribute and try again."));
                     }
                     let state = match action {
                         "TerminateInstances" => "terminated",
@@ -412,12 +409,14 @@ impl Script {
                 }
                 let taken = |i: &Item| i.is.get("attached") == p.get("InstanceId") && i.is.get("device") == p.get("Device");
                 if self.items.iter().any(taken) {
-                    return Err(Refusal("InvalidParameterValue"));
+                    return Err(Refusal("InvalidParameterValue: Invalid value for unixDevice. Attachment point is already in use"));
                 }
                 self.of(&id, UNKNOWN)?.is.extend(pairs(&[("state", "in-use"), ("attached", &p["InstanceId"]), ("device", &p["Device"])]));
+                self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?.is.insert(p["Device"].clone(), id);
             }
             "DetachVolume" => {
-                attached.ok_or(Refusal("IncorrectState"))?;
+                let at = attached.ok_or(Refusal("IncorrectState"))?;
+                self.of(&at, "InvalidInstanceID.NotFound")?.is.retain(|_, v| *v != id);
                 let volume = self.of(&id, UNKNOWN)?;
                 volume.is.insert("state".into(), "available".into());
                 volume.is.retain(|k, _| !["attached", "device"].contains(&k.as_str()));
@@ -539,13 +538,15 @@ fn xml(item: &Item, tags: &Pairs) -> String {
                 "<privateIpAddressesSet><item><privateIpAddress>10.0.0.4</privateIpAddress><primary>true</primary>{led}</item>\
                  <item><privateIpAddress>10.0.0.5</privateIpAddress><primary>false</primary></item></privateIpAddressesSet>"
             );
+            let devices = item.is.iter().filter(|(k, _)| k.starts_with("/dev/"));
+            let devices: String = devices.map(|(k, v)| format!("<item><deviceName>{k}</deviceName><ebs><volumeId>{v}</volumeId></ebs></item>")).collect();
             let age = item.made.elapsed();
             let at = SystemTime::now() - age;
             let at = aws_smithy_types::DateTime::from(at).fmt(aws_smithy_types::date_time::Format::DateTime).unwrap();
             format!(
                 "<item><instancesSet><item><instanceId>{id}</instanceId><instanceState><name>{state}</name></instanceState>{subnet}<launchTime>{at}</launchTime>\
                  <stateReason><code>Server.Scripted</code><message>{}</message></stateReason>\
-                 <blockDeviceMapping><item><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item></blockDeviceMapping>\
+                 <blockDeviceMapping><item><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item>{devices}</blockDeviceMapping>\
                  <instanceType>{}</instanceType>{lifecycle}{groups}<vpcId>vpc-1</vpcId><placement><availabilityZone>eu-west-1a</availabilityZone></placement>\
                  <networkInterfaceSet><item>{address}</item></networkInterfaceSet>{tags}</item></instancesSet></item>",
                 is("reason"),

@@ -70,6 +70,17 @@ async fn a_fresh_reference_may_lag() {
     }
     world.run(&public).await.unwrap();
 }
+/// The gateway is not as old as its network where its first try was of unknown fate.
+#[tokio::test]
+async fn a_gateway_that_is_made_late_may_lag() {
+    let world = World::with(200).await;
+    world.cloud.fault("CreateInternetGateway", Fault::Bare(500), 1);
+    world.cloud.fault("AttachInternetGateway", Fault::Refuse("InvalidInternetGatewayID.NotFound", 400), 1);
+    let begin = Instant::now();
+    world.run(&network("n", true)).await.unwrap();
+    assert!(begin.elapsed() + MILLISECOND >= world.horizon);
+    assert_eq!((world.cloud.calls("CreateInternetGateway"), world.cloud.ids("igw").len()), (2, 1));
+}
 #[tokio::test]
 async fn a_reference_that_stays_unknown_is_refused_after_the_horizon() {
     let world = World::with(200).await;

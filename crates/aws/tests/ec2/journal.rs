@@ -3,7 +3,7 @@
 use crate::cloud::Cloud;
 use async_trait::async_trait;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -18,12 +18,36 @@ const PACE: Duration = Duration::from_millis(20);
 /// More steps than any change of these tests may take.
 const STEPS: usize = 300;
 
+/// Lets everything through, and keeps what it was: `ec2:RunInstances`.
 #[derive(Debug, Default)]
-struct Marks(Mutex<(u64, BTreeMap<u64, Instant>)>);
+pub struct Seen(Mutex<BTreeSet<String>>);
+impl Seen {
+    pub fn actions(&self) -> BTreeSet<String> {
+        self.0.lock().unwrap().clone()
+    }
+    fn note(&self, api: &Api) {
+        self.0.lock().unwrap().insert(format!("{}:{}", api.family, api.action));
+    }
+}
+#[async_trait]
+impl Gate for Seen {
+    async fn admit(&self, api: &Api) -> Result<Permit> {
+        self.note(api);
+        Ok(Permit(0))
+    }
+    fn settle(&self, _: Permit, _: &Api, _: Duration, _: Option<&Error>) {}
+}
+
+#[derive(Debug)]
+struct Marks {
+    seen: Arc<Seen>,
+    open: Mutex<(u64, BTreeMap<u64, Instant>)>,
+}
 #[async_trait]
 impl Gate for Marks {
     async fn admit(&self, api: &Api) -> Result<Permit> {
-        let mut marks = self.0.lock().unwrap();
+        self.seen.note(api);
+        let mut marks = self.open.lock().unwrap();
         marks.0 += 1;
         let permit = marks.0;
         if api.write {
@@ -33,7 +57,7 @@ impl Gate for Marks {
     }
     fn settle(&self, permit: Permit, api: &Api, _: Duration, error: Option<&Error>) {
         if api.write && error.is_some_and(|e| e.effect() == Effect::None) {
-            self.0.lock().unwrap().1.remove(&permit.0);
+            self.open.lock().unwrap().1.remove(&permit.0);
         }
     }
 }
@@ -58,6 +82,7 @@ pub struct World {
     pub cloud: Cloud,
     pub aws: Aws,
     pub horizon: Duration,
+    pub seen: Arc<Seen>,
 }
 impl World {
     pub async fn with(horizon_ms: u64) -> Self {
@@ -69,12 +94,12 @@ impl World {
             horizon.as_secs_f64()
         );
         let config: AwsConfig = toml::from_str(&config).unwrap();
-        Self { cloud, aws: Aws::connect(&config).await.unwrap(), horizon }
+        Self { cloud, aws: Aws::connect(&config).await.unwrap(), horizon, seen: Arc::default() }
     }
     pub fn cx(&self) -> Cx {
-        Cx { deadline: Instant::now() + Duration::from_secs(5), owner: "me".parse().unwrap(), gate: Arc::new(OpenGate) }
+        Cx { deadline: Instant::now() + Duration::from_secs(5), owner: "me".parse().unwrap(), gate: Arc::clone(&self.seen) as Arc<dyn Gate> }
     }
-    pub async fn get<K: Managed>(&self, target: &Target<K>) -> Result<Object<K>> {
+    pub async fn get<K: Kind>(&self, target: &Target<K>) -> Result<Object<K>> {
         K::reader(&self.aws).unwrap().get(&self.cx(), target).await
     }
     pub async fn ask<K: Managed>(&self, target: &Target<K>, question: K::Question) -> Result<K::Answer> {
@@ -97,11 +122,11 @@ impl World {
         refusal
     }
     async fn run_with<K: Managed>(&self, change: &Change<K>, resume: &mut Resume) -> Result<Done<K>> {
-        let marks = Arc::new(Marks::default());
+        let marks = Arc::new(Marks { seen: Arc::clone(&self.seen), open: Mutex::default() });
         for _ in 0..STEPS {
             let cx = Cx { gate: Arc::clone(&marks) as Arc<dyn Gate>, ..self.cx() };
             let step = self.step(&cx, change, resume).await;
-            let written = std::mem::take(&mut marks.0.lock().unwrap().1);
+            let written = std::mem::take(&mut marks.open.lock().unwrap().1);
             let last = written.into_values().max();
             (resume.unresolved, resume.written) = (last.or(resume.unresolved), last.or(resume.written));
             let after = match step {

@@ -18,6 +18,7 @@ mod document;
 mod http;
 mod journal;
 mod members;
+mod policy;
 mod read;
 mod recorded;
 mod recordings;

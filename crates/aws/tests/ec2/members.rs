@@ -186,8 +186,12 @@ static MEMBERS: &[Members] = &[
     Members {
         operation: "DescribeAddresses",
         rows: "Addresses[]",
-        shown: &["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "AssociationId", "PrivateIpAddress", "CarrierIp", "Tags"],
-        read: &[],
+        shown: &["AllocationId", "PublicIp", "InstanceId", "NetworkInterfaceId", "Tags"],
+        read: &[
+            ("whether it leads to the address that was asked for", &["PrivateIpAddress"]),
+            ("the address of a Wavelength Zone, which has no public one", &["CarrierIp"]),
+            ("what it is taken off by, and that it is in use where nothing else says so", &["AssociationId"]),
+        ],
         ignored: &[
             ("what uses it stands for it", &["NetworkInterfaceOwnerId", "SubnetId", "ServiceManaged"]),
             ("the region is the connection's", &["NetworkBorderGroup"]),

@@ -251,7 +251,7 @@ impl Recorded for Disk {
         let of = |member: &str| text(row, member).filter(|t| !t.is_empty());
         let attached = list(row, "Attachments").filter(|a| text(a, "/State") != Some("detached") && text(a, "/InstanceId").is_some());
         let attached = attached.min_by_key(|a| text(a, "/InstanceId"));
-        let between = attached.is_some_and(|a| matches!(text(a, "/State"), Some("attaching" | "detaching" | "busy")));
+        let between = text(row, "/State") == Some("in-use") && attached.is_some_and(|a| matches!(text(a, "/State"), Some("attaching" | "detaching" | "busy")));
         json!({
             "state": match text(row, "/State").unwrap() {
                 _ if between => "PENDING",
@@ -259,7 +259,8 @@ impl Recorded for Disk {
                 "available" => "AVAILABLE",
                 "in-use" => "IN_USE",
                 "error" => "FAILED",
-                _ => "DELETING",
+                "deleting" | "deleted" => "DELETING",
+                _ => "UNSPECIFIED",
             },
             "zone": of("/AvailabilityZone"),
             "size": row["Size"],

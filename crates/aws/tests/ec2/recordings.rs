@@ -51,19 +51,18 @@ async fn everything_that_was_recorded_comes_to_what_it_says() {
     }
     say(&part);
     if model.answers.iter().any(|a| a.origin() == Origin::Recording) {
-        documented("aws-recordings", &part);
+        documented("../../docs/fidelity.md", "aws-recordings", &part);
     }
 }
-/// `WELKIN_WRITE_DOCS=1` writes the part of the page anew.
-fn documented(key: &str, part: &str) {
-    let path = "../../docs/fidelity.md"; // cargo runs tests in the package's folder
+/// Compares the part of a page between its two marks; `WELKIN_WRITE_DOCS=1` writes it anew. `path`: from the package's folder, in which cargo runs tests.
+pub fn documented(path: &str, key: &str, part: &str) {
     let page = std::fs::read_to_string(path).unwrap();
     let (begin, end) = (format!("<!-- begin {key} -->\n"), format!("<!-- end {key} -->\n"));
     let (from, to) = (page.find(&begin).unwrap() + begin.len(), page.find(&end).unwrap());
     if std::env::var_os("WELKIN_WRITE_DOCS").is_some() {
         return std::fs::write(path, format!("{}{part}{}", &page[..from], &page[to..])).unwrap();
     }
-    assert_eq!(&page[from..to], part, "docs/fidelity.md says something else of {key}; write it anew with WELKIN_WRITE_DOCS=1");
+    assert_eq!(&page[from..to], part, "{path} says something else of {key}; write it anew with WELKIN_WRITE_DOCS=1");
 }
 
 /// The first write of a create, with what EC2 answered to it.
@@ -173,10 +172,11 @@ async fn recorded_refusals_keep_ec2s_code() {
         let code = text(&answer.answer, "/Code").unwrap();
         let e = match answer.operation.as_str() {
             "DescribeSubnets" => replay.get(&target::<Subnet>("subnet-0123")).await.unwrap_err(),
+            "DescribeAddresses" => replay.get(&target::<Address>("eipalloc-0123")).await.unwrap_err(),
             "DescribeVolumes" => replay.get(&Target::named(name.clone())).await.unwrap_err(),
             other => panic!("{other} is not tried"),
         };
-        if answer.operation == "DescribeSubnets" {
+        if answer.operation != "DescribeVolumes" {
             // The one thing that means: it is not there.
             assert!(e.is_not_found(), "{}: {e}", answer.source);
         } else {

@@ -1,6 +1,9 @@
 //! An EC2 that answers what it was told to, whatever it is asked, and the provider in front of it.
 
-use crate::http::{self, Request};
+use crate::{
+    http::{self, Request},
+    journal::Seen,
+};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -19,6 +22,7 @@ struct Told {
 pub struct Replay {
     told: Arc<Mutex<Told>>,
     pub aws: Aws,
+    pub seen: Arc<Seen>,
 }
 
 impl Replay {
@@ -28,7 +32,7 @@ impl Replay {
         let endpoint = http::listen(move |stream| serve(Arc::clone(&served), stream)).await;
         let config = format!("regions = [\"eu-west-1\"]\naccess_key_id = \"A\"\nsecret_access_key = \"S\"\nendpoint = \"{endpoint}\"\nconsistency_horizon_s = 0.0");
         let config: AwsConfig = toml::from_str(&config).unwrap();
-        Self { told, aws: Aws::connect(&config).await.unwrap() }
+        Self { told, aws: Aws::connect(&config).await.unwrap(), seen: Arc::default() }
     }
     pub fn answers(&self, operation: &str, status: u16, xml: &str) {
         self.told.lock().unwrap().answers.insert(operation.into(), (status, xml.into()));
@@ -38,7 +42,7 @@ impl Replay {
         self.told.lock().unwrap().requests.clone()
     }
     pub fn cx(&self) -> Cx {
-        Cx { deadline: Instant::now() + Duration::from_secs(5), owner: "me".parse().unwrap(), gate: Arc::new(OpenGate) }
+        Cx { deadline: Instant::now() + Duration::from_secs(5), owner: "me".parse().unwrap(), gate: Arc::clone(&self.seen) as Arc<dyn Gate> }
     }
     /// The whole list, page by page.
     pub async fn list<K: Kind>(&self, query: &Query<K>) -> Result<Vec<Object<K>>> {

@@ -3,6 +3,7 @@
 use crate::{
     cloud::Fault,
     journal::{World, create, instance, name, network, rules, security_group, then},
+    policy::FEATURES,
     replay::Replay,
     specification::{ask, say},
 };
@@ -19,19 +20,11 @@ fn judge(bodies: &[String]) -> Option<Vec<Judged>> {
     ask("requests", [], &bodies.iter().map(|b| format!("{b}\n")).collect::<String>())
 }
 
-/// Every operation that a driver may send: what the policy of our documentation allows of EC2.
-fn operations() -> BTreeSet<String> {
-    let policy: serde_json::Value = serde_json::from_str(include_str!("../../policy.json")).unwrap();
-    let statements = policy["Statement"].as_array().unwrap().iter();
-    let actions = statements.flat_map(|s| s["Action"].as_array().cloned().unwrap_or_else(|| vec![s["Action"].clone()]));
-    actions.filter_map(|a| a.as_str()?.strip_prefix("ec2:").map(ToOwned::to_owned)).collect()
-}
-
 #[tokio::test]
 async fn every_request_is_what_the_model_allows() {
     let mut bodies = Vec::new();
-    for sent in [networks().await, subnets().await, security_groups().await, instances().await, addresses().await, disks().await, reads().await] {
-        bodies.extend(sent);
+    for feature in FEATURES {
+        bodies.extend((feature.drive)().await.bodies);
     }
     let Some(judged) = judge(&bodies) else { return };
     let mut counts = BTreeMap::<&str, usize>::new();
@@ -40,13 +33,44 @@ async fn every_request_is_what_the_model_allows() {
         *counts.entry(&judged.action).or_default() += 1;
     }
     say(&format!("{} requests of {} operations fit the model: {counts:?}", judged.len(), counts.len()));
-    let untried: Vec<String> = operations().into_iter().filter(|o| !counts.contains_key(o.as_str())).collect();
-    assert!(untried.is_empty(), "the policy allows what no request was judged of: {untried:?}");
+}
+
+/// What the driving of one feature has sent.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// As EC2 got it.
+    pub bodies: Vec<String>,
+    /// As IAM calls it: `ec2:CreateVpc`.
+    pub actions: BTreeSet<String>,
+}
+impl Sent {
+    /// `seen`: the names at the gate, which are written by hand beside each call. What came over the wire has to be the same.
+    fn of(bodies: Vec<String>, seen: BTreeSet<String>) -> Self {
+        let wire: BTreeSet<String> = bodies.iter().map(|b| format!("ec2:{}", parameter(b, "Action").unwrap())).collect();
+        assert_eq!(seen, wire, "the gate was told of other calls than EC2 got");
+        Self { bodies, actions: seen }
+    }
+    fn and(mut self, other: Self) -> Self {
+        self.bodies.extend(other.bodies);
+        self.actions.extend(other.actions);
+        self
+    }
+    /// Those that were asked for as a dry run.
+    pub fn dry_runs(&self) -> BTreeSet<String> {
+        self.bodies.iter().filter(|b| parameter(b, "DryRun").as_deref() == Some("true")).filter_map(|b| parameter(b, "Action")).map(|a| format!("ec2:{a}")).collect()
+    }
+}
+fn parameter(body: &str, key: &str) -> Option<String> {
+    form_urlencoded::parse(body.as_bytes()).find(|(k, _)| k == key).map(|(_, v)| v.into_owned())
+}
+fn sent(world: &World) -> Sent {
+    Sent::of(world.cloud.bodies(), world.seen.actions())
 }
 
 /// The life of one object with every field, and a refusal of each verb's first step.
 async fn life<K: Managed>(world: &World, change: &Change<K>, verbs: impl FnOnce(&K::Spec) -> Vec<Verb<K>>) {
     let Verb::Create { spec, .. } = &change.verb else { panic!() };
+    refer::<K>(world, spec).await;
     world.check(change).await.unwrap();
     let made = world.run(change).await.unwrap().object();
     world.get(&change.target).await.unwrap();
@@ -57,6 +81,16 @@ async fn life<K: Managed>(world: &World, change: &Change<K>, verbs: impl FnOnce(
     }
     assert!(world.get(&change.target).await.unwrap_err().is_not_found());
 }
+/// What a specification refers to, which the engine reads before a driver hears of it.
+async fn refer<K: Managed>(world: &World, spec: &K::Spec) {
+    for r in K::refs(&mut spec.clone()) {
+        let vendor_id = r.vendor_id.clone().unwrap();
+        with_any_kind!(r.collection, R => {
+            let Name { parent, .. } = r.name.to_string().parse::<Name<R>>().unwrap();
+            world.get(&Target::<R>::Vendor { parent, vendor_id }).await.unwrap();
+        }, else panic!("{}", r.collection));
+    }
+}
 fn labelled<K: Managed>(desired: K::Spec) -> Verb<K> {
     Verb::Update { desired, paths: BTreeSet::from([FieldPath::from("labels")]) }
 }
@@ -64,36 +98,72 @@ fn labels(key: &str) -> Labels {
     Labels::from([(key.into(), "a b=c/ü".into())])
 }
 
-async fn networks() -> Vec<String> {
+/// Lists of one kind, whole and narrowed, with pages of every size, and a look for what is not there.
+pub async fn reads<K: Kind<Parent = LocationName>>(id: &str) -> Sent {
+    let replay = Replay::start().await;
+    for page_size in [1, 50, 5000] {
+        for (vendor_ids, owned_only) in [(vec![], false), (vec![id.parse().unwrap()], true)] {
+            replay.list(&Query::<K> { vendor_ids, owned_only, ..Query::all(page_size) }).await.unwrap();
+        }
+    }
+    let parent = LocationName::of("eu-west-1").unwrap();
+    let target = Target::<K>::Vendor { parent, vendor_id: id.parse().unwrap() };
+    assert_eq!(replay.get(&target).await.unwrap_err().kind(), ErrorKind::NotFound);
+    Sent::of(replay.requests(), replay.seen.actions())
+}
+/// Of a kind that can be adopted: also whether the name is free, and whether the object could be changed, which is all that an adoption asks.
+pub async fn adopts<K: Managed<Parent = LocationName, Id = ResourceId>>(kind: &'static str) -> Sent {
+    let world = World::with(0).await;
+    let id = world.cloud.plant(kind, &[("vpc", "vpc-other"), ("cidr", "10.0.0.0/16"), ("state", "running")], &[]);
+    assert!(world.get(&Target::<K>::named(name("a"))).await.unwrap_err().is_not_found());
+    let target = Target::<K>::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: id.parse().unwrap() };
+    let verb = Verb::Update { desired: world.get(&target).await.unwrap().spec, paths: BTreeSet::new() };
+    world.check(&Change { target, verb, ..create::<K>("a", K::Spec::default()) }).await.unwrap();
+    reads::<K>(&id).await.and(sent(&world))
+}
+pub async fn locations() -> Sent {
+    let replay = Replay::start().await;
+    replay.list(&Query::<Location>::all(10)).await.unwrap();
+    Sent::of(replay.requests(), replay.seen.actions())
+}
+pub async fn images() -> Sent {
+    reads::<Image>("ami-1").await.and(reads::<Image>("debian-12").await)
+}
+pub async fn networks(internet_access: bool) -> Sent {
     let world = World::with(0).await;
     let cidrs = ["10.0.0.0/16", "10.1.0.0/16"].map(|c| c.parse().unwrap()).to_vec();
-    let spec = NetworkSpec { cidrs, assign_ipv6_cidr: true, internet_access: true, labels: labels("one"), provider_config: None };
+    let spec = NetworkSpec { cidrs, assign_ipv6_cidr: true, internet_access, labels: labels("one"), provider_config: None };
     life(&world, &create::<Network>("n", spec), |s| vec![labelled(NetworkSpec { labels: labels("two"), ..s.clone() })]).await;
     // What is looked for after a lost reply, and what a delete finds of it.
-    for action in ["CreateVpc", "CreateInternetGateway"] {
-        world.cloud.fault(action, Fault::Lost, 1);
+    world.cloud.fault("CreateVpc", Fault::Lost, 1);
+    if internet_access {
+        world.cloud.fault("CreateInternetGateway", Fault::Lost, 1);
     }
-    let change = network("m", true);
+    let change = network("m", internet_access);
     let made = world.run(&change).await.unwrap().object();
     world.run(&then(&change, made.vendor_id.as_str(), Verb::Delete)).await.unwrap();
-    world.cloud.bodies()
+    sent(&world)
 }
-async fn subnets() -> Vec<String> {
+pub async fn subnets() -> Sent {
     let world = World::with(0).await;
-    let dual = NetworkSpec { cidrs: vec!["10.0.0.0/16".parse().unwrap()], assign_ipv6_cidr: true, ..NetworkSpec::default() };
-    let vpc = world.run(&create::<Network>("n", dual)).await.unwrap().object().vendor_id;
-    let network = Some(Ref::resolved(name("n"), vpc));
+    // The network has a way to the internet, so that a read of it looks for its gateway too.
+    let vpc = world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16"), ("ipv6", "2001:db8::/56")], &[("welkin.dev/asked", "internet=true")]);
+    let network = Some(Ref::resolved(name("n"), vpc.parse().unwrap()));
     let cidrs = ["10.0.1.0/24", "2001:db8::/64"].map(|c| c.parse().unwrap()).to_vec();
     let spec = SubnetSpec { network, cidrs, zone: Some("eu-west-1a".into()), assign_public_ip: true, labels: labels("one"), ..SubnetSpec::default() };
     life(&world, &create::<Subnet>("s", spec.clone()), |s| vec![labelled(SubnetSpec { labels: labels("two"), ..s.clone() })]).await;
     let open = SubnetSpec { assign_ipv6_cidr: true, cidrs: vec!["10.0.2.0/24".parse().unwrap()], ..spec };
     life(&world, &create::<Subnet>("t", open), |_| Vec::new()).await;
-    world.cloud.bodies()
+    // Where no zone is given the engine takes the location's first.
+    world.get(&Target::named(LocationName::of("eu-west-1").unwrap())).await.unwrap();
+    sent(&world)
 }
-async fn security_groups() -> Vec<String> {
+pub async fn security_groups() -> Sent {
     let world = World::with(0).await;
-    let Verb::Create { spec, .. } = security_group("g", "vpc-1", &[22]).verb else { panic!() };
-    let peer = Ref::resolved(name("p"), "sg-99999999".parse().unwrap());
+    let vpc = world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16")], &[("welkin.dev/asked", "internet=true")]);
+    let peer = world.cloud.plant("sg", &[("vpc", &vpc)], &[]);
+    let Verb::Create { spec, .. } = security_group("g", &vpc, &[22]).verb else { panic!() };
+    let peer = Ref::resolved(name("p"), peer.parse().unwrap());
     let out = SecurityRule { direction: Direction::Egress, protocol: Some(Protocol::All), from_port: None, to_port: None, ..rules(&[1]).remove(0) };
     let ping = SecurityRule { protocol: Some(Protocol::ICMPV6), from_port: None, to_port: None, cidrs: vec!["::/0".parse().unwrap()], ..rules(&[1]).remove(0) };
     let peers = SecurityRule { groups: vec![peer], same_group: true, description: "members (1)".into(), ..rules(&[443]).remove(0) };
@@ -103,43 +173,63 @@ async fn security_groups() -> Vec<String> {
         vec![Verb::Update { desired, paths: ["labels", "rules", "restrict_egress"].map(FieldPath::from).into() }]
     })
     .await;
-    world.cloud.bodies()
+    sent(&world)
 }
-async fn instances() -> Vec<String> {
+/// The security group of an instance that has one.
+const GROUP: &str = "sg-00000002";
+pub async fn grouped_instances() -> Sent {
+    instances(|spec| InstanceSpec { security_groups: vec![Ref::resolved(name("g"), GROUP.parse().unwrap())], ..spec }).await
+}
+/// `with`: what makes it another feature, and needs further permissions.
+pub async fn instances(with: fn(InstanceSpec) -> InstanceSpec) -> Sent {
     let world = World::with(0).await;
+    let subnet = world.cloud.plant("subnet", &[("vpc", "vpc-1"), ("cidr", "10.0.0.0/24")], &[]);
+    assert_eq!(world.cloud.plant("sg", &[("vpc", "vpc-1")], &[]), GROUP);
     world.cloud.plant("sg", &[("vpc", "vpc-1"), ("name", "default")], &[]);
-    let Verb::Create { spec, .. } = instance("i", true).verb else { panic!() };
+    let Verb::Create { spec, .. } = instance("i", false).verb else { panic!() };
     let extension = serde_json::json!({ "metadata_tokens_optional": true, "metadata_hop_limit": 2 });
-    let spec = InstanceSpec {
+    let spec = with(InstanceSpec {
         zone: Some("eu-west-1a".into()),
+        subnet: Some(Ref::resolved(name("s"), subnet.parse().unwrap())),
         private_ips: ["10.0.0.4", "2001:db8::4", "10.0.0.5"].map(|ip| ip.parse().unwrap()).to_vec(),
-        security_groups: vec![Ref::resolved(name("g"), "sg-99999999".parse().unwrap())],
         deletion_protection: true,
         spot: true,
         alternatives: vec![Alternative { machine_type: "t3.large".into(), ..Default::default() }],
         assign_public_ip: Some(true),
         user_data: Some(Secret::new("#!/bin/sh\necho ü\n")),
-        identity: Some("arn:aws:iam::1:instance-profile/web".into()),
         root_disk: RootDisk { size_gib: Some(20), disk_type: Some("gp3".into()), encrypted: Some(true) },
         ip_forwarding: true,
         labels: labels("one"),
         provider_config: Some(VendorConfig { type_name: "welkin.provider.aws.v1.InstanceConfig".into(), body: extension }),
         ..spec
-    };
+    });
     life(&world, &create::<Instance>("i", spec.clone()), |s| {
         let desired = InstanceSpec { ip_forwarding: false, deletion_protection: false, security_groups: Vec::new(), labels: labels("two"), ..s.clone() };
-        let update = Verb::Update { desired, paths: ["labels", "ip_forwarding", "deletion_protection", "security_groups"].map(FieldPath::from).into() };
+        let paths = ["labels", "ip_forwarding", "deletion_protection"].into_iter().chain((!s.security_groups.is_empty()).then_some("security_groups"));
+        let update = Verb::Update { desired, paths: paths.map(FieldPath::from).collect() };
         let other = Verb::Update { desired: InstanceSpec { machine_type: "t3.medium".into(), ..s.clone() }, paths: [FieldPath::from("machine_type")].into() };
         vec![update, Verb::Act(InstanceAction::Reboot), Verb::Act(InstanceAction::Stop), other, Verb::Act(InstanceAction::Start)]
     })
     .await;
-    let plain = InstanceSpec { private_ips: Vec::new(), assign_ipv6: true, identity: Some("web".into()), root_disk: RootDisk::default(), ssh_key: None, ..spec };
+    let plain = InstanceSpec { deletion_protection: false, private_ips: Vec::new(), assign_ipv6: true, root_disk: RootDisk::default(), ..spec };
     life(&world, &create::<Instance>("j", plain), |_| Vec::new()).await;
-    let theirs = Target::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: world.cloud.plant("i", &[("state", "running")], &[]).parse().unwrap() };
-    world.ask::<Instance>(&theirs, InstanceQuestion::ConsoleOutput).await.unwrap();
-    world.cloud.bodies()
+    sent(&world)
 }
-async fn addresses() -> Vec<String> {
+/// Of anybody's, by its id.
+pub async fn consoles() -> Sent {
+    let world = World::with(0).await;
+    let parent = LocationName::of("eu-west-1").unwrap();
+    let theirs = Target::Vendor { parent, vendor_id: world.cloud.plant("i", &[("state", "running")], &[]).parse().unwrap() };
+    world.ask::<Instance>(&theirs, InstanceQuestion::ConsoleOutput).await.unwrap();
+    sent(&world)
+}
+/// By name and by ARN.
+pub async fn identities() -> Sent {
+    let by_arn = instances(|spec| InstanceSpec { identity: Some("arn:aws:iam::1:instance-profile/web".into()), ..spec });
+    by_arn.await.and(instances(|spec| InstanceSpec { identity: Some("web".into()), ..spec }).await)
+}
+
+pub async fn addresses() -> Sent {
     let world = World::with(0).await;
     let i = world.cloud.plant("i", &[("state", "running")], &[]);
     let instance = Some(Ref::resolved(name("i"), i.parse().unwrap()));
@@ -149,9 +239,10 @@ async fn addresses() -> Vec<String> {
         vec![Verb::Update { desired: off, paths: ["instance", "private_ip", "labels"].map(FieldPath::from).into() }]
     })
     .await;
-    world.cloud.bodies()
+    sent(&world)
 }
-async fn disks() -> Vec<String> {
+/// `encryption_key`: a key of the customer's own.
+pub async fn disks(encryption_key: Option<&str>) -> Sent {
     let world = World::with(0).await;
     let i = world.cloud.plant("i", &[("state", "running")], &[]);
     let spec = DiskSpec {
@@ -161,7 +252,7 @@ async fn disks() -> Vec<String> {
         iops: Some(4000),
         throughput_mibps: Some(200),
         encrypted: Some(true),
-        encryption_key: Some("alias/web".into()),
+        encryption_key: encryption_key.map(ToOwned::to_owned),
         snapshot: Some("snap-1".into()),
         instance: Some(Ref::resolved(name("i"), i.parse().unwrap())),
         labels: labels("one"),
@@ -176,31 +267,9 @@ async fn disks() -> Vec<String> {
         ]
     })
     .await;
-    world.cloud.bodies()
-}
-/// Lists of every kind, whole and narrowed, with pages of every size, and the catalogue.
-async fn reads() -> Vec<String> {
-    async fn each<K: Kind<Parent = LocationName>>(replay: &Replay, id: &str) {
-        for page_size in [1, 50, 5000] {
-            for (vendor_ids, owned_only) in [(vec![], false), (vec![id.parse().unwrap()], true)] {
-                replay.list(&Query::<K> { vendor_ids, owned_only, ..Query::all(page_size) }).await.unwrap();
-            }
-        }
-        let target = Target::<K>::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: id.parse().unwrap() };
-        assert_eq!(replay.get(&target).await.unwrap_err().kind(), ErrorKind::NotFound);
-    }
-    let replay = Replay::start().await;
-    each::<Network>(&replay, "vpc-1").await;
-    each::<Subnet>(&replay, "subnet-1").await;
-    each::<SecurityGroup>(&replay, "sg-1").await;
-    each::<Instance>(&replay, "i-1").await;
-    each::<Address>(&replay, "eipalloc-1").await;
-    each::<Disk>(&replay, "vol-1").await;
-    each::<Image>(&replay, "ami-1").await;
-    each::<Image>(&replay, "debian-12").await;
-    each::<MachineType>(&replay, "t3.small").await;
-    replay.list(&Query::<Location>::all(10)).await.unwrap();
-    replay.requests()
+    // Where no zone is given and no instance the engine takes the location's first.
+    world.get(&Target::named(LocationName::of("eu-west-1").unwrap())).await.unwrap();
+    sent(&world)
 }
 
 /// The judge itself: one request of every sort that must not pass.

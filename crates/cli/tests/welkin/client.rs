@@ -80,6 +80,39 @@ fn rules_are_given_changed_and_refused_by_their_fields() {
 }
 
 #[test]
+fn disks_and_addresses_serve_an_instance_and_outlive_it() {
+    let server = Server::start();
+    with_subnet(&server);
+    server.run("create security-group web --network n1").ok();
+    server.run(&format!("{INSTANCE} --security-group web --private-ip 10.0.1.20 --private-ip 10.0.1.21 --deletion-protection")).ok();
+    server.run("create disk data --size-gib 8 --instance web").ok();
+    server.run("create address front --instance web --private-ip 10.0.1.21").ok();
+    let web = json(&server.run("get instance web -o json").ok());
+    let disk = json(&server.run("get disk data -o json").ok());
+    let address = json(&server.run("get address front -o json").ok());
+    // What is referred to is shown by the name that it was given here.
+    for of in [&disk, &address] {
+        assert_eq!((of["instance"].as_str(), of["state"].as_str()), (web["name"].as_str(), Some("STATE_IN_USE")));
+    }
+    assert_eq!(web["securityGroups"][0], "clouds/sim/locations/sim-1/securityGroups/web");
+    assert_eq!((&web["diskIds"][0], &web["publicIps"][0]), (&disk["vendorId"], &address["ip"]));
+    assert_eq!((disk["zone"].as_str(), disk["device"].as_str(), address["privateIp"].as_str()), (Some("sim-1a"), Some("/dev/sdf"), Some("10.0.1.21")));
+
+    for (what, why) in [("disk data", "IN_USE"), ("address front", "IN_USE"), ("security-group web", "IN_USE"), ("instance web", "DELETION_PROTECTED")] {
+        server.run(&format!("delete {what}")).fails(1, &[why]);
+    }
+    server.run("update disk data --size-gib 7").fails(1, &["--size-gib", "cannot become smaller"]);
+    server.run("update disk data --size-gib 9").ok();
+    server.run("update instance web --deletion-protection=false").ok();
+    server.run("delete instance web").ok();
+    for what in ["disk data", "address front"] {
+        let left = json(&server.run(&format!("get {what} -o json")).ok());
+        assert_eq!((left["state"].as_str(), &left["instance"]), (Some("STATE_AVAILABLE"), &Value::Null), "{what}");
+        server.run(&format!("delete {what}")).ok();
+    }
+}
+
+#[test]
 fn the_catalogue_is_listed_by_any_word_for_it() {
     let server = Server::start();
     for word in ["machine-types", "machinetype", "machineTypes", "mach"] {

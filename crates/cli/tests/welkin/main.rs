@@ -13,5 +13,7 @@ mod moto;
 mod program;
 #[cfg(feature = "aws")]
 mod proxy;
+#[cfg(feature = "aws")]
+mod reads;
 mod server;
 mod watch;

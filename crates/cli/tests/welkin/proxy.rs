@@ -1,18 +1,29 @@
-//! A proxy in front of moto: it lets calls go wrong, by script or by seed, and does what AWS does with a ClientToken, which moto ignores.
+//! A proxy in front of moto: it lets calls go wrong, by script or by seed, and does what AWS does and moto does not: it knows a ClientToken again,
+//! cuts lists into pages, and shows what was written only after a while.
 //!
-//! Requests and answers pass byte for byte: SigV4 signs the Host header too, and a strict moto checks it.
+//! Requests pass byte for byte: SigV4 signs the Host header too, and a strict moto checks it. So do answers that moto gives as AWS would.
 
-use crate::{kill::Random, moto::Moto};
+mod document;
+mod message;
+mod replica;
+mod tests;
+
+pub(crate) use replica::{Lag, Lagged};
+
+use crate::kill::Random;
+use document::{List, Page};
+use message::{Call, Pairs};
 use parking_lot::Mutex;
-use serde_json::json;
+use replica::Replica;
 use std::{collections::BTreeMap, io, net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Instant,
 };
 
-/// What happens to one write.
+/// What happens to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// 503 and the code ServiceUnavailable; nothing is done.
@@ -40,23 +51,31 @@ pub(crate) struct Proxy {
 struct Script {
     upstream: String,
     state: Mutex<State>,
-    /// What was launched with a token: the parameters and the answer. One launch at a time, so that a second one with the token waits for the first.
-    launched: tokio::sync::Mutex<BTreeMap<String, (Pairs, Vec<u8>)>>,
+    /// None: every call is answered as of now.
+    replica: Mutex<Option<Replica>>,
+    /// What was done with a token: the parameters and the answer. One write with a token at a time, so that a second one with the same waits for the
+    /// first.
+    done: tokio::sync::Mutex<BTreeMap<String, (Pairs, Vec<u8>)>>,
     /// Pages of the list of instance types, which never changes: moto takes seconds for one, longer than a client waits that is to see calls hang.
     types: tokio::sync::Mutex<BTreeMap<Pairs, Vec<u8>>>,
 }
 #[derive(Debug, Default)]
 struct State {
-    /// Goes wrong after this many more writes.
-    next: Option<(u32, Fault)>,
+    next: Option<Scripted>,
     /// One in so many writes loses its answer.
     losing: Option<(Random, u64)>,
     /// What has gone wrong.
     fired: u64,
-    /// Launches that were answered from memory.
+    /// Writes that were answered from memory.
     replayed: u64,
 }
-type Pairs = BTreeMap<String, String>;
+/// What goes wrong after this many more calls of its sort.
+#[derive(Debug)]
+struct Scripted {
+    is_write: bool,
+    after: u32,
+    fault: Fault,
+}
 
 impl Proxy {
     /// In front of what listens at this port.
@@ -73,7 +92,19 @@ impl Proxy {
     }
     /// This to the write after the next `after` ones.
     pub(crate) fn inject(&self, fault: Fault, after: u32) {
-        self.script.state.lock().next = Some((after, fault));
+        self.script.state.lock().next = Some(Scripted { is_write: true, after, fault });
+    }
+    /// This to the read after the next `after` ones; a page of a list is a read, and so is a dry run.
+    pub(crate) fn inject_into_read(&self, fault: Fault, after: u32) {
+        self.script.state.lock().next = Some(Scripted { is_write: false, after, fault });
+    }
+    /// From now on so much lags.
+    pub(crate) fn lag(&self, lag: Lag) {
+        *self.script.replica.lock() = Some(Replica::new(lag));
+    }
+    /// How often that made a difference.
+    pub(crate) fn lagged(&self) -> Lagged {
+        self.script.replica.lock().as_ref().map(Replica::lagged).unwrap_or_default()
     }
     /// From now on the answer to one in so many writes is lost.
     pub(crate) fn lose_answers(&self, seed: u64, one_in: u64) {
@@ -85,7 +116,7 @@ impl Proxy {
         state.next = None;
         std::mem::take(&mut state.fired)
     }
-    /// How many launches were the same again and answered from memory.
+    /// How many writes were the same again and answered from memory.
     pub(crate) fn replayed(&self) -> u64 {
         self.script.state.lock().replayed
     }
@@ -106,12 +137,12 @@ async fn accept(listener: TcpListener, script: Arc<Script>) {
 
 /// One connection, until either side has had enough. It is reset, not closed: so does a load balancer that dies.
 async fn serve(mut stream: TcpStream, script: Arc<Script>) {
-    while let Ok(Some(request)) = read_message(&mut stream).await {
+    while let Ok(Some(request)) = message::read(&mut stream).await {
         let call = Call::of(&request);
-        let fault = if call.writes() { script.state.lock().draw() } else { None };
+        let fault = script.state.lock().draw(call.writes());
         let answer = match fault {
-            Some(Fault::Unavailable) => error(503, "ServiceUnavailable"),
-            Some(Fault::Throttled) => error(503, "RequestLimitExceeded"),
+            Some(Fault::Unavailable) => message::error(503, "ServiceUnavailable"),
+            Some(Fault::Throttled) => message::error(503, "RequestLimitExceeded"),
             Some(Fault::ResetBefore) => break,
             _ => match script.answer(&call, &request).await {
                 Ok(answer) => answer,
@@ -123,13 +154,13 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>) {
             // For as long as the client waits.
             Some(Fault::Hang) => return drop(stream.read(&mut [0]).await),
             Some(Fault::Truncated) => {
-                let _ = stream.write_all(&answer[..answer.len() - body(&answer).len() / 2]).await;
+                let _ = stream.write_all(&answer[..answer.len() - message::body(&answer).len() / 2]).await;
                 // What was written before a reset might not arrive, so this one is closed.
                 return;
             }
             _ => {}
         }
-        let closes = head(&answer).contains("\r\nconnection: close");
+        let closes = message::head(&answer).contains("\r\nconnection: close");
         if stream.write_all(&answer).await.is_err() || closes {
             return;
         }
@@ -138,43 +169,99 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>) {
 }
 
 impl State {
-    fn draw(&mut self) -> Option<Fault> {
-        let lost = self.losing.as_mut().is_some_and(|(random, one_in)| random.below(*one_in) == 0);
-        let scripted = match &mut self.next {
-            Some((0, fault)) => Some(*fault),
-            Some((after, _)) => {
-                *after -= 1;
+    fn draw(&mut self, is_write: bool) -> Option<Fault> {
+        let lost = is_write && self.losing.as_mut().is_some_and(|(random, one_in)| random.below(*one_in) == 0);
+        let scripted = match self.next.as_mut().filter(|next| next.is_write == is_write) {
+            Some(Scripted { after: 0, fault, .. }) => Some(*fault),
+            Some(next) => {
+                next.after -= 1;
                 return None;
             }
             None => None,
         };
         let fault = scripted.or(lost.then_some(Fault::ResetAfter))?;
-        self.next = None;
+        if scripted.is_some() {
+            self.next = None;
+        }
         self.fired += 1;
         Some(fault)
     }
 }
 
 impl Script {
-    /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>: the same token and parameters are the first answer again, other
-    /// parameters an error. A launch that was refused leaves its token unused.
     async fn answer(&self, call: &Call, request: &[u8]) -> io::Result<Vec<u8>> {
-        if call.action() == "DescribeInstanceTypes" {
-            return self.answer_types(call, request).await;
+        let (then, refusal) = match &mut *self.replica.lock() {
+            Some(replica) => {
+                let then = replica.meet();
+                (then, then.and_then(|then| replica.refusal(call, then)))
+            }
+            None => (None, None),
+        };
+        if let Some(code) = refusal {
+            return Ok(message::error(400, code));
         }
-        let token = call.params.get("ClientToken").filter(|_| call.action() == "RunInstances" && call.writes());
+        match List::of(call.action()) {
+            Some(list) => self.answer_list(list, call, request, then).await,
+            None if call.action() == "DescribeInstanceTypes" => self.answer_types(call, request).await,
+            None if call.writes() => {
+                let begun = self.replica.lock().as_mut().map(|replica| replica.begin(call));
+                let answer = self.answer_write(call, request).await;
+                if let (Some(replica), Some(begun)) = (&mut *self.replica.lock(), begun) {
+                    replica.end(call, answer.as_ref().map_or("", |answer| message::text(answer)), begun);
+                }
+                answer
+            }
+            None => self.forward(request).await,
+        }
+    }
+
+    /// As moto answers it now, unless it was to be as of `then`, or in pages.
+    async fn answer_list(&self, list: &'static List, call: &Call, request: &[u8], then: Option<Instant>) -> io::Result<Vec<u8>> {
+        let calm = self.replica.lock().as_ref().and_then(Replica::calm);
+        let answer = self.forward(request).await?;
+        let now = match message::is_ok(&answer) {
+            true => list.read(message::text(&answer)),
+            // It may have been there then.
+            false if then.is_some() && message::text(&answer).contains(list.unknown) => Page::default(),
+            false => return Ok(answer),
+        };
+        let page = match (&mut *self.replica.lock(), then) {
+            (Some(replica), then) => {
+                replica.showed(list, &now, calm);
+                then.map_or_else(|| now.clone(), |then| replica.page(list, call, &now, then))
+            }
+            (None, _) => now.clone(),
+        };
+        let is_there = |id: &&str| page.items.iter().any(|item| item.id == **id);
+        if then.is_some() && !list.asked(call).iter().all(is_there) {
+            return Ok(message::error(400, list.unknown));
+        }
+        let page = page.cut(call);
+        Ok(if message::is_ok(&answer) && page == now { answer } else { message::answer(200, &list.write(&page)) })
+    }
+
+    /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>: the same token and parameters are the first answer again, other
+    /// parameters an error. Of the actions that we use RunInstances and CreateVolume take one, as botocore's model has it. A write that was refused
+    /// leaves its token unused.
+    ///
+    /// TerminateInstances succeeds again by itself; moto's breaks over the network interface, which has gone.
+    async fn answer_write(&self, call: &Call, request: &[u8]) -> io::Result<Vec<u8>> {
+        let token = match call.action() {
+            "TerminateInstances" => Some(call.listed("InstanceId").join(" ")),
+            _ => call.param("ClientToken").map(str::to_owned),
+        };
         let Some(token) = token else { return self.forward(request).await };
-        let mut launched = self.launched.lock().await;
-        if let Some((params, answer)) = launched.get(token) {
+        let mut done = self.done.lock().await;
+        if let Some((params, answer)) = done.get(&token) {
             if *params != call.params {
-                return Ok(error(400, "IdempotentParameterMismatch"));
+                return Ok(message::error(400, "IdempotentParameterMismatch"));
             }
             self.state.lock().replayed += 1;
             return Ok(answer.clone());
         }
         let answer = self.forward(request).await?;
-        if is_ok(&answer) {
-            launched.insert(token.clone(), (call.params.clone(), answer.clone()));
+        if message::is_ok(&answer) {
+            done.insert(token, (call.params.clone(), answer.clone()));
         }
         Ok(answer)
     }
@@ -184,7 +271,7 @@ impl Script {
             return Ok(answer.clone());
         }
         let answer = self.forward(request).await?;
-        if is_ok(&answer) {
+        if message::is_ok(&answer) {
             types.insert(call.params.clone(), answer.clone());
         }
         Ok(answer)
@@ -192,100 +279,6 @@ impl Script {
     async fn forward(&self, request: &[u8]) -> io::Result<Vec<u8>> {
         let mut upstream = TcpStream::connect(&self.upstream).await?;
         upstream.write_all(request).await?;
-        read_message(&mut upstream).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
-    }
-}
-
-/// What the query protocol says in the body of a request.
-#[derive(Debug)]
-struct Call {
-    params: Pairs,
-}
-impl Call {
-    fn of(request: &[u8]) -> Self {
-        Self { params: form_urlencoded::parse(body(request)).into_owned().collect() }
-    }
-    fn action(&self) -> &str {
-        self.params.get("Action").map_or("", String::as_str)
-    }
-    fn writes(&self) -> bool {
-        let reads = ["Describe", "Get"].iter().any(|prefix| self.action().starts_with(prefix));
-        !reads && self.params.get("DryRun").is_none_or(|dry| dry != "true")
-    }
-}
-
-fn error(status: u16, code: &str) -> Vec<u8> {
-    let body = format!("<Response><Errors><Error><Code>{code}</Code><Message>said the proxy</Message></Error></Errors><RequestID>proxy</RequestID></Response>");
-    let length = body.len();
-    format!("HTTP/1.1 {status} \r\nContent-Type: text/xml\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
-}
-
-/// A whole HTTP/1.1 message; None where the other side has ended. Neither the SDK nor moto sends chunks.
-async fn read_message(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
-    let mut message = Vec::new();
-    while message.len() < wanted(&message) {
-        if stream.read_buf(&mut message).await? == 0 {
-            return Ok(None);
-        }
-    }
-    Ok(Some(message))
-}
-/// How long the message is, as far as it is known.
-fn wanted(message: &[u8]) -> usize {
-    let Some(length) = body_at(message) else { return message.len() + 1 };
-    let head = head(message);
-    assert!(!head.contains("\r\ntransfer-encoding:"), "chunks are not read: {head}");
-    let stated = head.lines().find_map(|l| l.strip_prefix("content-length:")).map_or(0, |n| n.trim().parse().unwrap());
-    length + stated
-}
-fn body_at(message: &[u8]) -> Option<usize> {
-    message.windows(4).position(|w| w == b"\r\n\r\n").map(|at| at + 4)
-}
-fn is_ok(answer: &[u8]) -> bool {
-    head(answer).starts_with("http/1.1 200")
-}
-/// In lower case.
-fn head(message: &[u8]) -> String {
-    String::from_utf8_lossy(&message[..body_at(message).unwrap_or(message.len())]).to_ascii_lowercase()
-}
-fn body(message: &[u8]) -> &[u8] {
-    &message[body_at(message).unwrap_or(message.len())..]
-}
-
-/// The SDK in Python signs these calls, and moto checks them.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_token_is_one_launch_and_a_fault_is_what_it_says() {
-    let dir = tempfile::tempdir().unwrap();
-    let Some(moto) = Moto::start(dir.path()) else { return };
-    let proxy = Proxy::start(moto.port()).await;
-    let launch = |token: &str, machine_type: &str| {
-        let wish = json!({"do": "launch", "port": proxy.port(), "token": token, "InstanceType": machine_type});
-        tokio::task::block_in_place(|| moto.ask(&wish)).map(|id| id.as_str().unwrap().to_owned())
-    };
-    let before = moto.count("i-");
-
-    let first = launch("one", "t3.small").unwrap();
-    assert_eq!(launch("one", "t3.small"), Ok(first.clone()));
-    assert!(launch("one", "t3.medium").unwrap_err().contains("IdempotentParameterMismatch"));
-    assert_ne!(launch("two", "t3.small").unwrap(), first);
-    assert_eq!((moto.count("i-") - before, proxy.replayed()), (2, 1));
-
-    // What has an effect has made the instance that the same launch answers afterwards.
-    let cases = [
-        (Fault::Unavailable, 0, "ServiceUnavailable"),
-        (Fault::Throttled, 0, "RequestLimitExceeded"),
-        (Fault::ResetBefore, 0, "Connection was closed"),
-        (Fault::ResetAfter, 1, "Connection was closed"),
-        (Fault::Truncated, 1, "Unable to parse response"),
-    ];
-    for (fault, made, said) in cases {
-        let before = moto.count("i-");
-        proxy.inject(fault, 0);
-        let token = format!("{fault:?}");
-        let refusal = launch(&token, "t3.small").unwrap_err();
-        assert!(refusal.contains(said), "{fault:?}: {refusal}");
-        assert_eq!((moto.count("i-") - before, proxy.settle()), (made, 1), "{fault:?}");
-        launch(&token, "t3.small").unwrap();
-        assert_eq!((moto.count("i-") - before, proxy.settle()), (1, 0), "{fault:?}");
+        message::read(&mut upstream).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }

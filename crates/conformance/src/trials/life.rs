@@ -36,6 +36,7 @@ pub(super) async fn life<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.eventually_gone::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: made.vendor_id.clone() }).await?;
     let left = stand.new_since(&before).await?;
     ensure!(left.is_empty(), "the vendor still has {left:?}");
+    stand.settle().await;
     let listed = stand.list(&Query::<K>::below(stand.subject.location.clone(), 100)).await?;
     ensure!(!listed.iter().any(|o| o.vendor_id == made.vendor_id), "it is still listed");
     Ok(())

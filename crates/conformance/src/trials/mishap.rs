@@ -140,6 +140,7 @@ async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground,
                 let changed = driven.object()?;
                 let wrong = differences::<K>(&desired, &changed.spec)?;
                 ensure!(wrong.is_empty(), "{how}: {wrong:?} is not what was asked for");
+                stand.settle().await;
                 latest.replace(changed);
                 Ok(())
             },
@@ -163,6 +164,7 @@ async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground,
             },
             async |how, _, driven| {
                 driven.end?;
+                stand.settle().await;
                 let now: Object<K> = stand.eventually(&Target::named(made.name.clone())).await?;
                 ensure!(reached(&now.status), "{how}: it is {:?}", now.status);
                 Ok(())

@@ -7,6 +7,7 @@ use super::{
     seal::{Seal, random},
 };
 use async_trait::async_trait;
+use futures::TryStreamExt as _;
 use sqlx::{
     ConnectOptions as _, Connection as _, Row as _, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous},
@@ -373,12 +374,9 @@ impl Journal for SqliteJournal {
         tx.commit().await.map_err(broken)
     }
     async fn names(&self, cloud: &str) -> Result<Vec<NameRow>> {
-        let rows = sqlx::query("SELECT name, uid, vendor_id, zone, since_ms, unsettled_ms, adopted FROM names WHERE cloud = $1")
-            .bind(cloud)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(broken)?;
-        rows.iter().map(name_row).collect()
+        // One at a time: all rows at once take more memory than what they tell.
+        let rows = sqlx::query("SELECT name, uid, vendor_id, zone, since_ms, unsettled_ms, adopted FROM names WHERE cloud = $1").bind(cloud).fetch(&self.pool);
+        rows.map_err(broken).and_then(|row| std::future::ready(name_row(&row))).try_collect().await
     }
     async fn set_name(&self, cloud: &str, name: &NameChange) -> Result<()> {
         let mut tx = self.pool.begin().await.map_err(broken)?;

@@ -2,7 +2,9 @@
 
 use crate::lab::*;
 use std::{collections::BTreeSet, time::Duration};
-use welkin_core::{Effect, ErrorKind, Instance, InstanceAction, InstanceQuestion, InstanceSpec, LocationName, Network, NetworkSpec, Reason};
+use welkin_core::{
+    Address, AddressSpec, Effect, ErrorKind, Instance, InstanceAction, InstanceQuestion, InstanceSpec, LocationName, Name, Network, NetworkSpec, Object, Reason, Ref,
+};
 use welkin_engine::{Engine, ListRequest, MemoryJournal, Options, Settings};
 use welkin_sim::{Config, Fault, FaultKind, Planted, Sim};
 
@@ -217,4 +219,28 @@ async fn operations_can_be_read_page_by_page() {
     }
     assert_eq!(targets, (0..5).rev().map(|i| format!("locations/sim-1/networks/n{i}")).collect::<Vec<_>>());
     assert_eq!(refused(lab.account().operations(2, "nonsense").await), (ErrorKind::InvalidArgument, Reason::InvalidPageToken));
+}
+
+/// The cloud knows what an address leads to by its own id; the store knows what we call it.
+#[tokio::test(start_paused = true)]
+async fn what_is_referred_to_is_shown_by_the_name_that_it_was_given() {
+    let lab = Lab::open(Config::default()).await;
+    lab.subnet().await;
+    let op = lab.account().create(instance("web"), web_spec(), Options::default()).await.unwrap();
+    assert!(matches!(lab.end(op).await.end, Some(Ok(_))));
+    let name: Name<Address> = Name::new(at(), "entry".parse().unwrap());
+    let spec = AddressSpec { instance: Some(Ref::to(instance("web"))), ..Default::default() };
+    let op = lab.account().create(name.clone(), spec.clone(), Options::default()).await.unwrap();
+    let made = lab.end(op).await.object::<Address>().unwrap();
+    let told = |object: &Object<Address>| object.spec.instance.as_ref().map(|r| r.name.clone());
+    assert_eq!(told(&made), Some(instance("web")));
+    let shown = lab.account().get(&name).await.unwrap();
+    assert_eq!(told(&shown), Some(instance("web")));
+    let list = lab.engine.list(ListRequest::<Address> { cloud: None, parent: None, filter: String::new(), page_size: 10, page_token: String::new() }).await.unwrap();
+    assert_eq!(told(&list.items[0].1), Some(instance("web")));
+    // So the same again is no change, and asks for no write.
+    let before = lab.writes();
+    let op = lab.account().update(name, spec, ["instance".into()].into(), Options::default()).await.unwrap();
+    assert!(matches!(lab.end(op).await.end, Some(Ok(_))));
+    assert_eq!(lab.writes(), before);
 }

@@ -7,7 +7,7 @@ use super::state::{Record, State};
 use serde::{Deserialize, Serialize};
 use std::{
     fs::{File, OpenOptions, TryLockError},
-    io::{ErrorKind as IoKind, Write},
+    io::{BufRead, BufReader, BufWriter, ErrorKind as IoKind, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -34,7 +34,7 @@ pub(crate) struct Log {
     _lock: File,
 }
 impl Log {
-    /// Opens the log in `dir`, reads it and writes it anew without what is obsolete.
+    /// Opens the log in `dir` and reads it. Where half of it is obsolete it is written anew without that: always would cost every start as much again.
     ///
     /// # Errors
     /// `FailedPrecondition` where another process has it, `DataLoss` where it is damaged or of a newer version.
@@ -50,12 +50,15 @@ impl Log {
             Err(TryLockError::Error(e)) => return Err(io(&lock_path, "cannot be locked", e)),
         }
         let path = dir.join(FILE);
-        let state = match std::fs::read(&path) {
-            Ok(bytes) => read(&bytes, seed, &path)?,
-            Err(e) if e.kind() == IoKind::NotFound => State::default(),
+        let (file, state) = match File::open(&path) {
+            Ok(file) => {
+                let Kept { state, edits, whole } = read(BufReader::new(file), seed, &path)?;
+                let file = if edits < 2 * state.len() { cut(&path, whole) } else { rewrite(dir, seed, &state) };
+                (file?, state)
+            }
+            Err(e) if e.kind() == IoKind::NotFound => (rewrite(dir, seed, &State::default())?, State::default()),
             Err(e) => return Err(io(&path, "cannot be read", e)),
         };
-        let file = rewrite(dir, seed, &state)?;
         Ok((Self { file: Arc::new(file), path, is_broken: false, _lock: lock }, state))
     }
     /// Appends one record. It is durable only once the returned file is synced, which can be done without holding up others.
@@ -83,7 +86,16 @@ fn line(data: &impl Serialize) -> Result<String> {
     Ok(format!("{} {json}\n", checksum(&json)))
 }
 
-fn read(bytes: &[u8], seed: u64, path: &Path) -> Result<State> {
+/// What a log holds.
+#[derive(Debug, Default)]
+struct Kept {
+    state: State,
+    /// How many led to it; what is beyond one for each item is obsolete.
+    edits: usize,
+    /// Bytes up to the end of the last whole line.
+    whole: u64,
+}
+fn read(mut log: impl BufRead, seed: u64, path: &Path) -> Result<Kept> {
     let damaged = |n: usize, why: &str| {
         let text = format!(
             "line {} of {} {why}; the simulated cloud is not started, so that nothing is overwritten: restore the file, or remove it to begin with an empty cloud",
@@ -92,10 +104,14 @@ fn read(bytes: &[u8], seed: u64, path: &Path) -> Result<State> {
         );
         Error::new(ErrorKind::DataLoss, Reason::Store, text)
     };
-    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |last| last + 1);
-    let mut state = State::default();
-    for (n, raw) in bytes.get(..whole).unwrap_or_default().split_inclusive(|b| *b == b'\n').enumerate() {
-        let text = std::str::from_utf8(raw).map_err(|_| damaged(n, "is not text"))?.trim_end_matches('\n');
+    let (mut kept, mut raw) = (Kept::default(), Vec::new());
+    for n in 0.. {
+        raw.clear();
+        let length = log.read_until(b'\n', &mut raw).map_err(|e| io(path, "cannot be read", e))?;
+        // The end, or a torn line.
+        let Some(whole) = raw.strip_suffix(b"\n") else { break };
+        let text = std::str::from_utf8(whole).map_err(|_| damaged(n, "is not text"))?;
+        kept.whole += length as u64;
         let json = text.split_once(' ').filter(|(sum, json)| *sum == checksum(json)).map(|(_, json)| json).ok_or_else(|| damaged(n, "is damaged"))?;
         if n == 0 {
             let header: Header = serde_json::from_str(json).map_err(|_| damaged(n, "is not the beginning of a simulated cloud"))?;
@@ -108,20 +124,31 @@ fn read(bytes: &[u8], seed: u64, path: &Path) -> Result<State> {
             }
             continue;
         }
-        state.apply(serde_json::from_str::<Record>(json).map_err(|e| damaged(n, &format!("cannot be understood ({e})")))?);
+        let record: Record = serde_json::from_str(json).map_err(|e| damaged(n, &format!("cannot be understood ({e})")))?;
+        kept.edits += record.edits.len();
+        kept.state.apply(record);
     }
-    Ok(state)
+    Ok(kept)
+}
+
+/// The log as it is, to go on at its end; a torn line goes.
+fn cut(path: &Path, whole: u64) -> Result<File> {
+    let mut file = OpenOptions::new().write(true).open(path).map_err(|e| io(path, "cannot be opened", e))?;
+    file.set_len(whole).and_then(|()| file.seek(SeekFrom::End(0))).and_then(|_| file.sync_all()).map_err(|e| io(path, "cannot be written", e))?;
+    Ok(file)
 }
 
 /// Writes beside the old log and then takes its place, so that a crash leaves one or the other.
 fn rewrite(dir: &Path, seed: u64, state: &State) -> Result<File> {
     let (new, path) = (dir.join(NEW), dir.join(FILE));
-    let mut text = line(&Header { welkin_sim: VERSION, seed })?;
+    let cannot = |e| io(&new, "cannot be written", e);
+    let mut log = BufWriter::new(OpenOptions::new().create(true).write(true).truncate(true).open(&new).map_err(|e| io(&new, "cannot be made", e))?);
+    log.write_all(line(&Header { welkin_sim: VERSION, seed })?.as_bytes()).map_err(cannot)?;
     for record in state.records() {
-        text.push_str(&line(&record)?);
+        log.write_all(line(&record)?.as_bytes()).map_err(cannot)?;
     }
-    let mut file = OpenOptions::new().create(true).write(true).truncate(true).open(&new).map_err(|e| io(&new, "cannot be made", e))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(|e| io(&new, "cannot be written", e))?;
+    let file = log.into_inner().map_err(|e| cannot(e.into_error()))?;
+    file.sync_all().map_err(cannot)?;
     std::fs::rename(&new, &path).map_err(|e| io(&path, "cannot be replaced", e))?;
     File::open(dir).and_then(|d| d.sync_all()).map_err(|e| io(dir, "cannot be synced", e))?;
     Ok(file)
@@ -168,6 +195,20 @@ mod tests {
         assert_eq!(left(dir.path()), (2, 9));
         assert!(std::fs::read(dir.path().join(FILE)).unwrap().len() < before.len());
         assert_eq!(left(dir.path()), (2, 9), "reading it again changes nothing");
+    }
+    #[test]
+    fn what_is_compact_stays_and_goes_on_at_its_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join(FILE);
+        let bytes = filled(dir.path());
+        let last = bytes[..bytes.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
+        // The removal is torn, so that nothing is obsolete.
+        std::fs::write(&log, &bytes[..bytes.len() - 3]).unwrap();
+        let (mut disk, _) = Log::open(dir.path(), 1).unwrap();
+        assert_eq!(std::fs::read(&log).unwrap(), bytes[..last]);
+        disk.append(&record(4)).unwrap();
+        drop(disk);
+        assert_eq!(left(dir.path()), (4, 4));
     }
     #[test]
     fn a_torn_last_line_is_cut_off_at_every_byte() {

@@ -55,9 +55,19 @@ impl State {
             region.apply(edit);
         }
     }
-    /// The shortest history that leads here.
-    pub(crate) fn records(&self) -> Vec<Record> {
-        self.regions.iter().map(|(name, region)| Record { region: name.clone(), drawn: self.drawn, edits: region.edits() }).collect()
+    /// How many items there are.
+    pub(crate) fn len(&self) -> usize {
+        let of = |r: &Region| {
+            let networks = r.networks.len() + r.gateways.len() + r.subnets.len() + r.security_groups.len();
+            networks + r.instances.len() + r.addresses.len() + r.disks.len()
+        };
+        self.regions.values().map(of).sum()
+    }
+    /// The shortest history that leads here, an item at a time: nobody holds the whole of it beside the tables.
+    pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
+        // Also of a region without items: what was drawn is not forgotten with the last one.
+        let edits = |region| std::iter::once(Vec::new()).chain(Region::edits(region).map(|edit| vec![edit]));
+        self.regions.iter().flat_map(move |(name, region)| edits(region).map(|edits| Record { region: name.clone(), drawn: self.drawn, edits }))
     }
 }
 
@@ -179,7 +189,7 @@ impl Region {
     pub(crate) fn swept(&self, now_ms: u64) -> Vec<Edit> {
         self.leaving.iter().filter(|id| self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms))).map(|id| Edit::RemoveInstance(id.clone())).collect()
     }
-    fn edits(&self) -> Vec<Edit> {
+    fn edits(&self) -> impl Iterator<Item = Edit> {
         fn boxed<T: Clone>(item: &Arc<Item<T>>) -> Box<Item<T>> {
             Box::new(Item::clone(item))
         }
@@ -190,6 +200,6 @@ impl Region {
         let instances = self.instances.iter().map(|i| Edit::PutInstance(boxed(i)));
         let addresses = self.addresses.iter().map(|i| Edit::PutAddress(boxed(i)));
         let disks = self.disks.iter().map(|i| Edit::PutDisk(boxed(i)));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).collect()
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks)
     }
 }
