@@ -113,8 +113,10 @@ fn questions(kinds: &Kinds) -> Vec<(String, String)> {
     let mut questions: Vec<(String, String)> = Vec::new();
     for (question, method) in kinds.all.iter().flat_map(Kind::questions) {
         if !questions.iter().any(|(known, _)| *known == question) {
+            // "Reads what ...", and here as one is told to.
             let about = comment(&method.parent_file(), method.path());
-            questions.push((question, about.split(['.', ',', ':']).next().unwrap_or_default().to_owned()));
+            let what = about.split(['.', ',', ':']).next().unwrap_or_default().trim_start_matches("Reads ");
+            questions.push((question, format!("Show {what}")));
         }
     }
     questions
@@ -364,7 +366,7 @@ mod tests {
         }
         let help = |verb: &str| parse(&format!("welkin {verb} --help")).unwrap_err().to_string();
         assert!(!help("serve").contains("--endpoint") && help("get").contains("--endpoint") && help("get").contains("--watch"));
-        assert!(help("console-output").starts_with("Reads what an instance has last written on its console\n"), "{}", help("console-output"));
+        assert!(help("console-output").starts_with("Show what an instance has last written on its console\n"), "{}", help("console-output"));
     }
     #[test]
     fn durations() {

@@ -70,9 +70,9 @@ async fn a_table_of_calls() {
     m.change("create network with internet access", account.create(n2.clone(), NetworkSpec { internet_access: true, ..net.clone() }, none())).await;
     let calls = m.change("create subnet", account.create(s1.clone(), sub, none())).await;
     assert_eq!(total(&calls), 2, "{calls:?}");
-    let calls = m.change("create instance (family resolved, one wait)", account.create(web.clone(), vm.clone(), none())).await;
+    let calls = m.change("create instance (family resolved, one wait)", Box::pin(account.create(web.clone(), vm.clone(), none()))).await;
     assert_eq!(calls, [("DescribeInstances", 2), ("DescribeImages", 1), ("LaunchInstance", 1)].into());
-    m.change("the same create again", account.create(web.clone(), vm, none())).await;
+    m.change("the same create again", Box::pin(account.create(web.clone(), vm, none()))).await;
 
     let before = m.calls();
     account.get(&web).await.unwrap();
