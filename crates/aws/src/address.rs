@@ -9,7 +9,7 @@ use crate::{
     client::Region,
     error,
     instance::nic_address,
-    mark::{self, Asked, Tags},
+    mark::{self, Asked, Tags, filter},
     owned,
     resource::{Found, Kept, Looking, is_adopted},
     single::{Begun, Head, One, Single, by_vendor_id, in_use, marked},
@@ -123,7 +123,7 @@ impl Driver<Address> for Aws {
                 let object = self.get(cx, &change.target).await?;
                 owned(&change.target, &change.uid, &object)?;
                 match Wanted::of(desired)? {
-                    Some(to) => to.spot(region, cx, object.status.ip.map(|ip| ip.to_string()).as_deref()).await.map(drop),
+                    Some(to) => to.spot(region, cx, Some(object.vendor_id.as_str())).await.map(drop),
                     None => Ok(()),
                 }
             }
@@ -214,13 +214,12 @@ impl<'a> Wanted<'a> {
         let Some(instance) = &spec.instance else { return Ok(None) };
         Ok(Some(Self { instance: instance.vendor_id()?.as_str(), private_ip: spec.private_ip.map(|ip| ip.to_string()) }))
     }
-    /// The private address that it is to lead to, which nothing but `ours` may be at; true where `ours` is there already. A public address that came
-    /// with the instance is Amazon's, and goes when an Elastic IP comes.
-    async fn spot(&self, region: &Region, cx: &Cx, ours: Option<&str>) -> Result<(String, bool)> {
+    /// The private address that it is to lead to, at which no other address than `ours` may be. A public address that came with the instance is Amazon's, and
+    /// goes when an Elastic IP address comes.
+    async fn spot(&self, region: &Region, cx: &Cx, ours: Option<&str>) -> Result<String> {
         let unknown = || Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("EC2 does not know {}", self.instance)).with_field("instance");
         let found = Instance::one(region, cx, self.instance).await?.ok_or_else(unknown)?;
-        let address = nic_address(&found, self.private_ip.as_deref());
-        let Some(address) = address else {
+        let Some(address) = nic_address(&found, self.private_ip.as_deref()) else {
             let (field, why) = match &self.private_ip {
                 Some(ip) => ("private_ip", format!("{} does not have the address {ip}", self.instance)),
                 None => ("instance", format!("{} has no private address", self.instance)),
@@ -228,13 +227,14 @@ impl<'a> Wanted<'a> {
             return Err(Error::invalid(field, why));
         };
         let at = answered(address.private_ip_address(), "PrivateIpAddress")?;
-        let other = address.association().filter(|a| a.ip_owner_id() != Some("amazon")).and_then(|a| told(a.public_ip()));
-        match other {
-            Some(ip) if Some(ip) != ours => {
+        let there = Address::many(region, cx, vec![filter("instance-id", [self.instance]), filter("private-ip-address", [at])]).await?;
+        match there.iter().find(|other| other.allocation_id() != ours) {
+            Some(other) => {
+                let ip = other.public_ip().unwrap_or_default();
                 let why = format!("{} has the address {ip} at {at} already; take that off first", self.instance);
                 Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_field("instance").with_resource(self.instance))
             }
-            other => Ok((at.to_owned(), other.is_some())),
+            None => Ok(at.to_owned()),
         }
     }
 }
@@ -248,8 +248,8 @@ async fn lead(region: &Region, cx: &Cx, address: &Ec2Address, desired: &AddressS
             _ => Ok(()),
         };
     };
-    let (private_ip, is_there) = to.spot(region, cx, address.public_ip()).await?;
-    if is_there {
+    let private_ip = to.spot(region, cx, address.allocation_id()).await?;
+    if told(address.instance_id()) == Some(to.instance) && told(address.private_ip_address()) == Some(&private_ip) {
         return Ok(());
     }
     if told(address.association_id()).is_some() && told(address.instance_id()).is_none() {

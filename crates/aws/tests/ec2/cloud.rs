@@ -368,21 +368,20 @@ impl Script {
             Some(association) => association.replace("eipassoc", "eipalloc"),
             None => p["AllocationId"].clone(),
         };
-        let (ip, at) = self.of(&id, UNKNOWN).map(|a| (a.is["ip"].clone(), a.is.get("at").cloned()))?;
+        let at = self.of(&id, UNKNOWN)?.is.get("at").cloned();
         match (action, at) {
             ("ReleaseAddress", None) => return self.end(&id, UNKNOWN),
             ("ReleaseAddress", Some(_)) => return Err(Refusal("InvalidIPAddress.InUse")),
             ("DisassociateAddress", None) => return Err(Refusal("InvalidAssociationID.NotFound")),
             ("AssociateAddress", Some(_)) if p.get("AllowReassociation").is_none_or(|a| a != "true") => return Err(Refusal("Resource.AlreadyAssociated")),
-            (_, Some(at)) => _ = self.of(&at, "InvalidInstanceID.NotFound")?.is.remove("eip"),
             _ => {}
         }
         self.of(&id, UNKNOWN)?.is.remove("at");
         if action == "AssociateAddress" {
-            let instance = self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?;
-            let other = instance.is.insert("eip".into(), ip);
+            self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?;
             // Whatever was there is taken away without a word.
-            self.items.iter_mut().filter(|i| other.is_some() && i.is.get("ip") == other.as_ref()).for_each(|i| _ = i.is.remove("at"));
+            let is_there = |i: &&mut Item| i.is.get("at") == p.get("InstanceId") && i.is.get("private") == p.get("PrivateIpAddress");
+            self.items.iter_mut().filter(is_there).for_each(|i| _ = i.is.remove("at"));
             self.of(&id, UNKNOWN)?.is.extend(pairs(&[("at", &p["InstanceId"]), ("private", &p["PrivateIpAddress"])]));
         }
         Ok(OK.into())
@@ -473,6 +472,8 @@ fn value(item: &Item, tags: &Pairs, filter: &str) -> String {
     let found = match filter.strip_prefix("tag:") {
         Some(key) => tags.get(key),
         None if filter == "instance-state-name" => item.is.get("state"),
+        None if filter == "instance-id" => item.is.get("at"),
+        None if filter == "private-ip-address" => item.is.get("private"),
         None if filter == "group-name" => item.is.get("name"),
         None if filter == "subnet-id" => item.is.get("subnet"),
         None if filter == "group-id" => item.is.get("group"),
@@ -533,9 +534,8 @@ fn xml(item: &Item, tags: &Pairs) -> String {
             let subnet = item.is.get("subnet").map(|s| format!("<subnetId>{s}</subnetId>")).unwrap_or_default();
             let lifecycle = if is("lifecycle").is_empty() { String::new() } else { format!("<instanceLifecycle>{}</instanceLifecycle>", is("lifecycle")) };
             let groups = if is("group").is_empty() { String::new() } else { format!("<groupSet><item><groupId>{}</groupId></item></groupSet>", is("group")) };
-            let led = item.is.get("eip").map(|ip| format!("<association><publicIp>{ip}</publicIp><ipOwnerId>1</ipOwnerId></association>")).unwrap_or_default();
             let address = format!(
-                "<privateIpAddressesSet><item><privateIpAddress>10.0.0.4</privateIpAddress><primary>true</primary>{led}</item>\
+                "<privateIpAddressesSet><item><privateIpAddress>10.0.0.4</privateIpAddress><primary>true</primary></item>\
                  <item><privateIpAddress>10.0.0.5</privateIpAddress><primary>false</primary></item></privateIpAddressesSet>"
             );
             let devices = item.is.iter().filter(|(k, _)| k.starts_with("/dev/"));

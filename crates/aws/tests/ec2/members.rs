@@ -127,10 +127,7 @@ static MEMBERS: &[Members] = &[
             ("pages", &["NextToken"]),
             ("why a launch or a start ended", &["StateReason.Code"]),
             ("which volumes outlive the instance", &["BlockDeviceMappings[].Ebs.DeleteOnTermination"]),
-            (
-                "which of its addresses is the main one, and whether another public one is there",
-                &["NetworkInterfaces[].PrivateIpAddresses[].Primary", "NetworkInterfaces[].PrivateIpAddresses[].Association.IpOwnerId"],
-            ),
+            ("which of its addresses is the main one", &["NetworkInterfaces[].PrivateIpAddresses[].Primary"]),
             ("where its default group is", &["VpcId"]),
         ],
         ignored: &[
