@@ -94,7 +94,7 @@ impl Specimen for Disk {
             out.push(Wrong::new("an unknown disk type", DiskSpec { disk_type: Some("no-such-type".into()), ..plain.clone() }, "disk_type"));
         }
         if shelf.zone.is_some() {
-            out.push(Wrong::new("an unknown zone", DiskSpec { zone: Some("nowhere-1z".into()), ..plain.clone() }, "zone"));
+            out.push(Wrong::new("an unknown zone for a disk", DiskSpec { zone: Some("nowhere-1z".into()), ..plain.clone() }, "zone"));
         }
         let others = if shelf.machines.is_empty() { None } else { stand.zones().await?.into_iter().find(|zone| shelf.zone.as_ref().is_some_and(|own| own != zone)) };
         if let Some(zone) = others {

@@ -147,6 +147,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
             ("a security group of another network", "moto takes any group for an instance"),
             ("an unknown machine type", "moto takes any text for an instance type"),
             ("an unknown disk type", "moto takes any text for a volume type"),
+            ("an unknown zone for a disk", "moto takes any text for the zone of a volume"),
             ("an address in use", "moto breaks over it and answers 500 without a code"),
             ("an address outside of the subnet", "moto breaks over it and answers 500 without a code"),
         ]
