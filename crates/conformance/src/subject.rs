@@ -27,6 +27,8 @@ pub struct Subject {
     pub disk_type: Option<String>,
     /// The vendor's name of a key for disks; without it that field is not tried.
     pub encryption_key: Option<String>,
+    /// Does an interface get several private addresses, as the provider claims? Not from every stand-in of a vendor.
+    pub several_private_ips: bool,
     /// An extension for each collection that takes one.
     pub provider_configs: BTreeMap<String, VendorConfig>,
     /// Is there an engine in front? Then names, request ids and bad input are its business, and are tried too.
@@ -64,6 +66,7 @@ impl Subject {
             identity: None,
             disk_type: None,
             encryption_key: None,
+            several_private_ips: true,
             provider_configs: BTreeMap::new(),
             served: false,
             adoption: None,

@@ -37,7 +37,7 @@ pub(super) async fn pair(stand: &Stand<'_>, depth: Depth) -> Verdict<Vec<Object<
 fn addresses(stand: &Stand<'_>, last: u8) -> Vec<IpAddr> {
     let Some(field) = stand.field::<Instance>("private_ips") else { return Vec::new() };
     // Two items may mean one of each family.
-    let several = field.max_items.is_none_or(|n| n > 2);
+    let several = stand.subject.several_private_ips && field.max_items.is_none_or(|n| n > 2);
     if several { vec![host(0, last), host(0, last + 1)] } else { vec![host(0, last)] }
 }
 

@@ -55,7 +55,8 @@ pub(super) async fn check<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let made = stand.drive(&create, Manner::PLAIN).await.object()?;
     let before = stand.inventory().await?;
     stand.check(&stand.change_of(&made, Verb::Delete)?).await?;
-    for (_, desired) in K::changes(stand, &ground, &made.spec) {
+    for (what, desired) in K::changes(stand, &ground, &made.spec) {
+        K::before_change(stand, &made, what).await?;
         stand.check(&stand.update_of(&made, desired)?).await?;
     }
     for (action, _) in K::fixed_points() {

@@ -153,6 +153,8 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
         ]
         .map(|(what, why)| (what.to_owned(), why.to_owned()))
         .into(),
+        // moto gives an interface the first one alone.
+        several_private_ips: false,
         longest_wait: Duration::from_millis(80),
         patience: Duration::from_secs(60),
         ..subject
@@ -162,6 +164,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
         subject = subject.skipping(format!("instances.{claim}"), "moto has capacity for everything");
     }
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
+    subject = subject.with_gap("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     for kind in [Network::COLLECTION, Subnet::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
