@@ -142,7 +142,7 @@ impl Driver<Address> for Aws {
         let region = self.region(change.target.parent())?;
         let (address, made) = match self.begun(cx, change, spec, resume).await? {
             Begun::Here(address, made) => (address, made),
-            Begun::NotYet(step) => return Ok(step),
+            Begun::NotYet(step) => return Ok(*step),
         };
         // What somebody else may have led it to meanwhile is left alone where nothing is asked for.
         if spec.instance.is_some() {

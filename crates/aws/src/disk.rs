@@ -109,7 +109,8 @@ impl Reader<Disk> for Aws {
     /// The volumes of instances too, as what is not ours.
     async fn list(&self, cx: &Cx, query: &Query<Disk>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<Disk>> {
         let (region, mut found, next) = self.listed(cx, query, shard, from, Vec::new()).await?;
-        found.retain(|v| !Disk::is_over(v) && !(query.owned_only && Disk::is_part(&Tags::of(v.tags()))));
+        let is_left_out = |v: &Volume| Disk::is_over(v) || (query.owned_only && Disk::is_part(&Tags::of(v.tags())));
+        found.retain(|v| !is_left_out(v));
         let items = found.iter().map(|v| object(region, &cx.owner, v, None)).collect::<Result<_>>()?;
         Ok(Page { items, next, unreachable: Vec::new() })
     }
@@ -150,7 +151,7 @@ impl Driver<Disk> for Aws {
         let region = self.region(change.target.parent())?;
         let (volume, made) = match self.begun(cx, change, spec, resume).await? {
             Begun::Here(volume, made) => (volume, made),
-            Begun::NotYet(step) => return Ok(step),
+            Begun::NotYet(step) => return Ok(*step),
         };
         match state_name(&volume) {
             "available" | "in-use" => {}

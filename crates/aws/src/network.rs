@@ -158,7 +158,7 @@ impl Driver<Network> for Aws {
             }
         }
         if spec.internet_access && made.gateway.is_none() {
-            let find = async { Ok(first(&gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
+            let find = Box::pin(async { Ok(first(&gateways(region, cx, of_uid(&cx.owner, &change.uid)).await?)) });
             match look(resume, self.horizon, find).await? {
                 // It may not be known everywhere yet, however long ago the VPC was made.
                 Look::Found(id) => made = Made { gateway: Some(id), since_ms: now_ms(), ..made },

@@ -137,7 +137,7 @@ impl Driver<SecurityGroup> for Aws {
         let region = self.region(change.target.parent())?;
         let (group, made) = match self.begun(cx, change, spec, resume).await? {
             Begun::Here(group, made) => (group, made),
-            Begun::NotYet(step) => return Ok(step),
+            Begun::NotYet(step) => return Ok(*step),
         };
         let id = answered(group.group_id(), "GroupId")?;
         let ruled = Ruled::of(change, region, id, &rules(region, cx, &[id]).await?);

@@ -41,7 +41,7 @@ pub(crate) enum Begun<K: Single> {
     /// It is made, and seen.
     Here(K::Row, One),
     /// Not yet.
-    NotYet(Step<Object<K>>),
+    NotYet(Box<Step<Object<K>>>),
 }
 
 impl Aws {
@@ -56,7 +56,7 @@ impl Aws {
                 let find = async { Ok(resource::first::<K>(&K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
                 match look(resume, self.horizon, find).await? {
                     Look::Found(id) => (id.clone(), One { id: Some(id), since_ms: now_ms() }),
-                    Look::Wait(after) => return Ok(Begun::NotYet(look_again(after, K::WHAT))),
+                    Look::Wait(after) => return Ok(Begun::NotYet(Box::new(look_again(after, K::WHAT)))),
                     Look::Write => {
                         let step = match K::make(region, cx, change, spec).await {
                             Ok(id) => Step::wait(&One { id: Some(id), since_ms: now_ms() }, Duration::ZERO, format!("the {} is made", K::WHAT)),
@@ -65,14 +65,14 @@ impl Aws {
                             }
                             Err(e) => Err(e),
                         };
-                        return step.map(Begun::NotYet);
+                        return step.map(Box::new).map(Begun::NotYet);
                     }
                 }
             }
         };
         match self.shown(cx, change, &id, made.since_ms).await? {
             Some(row) => Ok(Begun::Here(row, made)),
-            None => made.unknown::<K, _>().map(Begun::NotYet),
+            None => made.unknown::<K, _>().map(Box::new).map(Begun::NotYet),
         }
     }
 

@@ -128,7 +128,7 @@ impl Driver<Subnet> for Aws {
         let region = self.region(change.target.parent())?;
         let (subnet, made) = match self.begun(cx, change, spec, resume).await? {
             Begun::Here(subnet, made) => (subnet, made),
-            Begun::NotYet(step) => return Ok(step),
+            Begun::NotYet(step) => return Ok(*step),
         };
         let mut object = object(region, &cx.owner, &subnet, Some(&tags(cx, change, spec)?))?;
         match object.status.state {

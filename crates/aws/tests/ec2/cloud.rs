@@ -534,10 +534,8 @@ fn xml(item: &Item, tags: &Pairs) -> String {
             let subnet = item.is.get("subnet").map(|s| format!("<subnetId>{s}</subnetId>")).unwrap_or_default();
             let lifecycle = if is("lifecycle").is_empty() { String::new() } else { format!("<instanceLifecycle>{}</instanceLifecycle>", is("lifecycle")) };
             let groups = if is("group").is_empty() { String::new() } else { format!("<groupSet><item><groupId>{}</groupId></item></groupSet>", is("group")) };
-            let address = format!(
-                "<privateIpAddressesSet><item><privateIpAddress>10.0.0.4</privateIpAddress><primary>true</primary></item>\
-                 <item><privateIpAddress>10.0.0.5</privateIpAddress><primary>false</primary></item></privateIpAddressesSet>"
-            );
+            let address = "<privateIpAddressesSet><item><privateIpAddress>10.0.0.4</privateIpAddress><primary>true</primary></item>\
+                 <item><privateIpAddress>10.0.0.5</privateIpAddress><primary>false</primary></item></privateIpAddressesSet>";
             let devices = item.is.iter().filter(|(k, _)| k.starts_with("/dev/"));
             let devices: String = devices.map(|(k, v)| format!("<item><deviceName>{k}</deviceName><ebs><volumeId>{v}</volumeId></ebs></item>")).collect();
             let age = item.made.elapsed();
