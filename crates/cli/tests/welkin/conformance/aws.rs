@@ -167,6 +167,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
         subject = subject.skipping(format!("instances.{claim}"), "moto has capacity for everything");
     }
     subject = subject.skipping("instances.security_groups", "moto shows the groups of a launch on the interface alone, and those of a change on the instance alone");
+    subject = subject.skipping("instances.deletion_protection", "moto lets a protected instance be terminated");
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
     subject = subject.with_gap("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
