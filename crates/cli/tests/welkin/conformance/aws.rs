@@ -169,7 +169,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("instances.security_groups", "moto shows the groups of a launch on the interface alone, and those of a change on the instance alone");
     subject = subject.skipping("instances.deletion_protection", "moto lets a protected instance be terminated");
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
-    subject = subject.with_gap("instances.protected", "moto lets a protected instance be terminated");
+    subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     for kind in [Network::COLLECTION, Subnet::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
