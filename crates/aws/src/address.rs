@@ -8,7 +8,7 @@ use crate::{
     Aws,
     client::Region,
     error,
-    instance::nic_address,
+    instance::{self, nic_address},
     mark::{self, Asked, Tags, filter},
     owned,
     resource::{Found, Kept, Looking, is_adopted},
@@ -22,8 +22,8 @@ use aws_sdk_ec2::{
 };
 use std::collections::BTreeSet;
 use welkin_core::{
-    Address, AddressSpec, AddressState, AddressStatus, Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Instance, NoAction, Object, Owner, Page, Query, Reader,
-    Reason, Result, Resume, Shard, Step, Target, Verb,
+    Address, AddressSpec, AddressState, AddressStatus, Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, NoAction, Object, Owner, Page, Query, Reader, Reason,
+    Result, Resume, Shard, Step, Target, Verb,
 };
 
 /// In the note of what was asked for: which address of the instance.
@@ -44,12 +44,6 @@ impl Kept for Address {
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, _: i32, _: Option<String>) -> Result<(Option<Vec<Ec2Address>>, Option<String>)> {
         let call = region.ec2.describe_addresses().set_filters(Some(filters));
         Ok((region.read(cx, "DescribeAddresses", call.send()).await?.addresses, None))
-    }
-    fn ids(made: &One) -> impl Iterator<Item = &String> {
-        made.id.iter()
-    }
-    fn is_whole(made: &One) -> bool {
-        made.id.is_some()
     }
     fn id(address: &Ec2Address) -> Option<&str> {
         address.allocation_id()
@@ -119,10 +113,10 @@ impl Driver<Address> for Aws {
                 }
                 region.dry_run(cx, "AllocateAddress", allocate(region, cx, change, spec)?.dry_run(true).send()).await
             }
-            Verb::Update { desired, .. } => {
+            Verb::Update { desired, paths } => {
                 let object = self.get(cx, &change.target).await?;
                 owned(&change.target, &change.uid, &object)?;
-                match Wanted::of(desired)? {
+                match Wanted::of(desired)?.filter(|_| moves(paths)) {
                     Some(to) => to.spot(region, cx, Some(object.vendor_id.as_str())).await.map(drop),
                     None => Ok(()),
                 }
@@ -165,12 +159,12 @@ impl Driver<Address> for Aws {
         let id = object.vendor_id.clone();
         let now = Tags::of(found.tags());
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &now, &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
+            if let Err(refusal) = mark::relabel(region, cx, change, id.as_str(), &now, &desired.labels).await {
                 return self.refused::<Address, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();
         }
-        if ["instance", "private_ip"].iter().any(|p| paths.contains(&FieldPath::from(*p))) {
+        if moves(paths) {
             let looking = Looking::of(resume);
             let noted = async {
                 lead(region, cx, &found, desired).await?;
@@ -204,6 +198,11 @@ fn may_pass(refusal: &Error) -> bool {
     refusal.effect() == Effect::None && (error::is(refusal, Address::GONE) || error::is(refusal, &lags))
 }
 
+/// Is it about where the address leads?
+fn moves(paths: &BTreeSet<FieldPath>) -> bool {
+    ["instance", "private_ip"].iter().any(|p| paths.contains(&FieldPath::from(*p)))
+}
+
 /// Where an address is to lead.
 struct Wanted<'a> {
     instance: &'a str,
@@ -217,8 +216,7 @@ impl<'a> Wanted<'a> {
     /// The private address that it is to lead to, at which no other address than `ours` may be. A public address that came with the instance is Amazon's, and
     /// goes when an Elastic IP address comes.
     async fn spot(&self, region: &Region, cx: &Cx, ours: Option<&str>) -> Result<String> {
-        let unknown = || Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("EC2 does not know {}", self.instance)).with_field("instance");
-        let found = Instance::one(region, cx, self.instance).await?.ok_or_else(unknown)?;
+        let found = instance::referred(region, cx, self.instance).await?;
         let Some(address) = nic_address(&found, self.private_ip.as_deref()) else {
             let (field, why) = match &self.private_ip {
                 Some(ip) => ("private_ip", format!("{} does not have the address {ip}", self.instance)),

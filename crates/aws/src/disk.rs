@@ -44,12 +44,6 @@ impl Kept for Disk {
         let call = region.ec2.describe_volumes().set_filters(Some(filters)).max_results(size).set_next_token(token);
         region.read(cx, "DescribeVolumes", call.send()).await.map(|a| (a.volumes, a.next_token))
     }
-    fn ids(made: &One) -> impl Iterator<Item = &String> {
-        made.id.iter()
-    }
-    fn is_whole(made: &One) -> bool {
-        made.id.is_some()
-    }
     fn id(volume: &Volume) -> Option<&str> {
         volume.volume_id()
     }
@@ -132,6 +126,9 @@ impl Driver<Disk> for Aws {
         match &change.verb {
             Verb::Update { desired, paths } => {
                 modify::refuse_to_shrink(&found, desired, paths)?;
+                if !paths.contains(&FieldPath::from("instance")) {
+                    return Ok(());
+                }
                 attach::refuse_to_move(&found, desired)?;
                 match &desired.instance {
                     Some(instance) => attach::refuse_other_zone(region, cx, instance.vendor_id()?.as_str(), found.availability_zone()).await,
@@ -162,7 +159,7 @@ impl Driver<Disk> for Aws {
                 );
             }
         }
-        let mut object = object(region, &cx.owner, &volume, Some(&tags(cx, change, spec)?))?;
+        let mut object = object(region, &cx.owner, &volume, Some(&marked(cx, change, &spec.labels)?))?;
         // What somebody else may have attached it to meanwhile is left alone where nothing is asked for.
         if spec.instance.is_some() {
             match attach::attached(region, cx, &volume, spec, age(made.since_ms) < self.horizon).await? {
@@ -183,7 +180,7 @@ impl Driver<Disk> for Aws {
         let id = object.vendor_id.clone();
         let looking = Looking::of(resume);
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
+            if let Err(refusal) = mark::relabel(region, cx, change, id.as_str(), &Tags::of(found.tags()), &desired.labels).await {
                 return self.refused::<Disk, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();
@@ -230,10 +227,6 @@ fn attached_as(mut object: Object<Disk>, desired: &DiskSpec, device: String) -> 
     object
 }
 
-fn tags(cx: &Cx, change: &Change<Disk>, spec: &DiskSpec) -> Result<Tags> {
-    marked(cx, change, &spec.labels)
-}
-
 fn create_volume(region: &Region, cx: &Cx, change: &Change<Disk>, spec: &DiskSpec) -> Result<CreateVolumeFluentBuilder> {
     let number = |field: &str, n: Option<u32>| n.map(i32::try_from).transpose().map_err(|_| Error::invalid(field, "too large"));
     Ok(region
@@ -247,7 +240,7 @@ fn create_volume(region: &Region, cx: &Cx, change: &Change<Disk>, spec: &DiskSpe
         .set_encrypted(spec.encrypted)
         .set_kms_key_id(spec.encryption_key.clone())
         .set_snapshot_id(spec.snapshot.clone())
-        .tag_specifications(tags(cx, change, spec)?.on(ResourceType::Volume)))
+        .tag_specifications(marked(cx, change, &spec.labels)?.on(ResourceType::Volume)))
 }
 
 fn state_name(volume: &Volume) -> &str {

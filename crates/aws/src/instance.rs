@@ -17,7 +17,7 @@ use crate::{
     error,
     mark::{Tags, filter, of_id, of_uid},
     owned,
-    resource::{self, Found, Kept, Left, Looking, millis},
+    resource::{self, Found, Kept, Left, Looking, Pieces, millis},
     step::{Look, age, answered, look, look_again, now_ms, pace, vendor_id},
 };
 use async_trait::async_trait;
@@ -53,6 +53,15 @@ struct Asked {
     agreed_ms: Option<u64>,
 }
 
+impl Pieces for Made {
+    fn ids(&self) -> impl Iterator<Item = &String> {
+        self.instance.iter()
+    }
+    fn is_whole(&self) -> bool {
+        self.instance.is_some()
+    }
+}
+
 #[async_trait]
 impl Kept for Instance {
     type Made = Made;
@@ -69,12 +78,6 @@ impl Kept for Instance {
         let call = region.ec2.describe_instances().set_filters(Some(filters)).max_results(size).set_next_token(token);
         let answer = region.read(cx, "DescribeInstances", call.send()).await?;
         Ok((Some(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect()), answer.next_token))
-    }
-    fn ids(made: &Made) -> impl Iterator<Item = &String> {
-        made.instance.iter()
-    }
-    fn is_whole(made: &Made) -> bool {
-        made.instance.is_some()
     }
     fn id(instance: &Ec2Instance) -> Option<&str> {
         instance.instance_id()
@@ -322,6 +325,12 @@ async fn ask(region: &Region, cx: &Cx, id: &str, action: &InstanceAction) -> Res
         InstanceAction::Reboot => region.write(cx, "RebootInstances", region.ec2.reboot_instances().instance_ids(id).send()).await.map(drop),
     }
 }
+/// The instance that something refers to.
+pub(crate) async fn referred(region: &Region, cx: &Cx, id: &str) -> Result<Ec2Instance> {
+    let unknown = || Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("EC2 does not know {id}")).with_field("instance");
+    Instance::one(region, cx, id).await?.ok_or_else(unknown)
+}
+
 /// EC2 agreed to start it and then stopped it again, and says why
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>).
 fn fallen_back(change: &Change<Instance>, found: &Ec2Instance) -> Error {

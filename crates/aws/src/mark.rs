@@ -162,9 +162,12 @@ pub(crate) fn of_change<K: Managed>(cx: &Cx, change: &Change<K>) -> Mark {
 }
 
 /// Makes an object's labels what is desired: tags are written and removed by name, so it can be repeated.
-///
-/// `id`: the resource's own; None for what was adopted.
-pub(crate) async fn relabel<'a>(region: &Region, cx: &Cx, vendor_id: &str, now: &Tags, desired: &Labels, id: impl Into<Option<&'a ResourceId>>) -> Result<()> {
+pub(crate) async fn relabel<K>(region: &Region, cx: &Cx, change: &Change<K>, vendor_id: &str, now: &Tags, desired: &Labels) -> Result<()>
+where
+    K: Managed<Id = ResourceId>,
+{
+    // What was adopted has no name.
+    let id = change.target.name().ok().map(|n| &n.id);
     let (written, removed) = now.relabel(desired, id);
     if !written.is_empty() {
         region.write(cx, "CreateTags", region.ec2.create_tags().resources(vendor_id).set_tags(Some(written)).send()).await?;

@@ -10,7 +10,7 @@ use crate::{
     mark::{self, Asked, Tags, filter, of_id, of_uid},
     owned,
     page::{WHOLE, all_pages},
-    resource::{self, Found, Kept, Left},
+    resource::{self, Found, Kept, Left, Pieces},
     security_group,
     step::{Look, age, answered, look, look_again, made_id, now_ms, pace, vendor_id},
 };
@@ -49,6 +49,15 @@ pub(crate) struct Made {
     since_ms: u64,
 }
 
+impl Pieces for Made {
+    fn ids(&self) -> impl Iterator<Item = &String> {
+        self.vpc.iter().chain(&self.gateway)
+    }
+    fn is_whole(&self) -> bool {
+        self.vpc.is_some() && self.gateway.is_some()
+    }
+}
+
 #[async_trait]
 impl Kept for Network {
     type Made = Made;
@@ -63,12 +72,6 @@ impl Kept for Network {
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Vpc>>, Option<String>)> {
         let call = region.ec2.describe_vpcs().set_filters(Some(filters)).max_results(size).set_next_token(token);
         region.read(cx, "DescribeVpcs", call.send()).await.map(|a| (a.vpcs, a.next_token))
-    }
-    fn ids(made: &Made) -> impl Iterator<Item = &String> {
-        made.vpc.iter().chain(&made.gateway)
-    }
-    fn is_whole(made: &Made) -> bool {
-        made.vpc.is_some() && made.gateway.is_some()
     }
     fn id(vpc: &Vpc) -> Option<&str> {
         vpc.vpc_id()
@@ -184,7 +187,7 @@ impl Driver<Network> for Aws {
         let gateways = if wants_internet(&vpc) { attached_to(region, cx, &[id]).await? } else { BTreeSet::new() };
         let mut object = object(region, &cx.owner, &vpc, Some(&gateways), None)?;
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id, &Tags::of(vpc.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
+            if let Err(refusal) = mark::relabel(region, cx, change, id, &Tags::of(vpc.tags()), &desired.labels).await {
                 return self.refused::<Network, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();

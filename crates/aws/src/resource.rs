@@ -20,6 +20,14 @@ use welkin_core::{
     Change, Cursor, Cx, Data, Effect, Error, ErrorKind, Kind, LocationName, Managed, Query, Reason, ResourceId, Result, Resume, Retry, Shard, Step, Target, VendorId,
 };
 
+/// What a create has made so far.
+pub(crate) trait Pieces: Data {
+    /// The ids of all of it.
+    fn ids(&self) -> impl Iterator<Item = &String>;
+    /// Is there nothing else that a later write of the create makes?
+    fn is_whole(&self) -> bool;
+}
+
 /// How a kind is kept at EC2.
 #[async_trait]
 pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
@@ -31,11 +39,7 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
     /// What EC2 answers where it does not know the id.
     const GONE: &'static [&'static str];
     /// What its create keeps between steps, and the delete that cleans up after it begins with.
-    type Made: Data;
-    /// The ids of all that was made.
-    fn ids(made: &Self::Made) -> impl Iterator<Item = &String>;
-    /// Is there nothing else that a later write of the create makes?
-    fn is_whole(made: &Self::Made) -> bool;
+    type Made: Pieces;
 
     /// One call, by id.
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Self::Row>>;
@@ -106,8 +110,8 @@ impl Leaving {
         let now = now_ms();
         let (kept, resume) = match resume.data::<K::Made>() {
             Some(made) => {
-                let unresolved = resume.unresolved.filter(|_| !K::is_whole(&made));
-                let leaving = Self { leaving_since_ms: now, made: K::ids(&made).cloned().collect(), ..Self::default() };
+                let unresolved = resume.unresolved.filter(|_| !made.is_whole());
+                let leaving = Self { leaving_since_ms: now, made: made.ids().cloned().collect(), ..Self::default() };
                 (Some(leaving), Resume { unresolved, ..resume.clone() })
             }
             None => resume.read(),

@@ -55,12 +55,6 @@ impl Kept for SecurityGroup {
         let call = region.ec2.describe_security_groups().set_filters(Some(filters)).max_results(size).set_next_token(token);
         region.read(cx, "DescribeSecurityGroups", call.send()).await.map(|a| (a.security_groups, a.next_token))
     }
-    fn ids(made: &One) -> impl Iterator<Item = &String> {
-        made.id.iter()
-    }
-    fn is_whole(made: &One) -> bool {
-        made.id.is_some()
-    }
     fn id(group: &Ec2Group) -> Option<&str> {
         group.group_id()
     }
@@ -182,7 +176,7 @@ impl Driver<SecurityGroup> for Aws {
             (object.spec.rules, object.spec.restrict_egress) = (desired.rules.clone(), desired.restrict_egress);
         }
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id, &Tags::of(group.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
+            if let Err(refusal) = mark::relabel(region, cx, change, id, &Tags::of(group.tags()), &desired.labels).await {
                 return self.refused::<SecurityGroup, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();

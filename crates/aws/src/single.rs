@@ -5,7 +5,7 @@ use crate::{
     client::Region,
     error,
     mark::{self, Tags, of_uid},
-    resource::{self, Kept, Left, reference_lags},
+    resource::{self, Kept, Left, Pieces, reference_lags},
     step::{Look, answered, look, look_again, now_ms, pace, vendor_id},
     subnet::referred,
 };
@@ -19,6 +19,15 @@ use welkin_core::{Change, Cx, Error, ErrorKind, Kind, LocationName, Mark, Name, 
 pub(crate) struct One {
     pub(crate) id: Option<String>,
     pub(crate) since_ms: u64,
+}
+
+impl Pieces for One {
+    fn ids(&self) -> impl Iterator<Item = &String> {
+        self.id.iter()
+    }
+    fn is_whole(&self) -> bool {
+        self.id.is_some()
+    }
 }
 
 /// A kind that is one object.

@@ -42,12 +42,6 @@ impl Kept for Subnet {
         let call = region.ec2.describe_subnets().set_filters(Some(filters)).max_results(size).set_next_token(token);
         region.read(cx, "DescribeSubnets", call.send()).await.map(|a| (a.subnets, a.next_token))
     }
-    fn ids(made: &One) -> impl Iterator<Item = &String> {
-        made.id.iter()
-    }
-    fn is_whole(made: &One) -> bool {
-        made.id.is_some()
-    }
     fn id(subnet: &Ec2Subnet) -> Option<&str> {
         subnet.subnet_id()
     }
@@ -155,7 +149,7 @@ impl Driver<Subnet> for Aws {
         let mut object = object(region, &cx.owner, &found, None)?;
         let id = object.vendor_id.clone();
         if paths.contains(&FieldPath::from("labels")) {
-            if let Err(refusal) = mark::relabel(region, cx, id.as_str(), &Tags::of(found.tags()), &desired.labels, change.target.name().ok().map(|n| &n.id)).await {
+            if let Err(refusal) = mark::relabel(region, cx, change, id.as_str(), &Tags::of(found.tags()), &desired.labels).await {
                 return self.refused::<Subnet, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();

@@ -133,10 +133,6 @@ impl<'a> Stand<'a> {
     pub(crate) fn honours<K: Kind>(&self, path: &str) -> bool {
         self.field::<K>(path).is_some()
     }
-    /// Is this claim declared as one that cannot be shown here?
-    pub(crate) fn leaves_out<K: Kind>(&self, path: &str) -> bool {
-        self.subject.expected_skips.contains_key(&format!("{}.{path}", K::COLLECTION))
-    }
     pub(crate) fn changes<K: Kind>(&self, path: &str) -> bool {
         self.field::<K>(path).is_some_and(|f| f.mutability == Mutability::Mutable)
     }

@@ -5,7 +5,7 @@
 use super::state_name;
 use crate::{
     client::Region,
-    error,
+    error, instance,
     resource::Kept as _,
     step::{answered, told},
 };
@@ -64,8 +64,7 @@ pub(super) async fn refuse_other_zone(region: &Region, cx: &Cx, instance: &str, 
     found(region, cx, instance, zone).await.map(drop)
 }
 async fn found(region: &Region, cx: &Cx, instance: &str, zone: Option<&str>) -> Result<Ec2Instance> {
-    let unknown = || Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("EC2 does not know {instance}")).with_field("instance");
-    let found = Instance::one(region, cx, instance).await?.ok_or_else(unknown)?;
+    let found = instance::referred(region, cx, instance).await?;
     let there = found.placement().and_then(|p| told(p.availability_zone()));
     match (zone, there) {
         (Some(zone), Some(there)) if zone != there => Err(Error::invalid("instance", format!("{instance} is in {there}, and the disk in {zone}"))),

@@ -35,7 +35,7 @@ pub(super) async fn bring(region: &Region, cx: &Cx, change: &Change<Instance>, f
     let changed = |path: &str| paths.contains(&FieldPath::from(path));
     let now = Tags::of(found.tags());
     if changed("labels") {
-        mark::relabel(region, cx, id, &now, &desired.labels, change.target.name().ok().map(|n| &n.id)).await?;
+        mark::relabel(region, cx, change, id, &now, &desired.labels).await?;
     }
     if changed("ip_forwarding") {
         forward(region, cx, id, desired.ip_forwarding).await?;

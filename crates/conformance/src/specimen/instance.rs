@@ -64,7 +64,7 @@ impl Specimen for Instance {
         let everything = InstanceSpec {
             zone: site.subnet.spec.zone.clone().filter(|_| has("zone")),
             private_ips: addresses(stand, 77),
-            security_groups: if stand.leaves_out::<Self>("security_groups") { Vec::new() } else { site.groups.iter().map(to).collect() },
+            security_groups: site.groups.iter().map(to).collect(),
             assign_public_ip: has("assign_public_ip").then_some(true),
             assign_ipv6: has("assign_ipv6"),
             ssh_key: has("ssh_key").then(|| SSH_KEY.to_owned()),

@@ -20,7 +20,7 @@ kind! {
     refs |spec| spec.instance.iter_mut().map(|r| r.any("instance")).collect()
 }
 
-/// What a disk should be. What is left open follows from the cloud's defaults, and is read back only where it was asked for or differs from them.
+/// What a disk should be. What is left open follows from the cloud's defaults, of which a read may show what they are.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DiskSpec {
