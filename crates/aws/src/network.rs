@@ -385,20 +385,19 @@ async fn refuse_if_used(region: &Region, cx: &Cx, vpc: &str) -> Result<()> {
 }
 
 async fn delete_vpc(region: &Region, cx: &Cx, id: &str, gates: &[InternetGateway]) -> Result<()> {
-    let attached: Vec<&str> = gates.iter().filter(|g| g.attachments().iter().any(|a| a.vpc_id() == Some(id))).filter_map(|g| g.internet_gateway_id()).collect();
-    for gate in &attached {
+    // A read that lags shows one without its attachment, or with one that has gone: only what is attached elsewhere is left alone.
+    let gates: Vec<&str> = gates.iter().filter(|g| g.attachments().iter().all(|a| a.vpc_id() == Some(id))).filter_map(|g| g.internet_gateway_id()).collect();
+    for gate in &gates {
         let call = region.ec2.detach_internet_gateway().internet_gateway_id(*gate).vpc_id(id);
         unless(region.write(cx, "DetachInternetGateway", call.send()).await, &["Gateway.NotAttached", "InvalidInternetGatewayID.NotFound"])?;
     }
     let answer = region.write(cx, "DeleteVpc", region.ec2.delete_vpc().vpc_id(id).send()).await;
-    if let Err(refusal) = &answer
+    if let (Err(refusal), Some(gate)) = (&answer, gates.first())
         && error::is(refusal, &["DependencyViolation"])
     {
-        // Something that is not ours is still in it. Its way to the internet comes back: the routes are still there.
-        let free = gates.iter().filter(|g| g.attachments().is_empty()).filter_map(|g| g.internet_gateway_id());
-        if let Some(gate) = attached.first().copied().or_else(|| free.into_iter().next()) {
-            attach(region, cx, id, gate).await?;
-        }
+        // Something that is not ours is still in it. Its way to the internet comes back: the routes are still there. A gateway that is not known
+        // everywhere yet was not detached either.
+        unless(attach(region, cx, id, gate).await, GATEWAY_GONE)?;
     }
     answer.map(drop)
 }

@@ -1,6 +1,6 @@
 //! A proxy in front of moto: it lets calls go wrong, by script or by seed, and does what AWS does and moto does not: it knows a ClientToken again,
 //! cuts lists into pages, and shows what was written only after a while.
-//!
+//! cuts lists into pages, keeps a VPC that has a gateway, and shows what was written only after a while.
 //! Requests pass byte for byte: SigV4 signs the Host header too, and a strict moto checks it. So do answers that moto gives as AWS would.
 
 mod document;
@@ -58,6 +58,8 @@ struct Script {
     done: tokio::sync::Mutex<BTreeMap<String, (Pairs, Vec<u8>)>>,
     /// Pages of the list of instance types, which never changes: moto takes seconds for one, longer than a client waits that is to see calls hang.
     types: tokio::sync::Mutex<BTreeMap<Pairs, Vec<u8>>>,
+    /// The internet gateways that are attached, and to which VPC.
+    wired: Mutex<BTreeMap<String, String>>,
 }
 #[derive(Debug, Default)]
 struct State {
@@ -250,7 +252,7 @@ impl Script {
             "TerminateInstances" => Some(call.listed("InstanceId").join(" ")),
             _ => call.param("ClientToken").map(str::to_owned),
         };
-        let Some(token) = token else { return self.forward(request).await };
+        let Some(token) = token else { return self.answer_wired(call, request).await };
         let mut done = self.done.lock().await;
         if let Some((params, answer)) = done.get(&token) {
             if *params != call.params {
@@ -262,6 +264,21 @@ impl Script {
         let answer = self.forward(request).await?;
         if message::is_ok(&answer) {
             done.insert(token, (call.params.clone(), answer.clone()));
+        }
+        Ok(answer)
+    }
+    /// "You must detach or delete all gateways and resources that are associated with the VPC before you can delete it"
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpc.html>). moto deletes it, and never again lets go of the gateway.
+    async fn answer_wired(&self, call: &Call, request: &[u8]) -> io::Result<Vec<u8>> {
+        let (gateway, vpc) = (call.param("InternetGatewayId").unwrap_or_default(), call.param("VpcId").unwrap_or_default());
+        if call.action() == "DeleteVpc" && self.wired.lock().values().any(|wired| wired == vpc) {
+            return Ok(message::error(400, "DependencyViolation"));
+        }
+        let answer = self.forward(request).await?;
+        match call.action() {
+            "AttachInternetGateway" if message::is_ok(&answer) => _ = self.wired.lock().insert(gateway.to_owned(), vpc.to_owned()),
+            "DetachInternetGateway" if message::is_ok(&answer) => _ = self.wired.lock().remove(gateway),
+            _ => {}
         }
         Ok(answer)
     }

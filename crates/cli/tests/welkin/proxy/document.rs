@@ -53,7 +53,7 @@ const LISTS: [List; 11] = [
 ];
 
 /// Where an object says what a filter asks for; `tag:...` apart, which every object says in the same way.
-const FILTERS: [(&str, &[&[&str]]); 18] = [
+const FILTERS: [(&str, &[&[&str]]); 19] = [
     ("allocation-id", &[&["allocationId"]]),
     ("association.main", &[&["associationSet", "item", "main"]]),
     ("attachment.instance-id", &[&["attachmentSet", "item", "instanceId"], &["attachment", "instanceId"]]),
@@ -68,6 +68,7 @@ const FILTERS: [(&str, &[&[&str]]); 18] = [
     ("ip-permission.group-id", &[&["ipPermissions", "item", "groups", "item", "groupId"]]),
     ("key-name", &[&["keyName"]]),
     ("network-interface-id", &[&["networkInterfaceId"]]),
+    ("private-ip-address", &[&["privateIpAddress"]]),
     ("public-ip", &[&["publicIp"]]),
     ("status", &[&["status"]]),
     ("subnet-id", &[&["subnetId"]]),

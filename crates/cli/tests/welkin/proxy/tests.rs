@@ -340,6 +340,21 @@ async fn a_token_is_one_write_and_a_fault_is_what_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_is_not_deleted_under_its_gateway() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(moto) = Moto::start(dir.path()) else { return };
+    let proxy = Proxy::start(moto.port()).await;
+    let vpc = through(&moto, &proxy, "create_vpc", &json!({"CidrBlock": "10.0.0.0/16"})).unwrap()["Vpc"]["VpcId"].clone();
+    let gateway = through(&moto, &proxy, "create_internet_gateway", &json!({})).unwrap()["InternetGateway"]["InternetGatewayId"].clone();
+    let both = json!({"VpcId": vpc, "InternetGatewayId": gateway});
+    through(&moto, &proxy, "attach_internet_gateway", &both).unwrap();
+    let delete = || through(&moto, &proxy, "delete_vpc", &json!({"VpcId": vpc}));
+    assert!(delete().unwrap_err().contains("DependencyViolation"));
+    through(&moto, &proxy, "detach_internet_gateway", &both).unwrap();
+    delete().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_goes_wrong_and_the_writes_between_do_not() {
     let dir = tempfile::tempdir().unwrap();
     let Some(moto) = Moto::start(dir.path()) else { return };
