@@ -62,8 +62,7 @@ impl Kept for Address {
 #[async_trait]
 impl Single for Address {
     const WHAT: &'static str = "address";
-    /// The instance is referred to only later.
-    const REFERENCES: &'static [&'static str] = &[];
+    const REFERENCES: &'static [&'static str] = &["InvalidInstanceID.NotFound", "InvalidAssociationID.NotFound", "InvalidIPAddress.InUse"];
 
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &AddressSpec) -> Result<String> {
         let answer = region.write(cx, "AllocateAddress", allocate(region, cx, change, spec)?.send()).await?;
@@ -194,8 +193,8 @@ impl Driver<Address> for Aws {
 
 /// May this refusal pass? The address or the instance is not known everywhere yet, or what was written a moment ago is not shown yet.
 fn may_pass(refusal: &Error) -> bool {
-    let lags = ["InvalidInstanceID.NotFound", "InvalidAssociationID.NotFound", "Resource.AlreadyAssociated"];
-    refusal.effect() == Effect::None && (error::is(refusal, Address::GONE) || error::is(refusal, &lags))
+    let all = [Address::GONE, Address::REFERENCES, &["Resource.AlreadyAssociated"]];
+    refusal.effect() == Effect::None && all.iter().any(|codes| error::is(refusal, codes))
 }
 
 /// Is it about where the address leads?

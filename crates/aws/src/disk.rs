@@ -65,8 +65,7 @@ impl Kept for Disk {
 #[async_trait]
 impl Single for Disk {
     const WHAT: &'static str = "volume";
-    /// The instance is referred to only later.
-    const REFERENCES: &'static [&'static str] = &[];
+    const REFERENCES: &'static [&'static str] = &["InvalidInstanceID.NotFound", "VolumeInUse"];
 
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &DiskSpec) -> Result<String> {
         let answer = region.write(cx, "CreateVolume", create_volume(region, cx, change, spec)?.client_token(&change.token).send()).await?;

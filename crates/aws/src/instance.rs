@@ -18,7 +18,7 @@ use crate::{
     mark::{Tags, filter, of_id, of_uid},
     owned,
     resource::{self, Found, Kept, Left, Looking, Pieces, millis},
-    step::{Look, age, answered, look, look_again, now_ms, pace, vendor_id},
+    step::{Look, age, answered, look, look_again, now_ms, pace, told, vendor_id},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, Tag, Volume};
@@ -40,8 +40,8 @@ const FALLEN_BACK: Duration = Duration::from_secs(60);
 /// What a create has made so far, since when: at first since its first try, then since the key pair was imported, then since it was launched.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Made {
-    /// The key pair is imported, where one is asked for.
-    has_key: bool,
+    /// The name of the key pair, once it is imported.
+    key: Option<String>,
     instance: Option<String>,
     since_ms: u64,
 }
@@ -55,7 +55,7 @@ struct Asked {
 
 impl Pieces for Made {
     fn ids(&self) -> impl Iterator<Item = &String> {
-        self.instance.iter()
+        self.instance.iter().chain(&self.key)
     }
     fn is_whole(&self) -> bool {
         self.instance.is_some()
@@ -238,9 +238,12 @@ impl Driver<Instance> for Aws {
         }
         if leaving.is_past() && !resource::is_adopted(&change.target) {
             // The name says whose it is, and to delete what is not there is fine: no look, and once is enough when nothing else can appear.
-            let key = region.ec2.delete_key_pair().key_name(launch::key_name(&change.uid));
-            match region.write(cx, "DeleteKeyPair", key.send()).await {
+            let name = launch::key_name(&change.uid);
+            match region.write(cx, "DeleteKeyPair", region.ec2.delete_key_pair().key_name(&name).send()).await {
+                Ok(deleted) if told(deleted.key_pair_id()).is_some() => leaving.removed(&name),
                 Err(e) if !error::is(&e, &["InvalidKeyPair.NotFound"]) => return Err(e),
+                // What was imported a moment ago may not be known there yet.
+                _ if leaving.made(launch::KEY_PREFIX).next().is_some() => leaving.contradicted(self.horizon),
                 _ => {}
             }
         }
@@ -301,10 +304,10 @@ impl Aws {
     /// follow itself for ever where handles are lost.
     async fn launched(&self, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec, resume: &Resume, made: Made) -> Result<Step<Object<Instance>>> {
         let region = self.region(change.target.parent())?;
-        let key = if spec.ssh_key.is_some() && !made.has_key { launch::import_key(region, cx, change, spec).await.map(|()| true) } else { Ok(false) };
+        let key = if spec.ssh_key.is_some() && made.key.is_none() { launch::import_key(region, cx, change, spec).await.map(Some) } else { Ok(None) };
         let answer = match key {
             // What may lag from now on is the key pair.
-            Ok(true) if !resume.is_unresolved() => return Step::wait(&Made { has_key: true, since_ms: now_ms(), ..made }, Duration::ZERO, "the key pair is imported"),
+            Ok(Some(key)) if !resume.is_unresolved() => return Step::wait(&Made { key: Some(key), since_ms: now_ms(), ..made }, Duration::ZERO, "the key pair is imported"),
             Ok(_) => launch::launch(region, cx, change, spec).await,
             Err(e) => Err(e),
         };

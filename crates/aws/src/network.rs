@@ -215,7 +215,10 @@ impl Driver<Network> for Aws {
         }
         for vpc in &rows {
             let id = answered(vpc.vpc_id(), "VpcId")?;
-            refuse_if_used(region, cx, id).await?;
+            match refuse_if_used(region, cx, id).await {
+                Err(e) if leaving.may_be_free(&e, self.horizon) => return leaving.wait(e.message()),
+                free => free?,
+            }
             if !is_alone && wants_internet(vpc) && gates.is_empty() {
                 // Its tags may be seen later than those of the VPC.
                 gates = gateways(region, cx, vec![filter("attachment.vpc-id", [id])]).await?;

@@ -20,6 +20,10 @@ use welkin_core::{
     Change, Cursor, Cx, Data, Effect, Error, ErrorKind, Kind, LocationName, Managed, Query, Reason, ResourceId, Result, Resume, Retry, Shard, Step, Target, VendorId,
 };
 
+/// For how long something may be seen in use before its delete is refused: what was deleted just before it may still be shown. The whole horizon would
+/// keep those waiting who have to do something about it.
+const SHOWN_TOO_LONG: Duration = Duration::from_secs(5);
+
 /// What a create has made so far.
 pub(crate) trait Pieces: Data {
     /// The ids of all of it.
@@ -147,6 +151,14 @@ impl Leaving {
     /// EC2 lets go of what was in it only some time after that was deleted.
     pub(crate) fn may_settle(&self, refusal: &Error, horizon: Duration) -> bool {
         error::is(refusal, &["DependencyViolation"]) && self.is_early(horizon)
+    }
+    /// What seems to use it may have gone a moment ago.
+    pub(crate) fn may_be_free(&self, refusal: &Error, horizon: Duration) -> bool {
+        refusal.reason() == Reason::InUse && refusal.effect() == Effect::None && self.is_early(horizon.min(SHOWN_TOO_LONG))
+    }
+    /// What uses it was shown too early or too long.
+    pub(crate) fn may_lag(&self, refusal: &Error, codes: &[&str], horizon: Duration) -> bool {
+        reference_lags(refusal, codes, self.leaving_since_ms, horizon)
     }
     /// Can nothing of it appear any more?
     pub(crate) fn is_past(&self) -> bool {

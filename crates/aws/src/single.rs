@@ -35,7 +35,7 @@ impl Pieces for One {
 pub(crate) trait Single: Kept<Made = One> {
     /// What people call it.
     const WHAT: &'static str;
-    /// What EC2 answers where it does not know yet what the create refers to.
+    /// What EC2 answers where it does not know yet what it refers to, or no more, or has not yet shown that it is used.
     const REFERENCES: &'static [&'static str];
     /// The write that makes it, and the id of what it made.
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &Self::Spec) -> Result<String>;
@@ -94,11 +94,15 @@ impl Aws {
         }
         for row in &rows {
             let id = answered(K::id(row), "id")?;
-            if let Some(progress) = K::let_go(region, cx, row, resume.cleans_up).await? {
-                return leaving.wait(&progress);
-            }
-            match K::remove(region, cx, id).await {
+            let removed = match K::let_go(region, cx, row, resume.cleans_up).await {
+                Ok(Some(progress)) => return leaving.wait(&progress),
+                Ok(None) => K::remove(region, cx, id).await,
+                Err(e) if leaving.may_be_free(&e, self.horizon) => return leaving.wait(e.message()),
+                Err(e) => Err(e),
+            };
+            match removed {
                 Ok(()) => leaving.ended(),
+                Err(e) if leaving.may_lag(&e, K::REFERENCES, self.horizon) => return leaving.wait(&format!("waiting for EC2 to show what uses the {}", K::WHAT)),
                 Err(e) if leaving.may_settle(&e, self.horizon) => return leaving.wait(&format!("waiting for EC2 to let go of the {}", K::WHAT)),
                 Err(e) if error::is(&e, K::GONE) => {
                     leaving.contradicted(self.horizon);

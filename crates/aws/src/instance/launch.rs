@@ -70,8 +70,9 @@ impl InstanceConfig {
 
 /// A key pair belongs to one instance, and its name is our uid.
 pub(super) fn key_name(uid: &Uid) -> String {
-    format!("welkin-{uid}")
+    format!("{KEY_PREFIX}{uid}")
 }
+pub(super) const KEY_PREFIX: &str = "welkin-";
 
 // Words in the note of what was asked for.
 pub(super) const IPV4: &str = "ip";
@@ -119,15 +120,16 @@ pub(super) async fn check(region: &Region, cx: &Cx, change: &Change<Instance>, s
 
 /// Imports the key under a name of ours, so it can be repeated. The dry run comes first: what it refuses is told at once, because nothing was
 /// written that might have to be cleaned up.
-pub(super) async fn import_key(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<()> {
+pub(super) async fn import_key(region: &Region, cx: &Cx, change: &Change<Instance>, spec: &InstanceSpec) -> Result<String> {
     check(region, cx, change, spec).await?;
     let key = spec.ssh_key.as_deref().unwrap_or_default();
     let tags = Tags::ours(&fragment_mark(cx, change), &change.target.name()?.id);
-    let import = region.ec2.import_key_pair().key_name(key_name(&change.uid)).public_key_material(Blob::new(key.trim())).tag_specifications(tags.on(ResourceType::KeyPair));
+    let name = key_name(&change.uid);
+    let import = region.ec2.import_key_pair().key_name(&name).public_key_material(Blob::new(key.trim())).tag_specifications(tags.on(ResourceType::KeyPair));
     // The name holds the uid, so what is there already is ours.
     match region.write(cx, "ImportKeyPair", import.send()).await {
         Err(e) if !error::is(&e, &["InvalidKeyPair.Duplicate"]) => Err(e),
-        _ => Ok(()),
+        _ => Ok(name),
     }
 }
 

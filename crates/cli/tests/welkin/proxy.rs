@@ -1,6 +1,6 @@
 //! A proxy in front of moto: it lets calls go wrong, by script or by seed, and does what AWS does and moto does not: it knows a ClientToken again,
 //! cuts lists into pages, and shows what was written only after a while.
-//! cuts lists into pages, keeps a VPC that has a gateway, and shows what was written only after a while.
+//! cuts lists into pages, keeps what is attached, and shows what was written only after a while.
 //! Requests pass byte for byte: SigV4 signs the Host header too, and a strict moto checks it. So do answers that moto gives as AWS would.
 
 mod document;
@@ -58,8 +58,8 @@ struct Script {
     done: tokio::sync::Mutex<BTreeMap<String, (Pairs, Vec<u8>)>>,
     /// Pages of the list of instance types, which never changes: moto takes seconds for one, longer than a client waits that is to see calls hang.
     types: tokio::sync::Mutex<BTreeMap<Pairs, Vec<u8>>>,
-    /// The internet gateways that are attached, and to which VPC.
-    wired: Mutex<BTreeMap<String, String>>,
+    /// The internet gateways and volumes that are attached, and to what.
+    attached: Mutex<BTreeMap<String, String>>,
 }
 #[derive(Debug, Default)]
 struct State {
@@ -252,7 +252,7 @@ impl Script {
             "TerminateInstances" => Some(call.listed("InstanceId").join(" ")),
             _ => call.param("ClientToken").map(str::to_owned),
         };
-        let Some(token) = token else { return self.answer_wired(call, request).await };
+        let Some(token) = token else { return self.answer_attached(call, request).await };
         let mut done = self.done.lock().await;
         if let Some((params, answer)) = done.get(&token) {
             if *params != call.params {
@@ -263,22 +263,37 @@ impl Script {
         }
         let answer = self.forward(request).await?;
         if message::is_ok(&answer) {
+            if call.action() == "TerminateInstances" {
+                self.attached.lock().retain(|_, to| !call.listed("InstanceId").contains(&to.as_str()));
+            }
             done.insert(token, (call.params.clone(), answer.clone()));
         }
         Ok(answer)
     }
     /// "You must detach or delete all gateways and resources that are associated with the VPC before you can delete it"
-    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpc.html>). moto deletes it, and never again lets go of the gateway.
-    async fn answer_wired(&self, call: &Call, request: &[u8]) -> io::Result<Vec<u8>> {
-        let (gateway, vpc) = (call.param("InternetGatewayId").unwrap_or_default(), call.param("VpcId").unwrap_or_default());
-        if call.action() == "DeleteVpc" && self.wired.lock().values().any(|wired| wired == vpc) {
-            return Ok(message::error(400, "DependencyViolation"));
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteVpc.html>): moto deletes it, and never again lets go of the gateway. A volume
+    /// that is attached is VolumeInUse (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>): moto attaches it once more, and
+    /// knows of both.
+    async fn answer_attached(&self, call: &Call, request: &[u8]) -> io::Result<Vec<u8>> {
+        let named = |param: &str| call.param(param).unwrap_or_default().to_owned();
+        let refusal = match call.action() {
+            "DeleteVpc" if self.attached.lock().values().any(|to| *to == named("VpcId")) => Some("DependencyViolation"),
+            "AttachVolume" if self.attached.lock().contains_key(&named("VolumeId")) => Some("VolumeInUse"),
+            _ => None,
+        };
+        if let Some(code) = refusal {
+            return Ok(message::error(400, code));
         }
         let answer = self.forward(request).await?;
-        match call.action() {
-            "AttachInternetGateway" if message::is_ok(&answer) => _ = self.wired.lock().insert(gateway.to_owned(), vpc.to_owned()),
-            "DetachInternetGateway" if message::is_ok(&answer) => _ = self.wired.lock().remove(gateway),
-            _ => {}
+        if message::is_ok(&answer) {
+            let mut attached = self.attached.lock();
+            match call.action() {
+                "AttachInternetGateway" => _ = attached.insert(named("InternetGatewayId"), named("VpcId")),
+                "DetachInternetGateway" => _ = attached.remove(&named("InternetGatewayId")),
+                "AttachVolume" => _ = attached.insert(named("VolumeId"), named("InstanceId")),
+                "DetachVolume" => _ = attached.remove(&named("VolumeId")),
+                _ => {}
+            }
         }
         Ok(answer)
     }

@@ -340,7 +340,7 @@ async fn a_token_is_one_write_and_a_fault_is_what_it_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_network_is_not_deleted_under_its_gateway() {
+async fn what_is_attached_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let Some(moto) = Moto::start(dir.path()) else { return };
     let proxy = Proxy::start(moto.port()).await;
@@ -352,6 +352,14 @@ async fn a_network_is_not_deleted_under_its_gateway() {
     assert!(delete().unwrap_err().contains("DependencyViolation"));
     through(&moto, &proxy, "detach_internet_gateway", &both).unwrap();
     delete().unwrap();
+
+    let instance = launch(&moto, &proxy, "one", "t3.small").unwrap();
+    let volume = through(&moto, &proxy, "create_volume", &json!({"AvailabilityZone": "eu-west-1a", "Size": 1})).unwrap()["VolumeId"].clone();
+    let attach = |device: &str| through(&moto, &proxy, "attach_volume", &json!({"VolumeId": volume, "InstanceId": instance, "Device": device}));
+    attach("/dev/sdf").unwrap();
+    assert!(attach("/dev/sdg").unwrap_err().contains("VolumeInUse"));
+    through(&moto, &proxy, "detach_volume", &json!({"VolumeId": volume, "InstanceId": instance})).unwrap();
+    attach("/dev/sdg").unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
