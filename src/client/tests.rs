@@ -236,7 +236,14 @@ async fn a_servers_cloud_is_a_provider() {
     for amnesia in [false, true] {
         let target = Target::named(instance(if amnesia { "b" } else { "a" }));
         let digest: Digest = "v1-0".parse().unwrap();
-        let change = |verb| Change::<Instance> { target: target.clone(), uid: format!("00000000-{amnesia}").parse().unwrap(), token: format!("t-{amnesia}"), expect: None, verb };
+        let change = |verb| Change::<Instance> {
+            target: target.clone(),
+            uid: format!("00000000-{amnesia}").parse().unwrap(),
+            token: format!("t-{amnesia}"),
+            expect: None,
+            past: Vec::new(),
+            verb,
+        };
         let create = change(Verb::Create { spec: an_instance(), digest });
         driver.check(&cx, &create).await.unwrap();
         let spec = an_instance();
@@ -261,7 +268,7 @@ async fn a_servers_cloud_is_a_provider() {
 /// A client's change of a network, with the uid and the token of its own.
 fn change(uid: &str, vendor_id: Option<VendorId>, verb: Verb<Network>) -> Change<Network> {
     let uid: Uid = uid.parse().unwrap();
-    Change { target: Target::Named { name: network("n1"), uid: Some(uid.clone()), vendor_id }, token: format!("t-{uid}"), uid, expect: None, verb }
+    Change { target: Target::Named { name: network("n1"), uid: Some(uid.clone()), vendor_id }, token: format!("t-{uid}"), uid, expect: None, past: Vec::new(), verb }
 }
 fn create_network() -> Verb<Network> {
     Verb::Create { spec: a_network(), digest: "v1-0".parse().unwrap() }

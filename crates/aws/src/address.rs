@@ -155,6 +155,9 @@ impl Driver<Address> for Aws {
             Found::NotYet(looking) => return looking.step(),
         };
         let mut object = object(region, &cx.owner, &found, None)?;
+        if self.is_old(change, &object.spec)? {
+            return Looking::of(resume).step();
+        }
         let id = object.vendor_id.clone();
         let now = Tags::of(found.tags());
         if paths.contains(&FieldPath::from("labels")) {

@@ -178,6 +178,9 @@ impl Driver<Disk> for Aws {
         let mut object = object(region, &cx.owner, &found, None)?;
         let id = object.vendor_id.clone();
         let looking = Looking::of(resume);
+        if self.is_old(change, &object.spec)? {
+            return looking.step();
+        }
         if paths.contains(&FieldPath::from("labels")) {
             if let Err(refusal) = mark::relabel(region, cx, change, id.as_str(), &Tags::of(found.tags()), &desired.labels).await {
                 return self.refused::<Disk, _>(resume, refusal);
@@ -192,9 +195,10 @@ impl Driver<Disk> for Aws {
         }
         let may_lag = looking.age() < self.horizon;
         // Without a write of this change whatever is going on is not ours.
-        match modify::modified(region, cx, &found, desired, paths, may_lag && resume.written.is_some()).await? {
-            Modified::Is => {}
-            Modified::Waits(progress) => return looking.waits(progress),
+        match modify::modified(region, cx, &found, desired, paths, may_lag && resume.written.is_some()).await {
+            Ok(Modified::Is) => {}
+            Ok(Modified::Waits(progress)) => return looking.waits(progress),
+            Err(refusal) => return self.refused::<Disk, _>(resume, refusal),
         }
         if moves {
             match attach::attached(region, cx, &found, desired, may_lag).await? {

@@ -17,7 +17,7 @@ use crate::{
     error,
     mark::{Tags, filter, of_id, of_uid},
     owned,
-    resource::{self, Found, Kept, Left, Looking, Pieces, millis},
+    resource::{self, Found, Kept, Left, Looking, Pieces, SHOWN_TOO_LONG, millis},
     step::{Look, age, answered, look, look_again, now_ms, pace, told, vendor_id},
 };
 use async_trait::async_trait;
@@ -196,8 +196,15 @@ impl Driver<Instance> for Aws {
             Found::Here(found) => found,
             Found::NotYet(looking) => return looking.step(),
         };
-        update::refuse(&found, desired, paths)?;
         let mut object = object(region, &cx.owner, &found, None)?;
+        if self.is_old(change, &object.spec)? {
+            return Looking::of(resume).step();
+        }
+        match update::refuse(&found, desired, paths) {
+            // It may have been stopped a moment ago.
+            Err(_) if Looking::of(resume).age() < self.horizon.min(SHOWN_TOO_LONG) => return Looking::of(resume).step(),
+            fine => fine?,
+        }
         match update::bring(region, cx, change, &found, desired, paths).await {
             Ok(()) => {}
             Err(e) if update::may_pass(&e) && Looking::of(resume).age() < self.horizon => return Looking::of(resume).step(),
@@ -261,13 +268,15 @@ impl Driver<Instance> for Aws {
         };
         let (id, state) = (answered(found.instance_id(), "InstanceId")?, state_name(&found));
         let asked: Asked = resume.data().unwrap_or_else(|| Asked { since_ms: now_ms(), agreed_ms: None });
+        // What is shown may be from before the last action: it counts once EC2 was asked, to which it agrees also where it is so already.
+        let is_asked = asked.agreed_ms.is_some() || resume.written.is_some();
         match (action, state, asked.agreed_ms) {
-            (InstanceAction::Start, "running", _) | (InstanceAction::Stop, "stopped", _) => Ok(Step::Done(())),
+            (InstanceAction::Start, "running", _) | (InstanceAction::Stop, "stopped", _) if is_asked => Ok(Step::Done(())),
             (InstanceAction::Start, "stopped", Some(at)) if age(at) >= self.horizon.min(FALLEN_BACK) => Err(fallen_back(change, &found)),
             (InstanceAction::Start, "pending" | "stopping", _) | (InstanceAction::Stop, "pending" | "stopping", _) | (InstanceAction::Start, "stopped", Some(_)) => {
                 Step::wait(&asked, pace(asked.since_ms), format!("the instance is {state}"))
             }
-            (InstanceAction::Start, "stopped", None) | (InstanceAction::Stop, "running", _) | (InstanceAction::Reboot, "running", _) => {
+            (_, "running", _) | (InstanceAction::Start | InstanceAction::Stop, "stopped", _) => {
                 if let Err(refusal) = ask(self.region(change.target.parent())?, cx, id, action).await {
                     return self.refused::<Instance, _>(resume, refusal);
                 }

@@ -10,7 +10,7 @@ use crate::{
     mark::{self, Asked, Tags, filter, of_id, of_uid},
     owned,
     page::{WHOLE, all_pages},
-    resource::{self, Found, Kept, Left, Pieces},
+    resource::{self, Found, Kept, Left, Looking, Pieces},
     security_group,
     step::{Look, age, answered, look, look_again, made_id, now_ms, pace, vendor_id},
 };
@@ -186,6 +186,9 @@ impl Driver<Network> for Aws {
         let id = answered(vpc.vpc_id(), "VpcId")?;
         let gateways = if wants_internet(&vpc) { attached_to(region, cx, &[id]).await? } else { BTreeSet::new() };
         let mut object = object(region, &cx.owner, &vpc, Some(&gateways), None)?;
+        if self.is_old(change, &object.spec)? {
+            return Looking::of(resume).step();
+        }
         if paths.contains(&FieldPath::from("labels")) {
             if let Err(refusal) = mark::relabel(region, cx, change, id, &Tags::of(vpc.tags()), &desired.labels).await {
                 return self.refused::<Network, _>(resume, refusal);

@@ -10,19 +10,19 @@ use crate::{
     error,
     mark::{OWNER, Tags, filter, of_id, of_owner, of_uid},
     page::{At, MAX_RESULTS, WHOLE, all_pages},
-    step::{age, answered, now_ms, pace, told},
+    step::{age, answered, now_ms, pace, told, unresolved_ms},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Tag};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cursor, Cx, Data, Effect, Error, ErrorKind, Kind, LocationName, Managed, Query, Reason, ResourceId, Result, Resume, Retry, Shard, Step, Target, VendorId,
+    Change, Cursor, Cx, Data, Effect, Error, ErrorKind, Kind, LocationName, Managed, Past, Query, Reason, ResourceId, Result, Resume, Retry, Shard, Step, Target, VendorId,
 };
 
-/// For how long something may be seen in use before its delete is refused: what was deleted just before it may still be shown. The whole horizon would
-/// keep those waiting who have to do something about it.
-const SHOWN_TOO_LONG: Duration = Duration::from_secs(5);
+/// For how long something may be seen in use, or running, before what that forbids is refused: what was deleted or stopped just before may still be
+/// shown. The whole horizon would keep those waiting who have to do something about it.
+pub(crate) const SHOWN_TOO_LONG: Duration = Duration::from_secs(5);
 
 /// What a create has made so far.
 pub(crate) trait Pieces: Data {
@@ -79,7 +79,8 @@ pub(crate) struct Looking {
 }
 impl Looking {
     pub(crate) fn of(resume: &Resume) -> Self {
-        resume.data().unwrap_or_else(|| Self { looking_since_ms: now_ms() })
+        let kept = resume.data::<Self>().map(|l| Self { looking_since_ms: l.looking_since_ms.max(unresolved_ms(resume)) });
+        kept.unwrap_or_else(|| Self { looking_since_ms: now_ms() })
     }
     pub(crate) fn age(&self) -> Duration {
         age(self.looking_since_ms)
@@ -314,6 +315,10 @@ impl Aws {
             }
             _ => Ok(()),
         }
+    }
+    /// Does this read show something of before an update of ours? What would be worked out from it is wrong: look again.
+    pub(crate) fn is_old<K: Kept>(&self, change: &Change<K>, shown: &K::Spec) -> Result<bool> {
+        Past::is_any_shown(&change.past, shown, now_ms(), self.horizon)
     }
     /// A write to what was found just now is refused: where EC2 does not know it everywhere yet, look again.
     pub(crate) fn refused<K: Kept, T>(&self, resume: &Resume, refusal: Error) -> Result<Step<T>> {

@@ -162,6 +162,9 @@ impl Driver<SecurityGroup> for Aws {
         let id = answered(group.group_id(), "GroupId")?;
         let there = rules(region, cx, &[id]).await?;
         let mut object = object(region, &cx.owner, &group, &there, None)?;
+        if self.is_old(change, &object.spec)? {
+            return Looking::of(resume).step();
+        }
         if ["rules", "restrict_egress"].iter().any(|p| paths.contains(&FieldPath::from(*p))) {
             let (ruled, looking) = (Ruled::of(change, region, id, &there), Looking::of(resume));
             // One of ours may be shown without its tags for a while; taken for somebody else's it would stay.

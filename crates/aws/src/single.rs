@@ -6,7 +6,7 @@ use crate::{
     error,
     mark::{self, Tags, of_uid},
     resource::{self, Kept, Left, Pieces, reference_lags},
-    step::{Look, answered, look, look_again, now_ms, pace, vendor_id},
+    step::{Look, answered, look, look_again, now_ms, pace, unresolved_ms, vendor_id},
     subnet::referred,
 };
 use async_trait::async_trait;
@@ -60,7 +60,7 @@ impl Aws {
         let (made, resume) = &resume.read::<One>();
         let made = made.clone().unwrap_or_else(|| One { id: None, since_ms: now_ms() });
         let (id, made) = match &made.id {
-            Some(id) => (id.clone(), made),
+            Some(id) => (id.clone(), One { since_ms: made.since_ms.max(unresolved_ms(resume)), ..made.clone() }),
             None => {
                 let find = async { Ok(resource::first::<K>(&K::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };
                 match look(resume, self.horizon, find).await? {

@@ -13,6 +13,10 @@ pub(crate) fn now_ms() -> u64 {
 pub(crate) fn age(since_ms: u64) -> Duration {
     Duration::from_millis(now_ms().saturating_sub(since_ms))
 }
+/// When the last write left that no handle accounts for; 0 where there is none. From then on reads may lag once more.
+pub(crate) fn unresolved_ms(resume: &Resume) -> u64 {
+    resume.unresolved.map_or(0, |at| now_ms().saturating_sub(u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)))
+}
 /// Looks often at first and then, as AWS asks, at longer and longer intervals.
 pub(crate) fn pace(since_ms: u64) -> Duration {
     (age(since_ms) / 4).clamp(PACE.0, PACE.1)

@@ -9,7 +9,7 @@ use crate::{
     mark::{self, Asked, Tags, filter},
     owned,
     page::{WHOLE, all_pages},
-    resource::{Found, Kept},
+    resource::{Found, Kept, Looking},
     single::{Begun, Head, One, Single, in_use, marked},
     step::{age, answered, made_id, told},
 };
@@ -147,6 +147,9 @@ impl Driver<Subnet> for Aws {
             Found::NotYet(looking) => return looking.step(),
         };
         let mut object = object(region, &cx.owner, &found, None)?;
+        if self.is_old(change, &object.spec)? {
+            return Looking::of(resume).step();
+        }
         let id = object.vendor_id.clone();
         if paths.contains(&FieldPath::from("labels")) {
             if let Err(refusal) = mark::relabel(region, cx, change, id.as_str(), &Tags::of(found.tags()), &desired.labels).await {

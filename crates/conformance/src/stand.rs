@@ -13,12 +13,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::time::Instant;
 use welkin_core::{
-    Api, Change, Digest, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, LocationName, Mutability, Name, Object, OpenGate, Page, Permit, Query,
-    Reason, Ref, ResourceId, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, with_kind,
+    Api, Change, Digest, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, LocationName, Mutability, Name, Object, OpenGate, Page, Past, Permit,
+    Query, Reason, Ref, ResourceId, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, unix_millis, with_kind,
 };
 
 /// Why a trial ended early.
@@ -92,6 +92,8 @@ struct State {
     shown: BTreeSet<String>,
     notes: Vec<String>,
     mishaps: Mishaps,
+    /// How things were before their updates, as an engine knows it: by uid.
+    pasts: BTreeMap<Uid, serde_json::Value>,
 }
 
 impl<'a> Stand<'a> {
@@ -191,7 +193,7 @@ impl<'a> Stand<'a> {
         self.change(Target::named(self.name()?), minted()?, Verb::Create { spec, digest })
     }
     pub(crate) fn change<K: Specimen>(&self, target: Target<K>, uid: Uid, verb: Verb<K>) -> Verdict<Change<K>> {
-        Ok(Change { target, uid, token: uuid::Uuid::new_v4().to_string(), expect: None, verb })
+        Ok(Change { target, uid, token: uuid::Uuid::new_v4().to_string(), expect: None, past: Vec::new(), verb })
     }
     /// A change of something that exists.
     pub(crate) fn change_of<K: Specimen>(&self, object: &Object<K>, verb: Verb<K>) -> Verdict<Change<K>> {
@@ -227,6 +229,13 @@ impl<'a> Stand<'a> {
             let made = Made { collection: K::COLLECTION, name: name.to_string(), uid: change.uid.clone(), token: change.token.clone(), vendor_id, left: driven.left.clone() };
             self.state.lock().made.push(made);
         }
+        if let Ok(End::Object(object)) = &driven.end {
+            let past = change.past_after(&object.spec, unix_millis(SystemTime::now()));
+            match past.and_then(|past| serde_json::to_value(past).map_err(|e| Error::internal(e.to_string()))) {
+                Ok(past) => _ = self.state.lock().pasts.insert(change.uid.clone(), past),
+                Err(e) => return Driven { end: Err(e), ..driven },
+            }
+        }
         driven
     }
     pub(crate) async fn create<K: Specimen>(&self, spec: K::Spec) -> Verdict<Object<K>> {
@@ -235,9 +244,7 @@ impl<'a> Stand<'a> {
     }
     pub(crate) async fn update<K: Specimen>(&self, object: &Object<K>, desired: K::Spec, manner: Manner) -> Verdict<Object<K>> {
         let change = self.update_of(object, desired)?;
-        let changed = self.drive(&change, manner).await.object()?;
-        self.settle().await;
-        Ok(changed)
+        Ok(self.drive(&change, manner).await.object()?)
     }
     /// Until what was changed is seen everywhere.
     pub(crate) async fn settle(&self) {
@@ -247,12 +254,16 @@ impl<'a> Stand<'a> {
     }
     pub(crate) fn update_of<K: Specimen>(&self, object: &Object<K>, desired: K::Spec) -> Verdict<Change<K>> {
         let paths = changed_paths::<K>(&object.spec, &desired)?;
-        self.change_of(object, Verb::Update { desired, paths })
+        let mut change = self.change_of(object, Verb::Update { desired, paths: paths.clone() })?;
+        if let Some(past) = self.state.lock().pasts.get(&change.uid) {
+            change.past = serde_json::from_value(past.clone()).map_err(|e| Stop::Failed(e.to_string()))?;
+        }
+        change.past.push(Past { spec: object.spec.clone(), paths, ended_ms: None });
+        Ok(change)
     }
     pub(crate) async fn act<K: Specimen>(&self, object: &Object<K>, action: K::Action, manner: Manner) -> Verdict {
         let change = self.change_of(object, Verb::Act(action))?;
         self.drive(&change, manner).await.end?;
-        self.settle().await;
         Ok(())
     }
     /// Deletes what nothing holds any more.
@@ -461,7 +472,7 @@ impl<'a> Stand<'a> {
     async fn clear_one<K: Specimen>(&self, made: &Made) -> Verdict {
         let left = if made.vendor_id.is_some() { Resume::default() } else { made.left.clone() };
         let target = Target::Named { name: made.name.parse()?, uid: Some(made.uid.clone()), vendor_id: made.vendor_id.clone() };
-        let change = Change::<K> { target, uid: made.uid.clone(), token: made.token.clone(), expect: None, verb: Verb::Delete };
+        let change = Change::<K> { target, uid: made.uid.clone(), token: made.token.clone(), expect: None, past: Vec::new(), verb: Verb::Delete };
         self.cleaned(&change, left).await
     }
 }

@@ -43,7 +43,7 @@ pub struct Subject {
     pub longest_wait: Duration,
     /// How long one change may take.
     pub patience: Duration,
-    /// For how long nothing is changed again that was changed: for clouds that lag, where a change is worked out from what a read shows.
+    /// For how long the world's own reads and plants wait for what was done: for clouds that lag.
     pub settles: Duration,
     /// Trials and claims (`networks.labels`) that need not be shown, each with the reason.
     pub expected_skips: BTreeMap<String, String>,

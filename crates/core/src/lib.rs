@@ -26,7 +26,7 @@ pub use kinds::security_group::{Direction, Peer, PeerRule, Protocol, SecurityGro
 pub use kinds::subnet::{Subnet, SubnetSpec, SubnetState, SubnetStatus};
 pub use kinds::{Labels, Secret};
 pub use name::{Digest, IdShape, LocationId, LocationName, Name, Owner, ProviderId, ResourceId, Root, Uid, VendorId, check_chosen_id, relative};
-pub use object::{Change, Cursor, Etag, Handle, Mark, Object, Page, Query, Resume, Revision, Shard, Step, Target, Verb};
+pub use object::{Change, Cursor, Etag, Handle, Mark, Object, Page, Past, Query, Resume, Revision, Shard, Step, Target, Verb};
 pub use path::{FieldPath, changed_paths, merge, set_fields};
 pub use provider::{COLLECTIONS, CloudProvider, Driver, Reader};
 pub use time::unix_millis;

@@ -1,6 +1,6 @@
 //! The values that pass between engine and driver.
 
-use crate::{Data, Digest, Error, FieldPath, Kind, LocationName, Managed, Name, Owner, ProviderId, Uid, VendorId, unresolve};
+use crate::{Data, Digest, Error, FieldPath, Kind, LocationName, Managed, Name, Owner, ProviderId, ResourceId, Uid, VendorId, changed_paths, rename, unresolve};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt, time::Duration};
 use tokio::time::Instant;
@@ -144,8 +144,71 @@ pub struct Change<K: Managed> {
     pub token: String,
     /// The vendor's version that must still be current, where the vendor can check it.
     pub expect: Option<Revision>,
+    /// How it was before changes of ours that a read may not show yet. Its own beginning, which an update is worked out from, is the last.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub past: Vec<Past<K>>,
     /// What to do.
     pub verb: Verb<K>,
+}
+
+/// How something was before an update. A read that still shows it so is older than the update, and what is worked out from such a read is wrong.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Past<K: Managed> {
+    /// What a read showed before.
+    pub spec: K::Spec,
+    /// What was changed then.
+    pub paths: BTreeSet<FieldPath>,
+    /// When that came to its end, in milliseconds since 1970; None while it is under way.
+    pub ended_ms: Option<u64>,
+}
+impl<K: Managed> Past<K> {
+    /// What of it is shown. References are the same where the vendor's ids are, whatever they are called.
+    ///
+    /// # Errors
+    /// `Internal` where a specification does not serialise.
+    pub fn shown(&self, shown: &K::Spec) -> Result<BTreeSet<FieldPath>, Error> {
+        let (mut then, mut shown) = (self.spec.clone(), shown.clone());
+        for spec in [&mut then, &mut shown] {
+            rename::<K>(spec, |name, id| Some(format!("{}/{}", name.rsplit_once('/')?.0, ResourceId::of_vendor(id.as_str()).ok()?)))?;
+        }
+        let differ = changed_paths::<K>(&then, &shown)?;
+        Ok(self.paths.difference(&differ).cloned().collect())
+    }
+    /// Is this read older than one of these, which ended within the horizon?
+    ///
+    /// # Errors
+    /// Those of [`Past::shown`].
+    pub fn is_any_shown(past: &[Self], shown: &K::Spec, now_ms: u64, horizon: Duration) -> Result<bool, Error> {
+        for p in past.iter().filter(|p| p.ended_ms.is_some_and(|at| u128::from(now_ms.saturating_sub(at)) < horizon.as_millis())) {
+            if !p.shown(shown)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+impl<K: Managed> Change<K> {
+    /// How it was before this change and those before it, now that this one has ended and left `now`. What is so again as it was tells nothing of a
+    /// read any more, and what a create leaves unset neither.
+    ///
+    /// # Errors
+    /// Those of [`Past::shown`].
+    pub fn past_after(&self, now: &K::Spec, now_ms: u64) -> Result<Vec<Past<K>>, Error> {
+        let mut past = self.past.clone();
+        if matches!(self.verb, Verb::Create { .. }) {
+            // What a create sets after it has made the object is shown later than that.
+            let spec = K::Spec::default();
+            past.push(Past { paths: changed_paths::<K>(&spec, now)?, spec, ended_ms: None });
+        }
+        for p in &mut past {
+            p.ended_ms.get_or_insert(now_ms);
+            let again = p.shown(now)?;
+            p.paths.retain(|path| !again.contains(path));
+        }
+        past.retain(|p| !p.paths.is_empty());
+        Ok(past)
+    }
 }
 
 /// What to do.
@@ -342,6 +405,7 @@ pub struct Page<K: Kind> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Address, AddressSpec, Ref};
 
     #[test]
     fn a_handle_that_cannot_be_read_accounts_for_nothing() {
@@ -352,5 +416,33 @@ mod tests {
         assert_eq!((kept.read::<u8>(), kept.without_handle()), ((None, lost.clone()), lost));
         // Nothing was ever written, whatever is read.
         assert_eq!(Resume::default().read::<u8>(), (None, Resume::default()));
+    }
+
+    fn led(instance: Option<&str>, called: &str, label: &str) -> AddressSpec {
+        let to = |id: &str| Ref::resolved(Name::new(LocationName::of("r-1").unwrap(), called.parse().unwrap()), id.parse().unwrap());
+        AddressSpec { instance: instance.map(to), labels: [("a".to_owned(), label.to_owned())].into(), ..AddressSpec::default() }
+    }
+    fn update(past: Vec<Past<Address>>, from: AddressSpec, paths: &[&str]) -> Change<Address> {
+        let paths: BTreeSet<FieldPath> = paths.iter().map(|p| FieldPath::from(*p)).collect();
+        let target = Target::named(Name::new(LocationName::of("r-1").unwrap(), "web".parse().unwrap()));
+        let past = past.into_iter().chain([Past { spec: from, paths: paths.clone(), ended_ms: None }]).collect();
+        Change { target, uid: "0123456789".parse().unwrap(), token: "t".into(), expect: None, past, verb: Verb::Update { desired: AddressSpec::default(), paths } }
+    }
+    #[test]
+    fn a_read_that_shows_what_was_before_is_old() {
+        let old = |past: &[Past<Address>], shown: &AddressSpec, now_ms| Past::is_any_shown(past, shown, now_ms, Duration::from_millis(100)).unwrap();
+        let first = update(Vec::new(), led(Some("i-1"), "web", "1"), &["instance", "labels"]);
+        assert!(!old(&first.past, &led(Some("i-1"), "web", "1"), 0), "nothing has ended");
+        let past = first.past_after(&led(None, "web", "2"), 1_000).unwrap();
+        // The same instance, whatever it is called, or the same labels.
+        assert!(old(&past, &led(Some("i-1"), "i-1", "9"), 1_050) && old(&past, &led(None, "web", "1"), 1_050));
+        assert!(!old(&past, &led(Some("i-2"), "web", "2"), 1_050) && !old(&past, &led(Some("i-1"), "web", "1"), 1_100));
+        // Where it is again as it was, both reads say the same.
+        let past = update(past, led(None, "web", "2"), &["labels"]).past_after(&led(None, "web", "1"), 1_010).unwrap();
+        assert!(old(&past, &led(None, "web", "2"), 1_050) && old(&past, &led(Some("i-1"), "web", "1"), 1_050) && !old(&past, &led(None, "web", "1"), 1_050));
+        // A create sets some of it after the object was made.
+        let made = Change { past: Vec::new(), verb: Verb::Create { spec: led(Some("i-1"), "web", "1"), digest: "v1-a".parse().unwrap() }, ..first };
+        let past = made.past_after(&led(Some("i-1"), "web", "1"), 1_000).unwrap();
+        assert!(old(&past, &led(None, "web", "1"), 1_050) && !old(&past, &led(Some("i-1"), "web", "1"), 1_050));
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     journal::{Journal, NameChange, NameRow},
     layer::{self, Ask, Get, RetryLayer, Stack, TimeoutLayer},
     live::Live,
+    past::Pasts,
 };
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -150,6 +151,7 @@ pub struct Account {
     pub(crate) settings: Settings,
     pub(crate) digester: Digester,
     pub(crate) names: RwLock<Names>,
+    pub(crate) pasts: Mutex<Pasts>,
     pub(crate) open: Mutex<Open>,
     pub(crate) clock: Clock,
     pub(crate) tasks: TaskTracker,
@@ -183,6 +185,7 @@ impl Account {
             stack,
             gate: Arc::default(),
             names: RwLock::new(names),
+            pasts: Mutex::default(),
             open: Mutex::default(),
             clock: Clock::start(),
             steps: Semaphore::new(s.concurrent_steps),

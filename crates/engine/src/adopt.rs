@@ -100,7 +100,7 @@ impl Account {
         }
         // The driver tells whether it could change it: not where another Welkin's mark is on it.
         let verb = Verb::Update { desired: object.spec.clone(), paths: BTreeSet::new() };
-        let change = Change { target, uid: uid.clone(), token, expect: None, verb };
+        let change = Change { target, uid: uid.clone(), token, expect: None, past: Vec::new(), verb };
         layer::ask(&self.stack, self.cx(), Check(Arc::new(change))).await.map_err(|e| e.with_field(FIELD))?;
         object.name = name;
         object.mark = Some(Mark { owner: self.owner.clone(), uid: uid.clone(), digest: None });

@@ -12,7 +12,8 @@ use crate::{
 };
 use std::time::Duration;
 use welkin_core::{
-    AnyRef, Change, Condition, Digest, Error, ErrorKind, Etag, Kind, Location, Managed, Name, Object, Reason, Result, Retry, Target, Uid, VendorId, Verb, changed_paths, merge,
+    AnyRef, Change, Condition, Digest, Error, ErrorKind, Etag, Kind, Location, Managed, Name, Object, Past, Reason, Result, Retry, Target, Uid, VendorId, Verb, changed_paths,
+    merge,
 };
 
 /// What an intent came to.
@@ -36,7 +37,7 @@ impl Account {
         match wish {
             Wish::Create { spec, digest } => self.prepare_create(name, uid, token, spec, digest).await,
             Wish::Update { patch, paths } => {
-                let current = self.own(&name, etag.as_ref()).await?;
+                let (current, mut past) = self.current(&name, etag.as_ref()).await?;
                 let merged = merge::<K>(&current.spec, &patch, &paths)?;
                 let changed = changed_paths::<K>(&current.spec, &merged)?;
                 self.capabilities().check_update::<K>(&changed)?;
@@ -46,8 +47,9 @@ impl Account {
                 self.capabilities().check_changed::<K>(&merged, &changed)?;
                 let (mut desired, revision) = (merged, current.revision.clone());
                 self.resolve_refs::<K>(&mut desired).await?;
+                past.push(Past { spec: current.spec.clone(), paths: changed.clone(), ended_ms: None });
                 let (target, uid) = self.owned_target(current)?;
-                Ok(Prepared::Change(Change { target, uid, token, expect: revision, verb: Verb::Update { desired, paths: changed } }))
+                Ok(Prepared::Change(Change { target, uid, token, expect: revision, past, verb: Verb::Update { desired, paths: changed } }))
             }
             Wish::Adopt { id } => Box::pin(self.prepare_adopt(name, uid, token, &id)).await,
             Wish::Delete { allow_missing, release: true } => Box::pin(self.prepare_release(name, etag.as_ref(), allow_missing)).await,
@@ -57,7 +59,7 @@ impl Account {
                     Some(known) => known,
                     None => self.owned_target(self.own(&name, etag.as_ref()).await?)?,
                 };
-                Ok(Prepared::Change(Change { target, uid, token, expect: None, verb: Verb::Act(action) }))
+                Ok(Prepared::Change(Change { target, uid, token, expect: None, past: Vec::new(), verb: Verb::Act(action) }))
             }
         }
     }
@@ -79,7 +81,14 @@ impl Account {
             }
             *zone = zones.into_iter().next();
         }
-        Ok(Prepared::Change(Change { target: Target::Named { name, uid: Some(uid.clone()), vendor_id: None }, uid, token, expect: None, verb: Verb::Create { spec, digest } }))
+        Ok(Prepared::Change(Change {
+            target: Target::Named { name, uid: Some(uid.clone()), vendor_id: None },
+            uid,
+            token,
+            expect: None,
+            past: Vec::new(),
+            verb: Verb::Create { spec, digest },
+        }))
     }
 
     /// Gives the resolved change the place of what it is about, before anything is written.
@@ -135,7 +144,7 @@ impl Account {
                 Err(e) => return Err(e),
             },
         };
-        Ok(Prepared::Change(Change { target, uid, token, expect: None, verb: Verb::Delete }))
+        Ok(Prepared::Change(Change { target, uid, token, expect: None, past: Vec::new(), verb: Verb::Delete }))
     }
 
     /// From the store alone, where no etag has to be compared.
@@ -153,12 +162,7 @@ impl Account {
             let message = format!("{name} was not made by this Welkin and was not adopted");
             return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, message).with_resource(name.to_string()));
         }
-        if let Some(expected) = etag
-            && *expected != current.etag()
-        {
-            let message = format!("{name} is at {}, not at {expected}: read it again", current.etag());
-            return Err(Error::new(ErrorKind::Aborted, Reason::EtagMismatch, message).with_resource(name.to_string()));
-        }
+        refuse_other_version(&current, etag)?;
         Ok(current)
     }
 
@@ -228,6 +232,16 @@ impl Account {
     async fn first_zone(&self, location: Option<Name<Location>>) -> Result<Option<String>> {
         let Some(location) = location else { return Ok(None) };
         Ok(self.get(&location).await?.status.zones.into_iter().next())
+    }
+}
+
+pub(crate) fn refuse_other_version<K: Managed>(current: &Object<K>, etag: Option<&Etag>) -> Result<()> {
+    match etag {
+        Some(expected) if *expected != current.etag() => {
+            let message = format!("{} is at {}, not at {expected}: read it again", current.name, current.etag());
+            Err(Error::new(ErrorKind::Aborted, Reason::EtagMismatch, message).with_resource(current.name.to_string()))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -180,6 +180,9 @@ impl Account {
             },
             Changed::Is(object) => {
                 let object = self.as_changed(change, *object);
+                if let Err(error) = self.note_past(change, &object) {
+                    tracing::error!(name = %object.name, %error, "how it was before is not known to the next change");
+                }
                 let mut row = name_row(&object, &change.uid, self.clock.now_ms());
                 if let Some(known) = self.names.read().get(&row.name) {
                     (row.since_ms, row.adopted) = (known.since_ms, known.adopted);
@@ -279,7 +282,7 @@ fn cleaning<K: Managed>(change: &Change<K>) -> Change<K> {
         Target::Named { name, .. } => Target::Named { name: name.clone(), uid: Some(change.uid.clone()), vendor_id: None },
         vendor @ Target::Vendor { .. } => vendor.clone(),
     };
-    Change { target, uid: change.uid.clone(), token: change.token.clone(), expect: None, verb: Verb::Delete }
+    Change { target, uid: change.uid.clone(), token: change.token.clone(), expect: None, past: Vec::new(), verb: Verb::Delete }
 }
 
 /// For errors of a caller who waits.

@@ -41,7 +41,14 @@ fn on_disk(config: &Config, dir: &Path) -> Arc<Sim> {
 fn create<K: Managed + Kind<Parent = LocationName, Id = ResourceId>>(id: &str, spec: K::Spec) -> Change<K> {
     let name = Name::new(LocationName::of("sim-1").unwrap(), id.parse().unwrap());
     let digest: Digest = "v1-digest".parse().unwrap();
-    Change { target: Target::named(name), uid: format!("uid-of-{id}").parse().unwrap(), token: format!("token-{id}"), expect: None, verb: Verb::Create { spec, digest } }
+    Change {
+        target: Target::named(name),
+        uid: format!("uid-of-{id}").parse().unwrap(),
+        token: format!("token-{id}"),
+        expect: None,
+        past: Vec::new(),
+        verb: Verb::Create { spec, digest },
+    }
 }
 async fn make<K: Managed>(sim: &Sim, change: &Change<K>) -> Result<Object<K>> {
     let Verb::Create { spec, .. } = &change.verb else { panic!("no create") };

@@ -86,9 +86,6 @@ pub(super) async fn modified(region: &Region, cx: &Cx, volume: &Volume, desired:
     let call = region.ec2.modify_volume().volume_id(id).set_size(wanted.size).set_volume_type(wanted.kind.as_deref().map(VolumeType::from));
     match region.write(cx, "ModifyVolume", call.set_iops(wanted.iops).set_throughput(wanted.throughput).send()).await {
         Ok(_) => Ok(Modified::Waits("the volume is being modified".into())),
-        Err(e) if e.effect() == Effect::None && error::is(&e, &["InvalidVolume.NotFound"]) && may_lag => {
-            Ok(Modified::Waits("waiting for the volume to be known everywhere".into()))
-        }
         // It is another modification than ours that is on its way, or ours is and is not shown yet. The first takes up to a day, and who asks for this one
         // decides whether to wait.
         Err(e) if e.effect() == Effect::None && error::is(&e, &["IncorrectModificationState"]) => {

@@ -160,7 +160,7 @@ pub fn name<K: Managed<Parent = LocationName, Id = ResourceId>>(id: &str) -> Nam
 }
 pub fn create<K: Managed<Parent = LocationName, Id = ResourceId>>(id: &str, spec: K::Spec) -> Change<K> {
     let verb = Verb::Create { spec, digest: "v1-digest".parse().unwrap() };
-    Change { target: Target::named(name(id)), uid: format!("uid-of-{id}").parse().unwrap(), token: format!("token-{id}"), expect: None, verb }
+    Change { target: Target::named(name(id)), uid: format!("uid-of-{id}").parse().unwrap(), token: format!("token-{id}"), expect: None, past: Vec::new(), verb }
 }
 /// The next change of what a create has made, as the engine asks for it from its store.
 pub fn then<K: Managed>(made: &Change<K>, vendor_id: &str, verb: Verb<K>) -> Change<K> {

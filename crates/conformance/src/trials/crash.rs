@@ -32,8 +32,7 @@ pub(super) async fn amnesia<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         }
         for (action, reached) in K::fixed_points() {
             stand.act(&made, action.clone(), Manner::FORGETFUL).await?;
-            let now = stand.eventually(&Target::named(made.name.clone())).await?;
-            ensure!(reached(&now.status), "after {action} it is {:?}", now.status);
+            stand.eventually_with(&Target::<K>::named(made.name.clone()), |now| reached(&now.status)).await?;
         }
         stand.delete(&made, Manner::FORGETFUL).await?;
         let left = stand.new_since(&before).await?;

@@ -129,8 +129,7 @@ pub(super) async fn actions<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         stand.needs_verb::<K>(&action)?;
         for _ in 0..2 {
             stand.act(&made, action.clone(), Manner::PLAIN).await?;
-            let now = stand.eventually(&Target::named(made.name.clone())).await?;
-            ensure!(reached(&now.status), "after {action} it is {:?}", now.status);
+            let now = stand.eventually_with(&Target::<K>::named(made.name.clone()), |now| reached(&now.status)).await?;
             ensure!(now.vendor_id == made.vendor_id, "{action} made another one");
         }
     }

@@ -4,7 +4,7 @@ use crate::{
     FaultPoint,
     runner::{Crash, Driven, Manner, Memory},
     specimen::{Depth, Specimen, differences},
-    stand::{Stand, Verdict, census, ensure},
+    stand::{Stand, Stop, Verdict, census, ensure, failed},
 };
 use std::cell::RefCell;
 use welkin_core::{Change, Object, Target, Verb};
@@ -140,7 +140,6 @@ async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground,
                 let changed = driven.object()?;
                 let wrong = differences::<K>(&desired, &changed.spec)?;
                 ensure!(wrong.is_empty(), "{how}: {wrong:?} is not what was asked for");
-                stand.settle().await;
                 latest.replace(changed);
                 Ok(())
             },
@@ -164,10 +163,10 @@ async fn changes_and_actions<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground,
             },
             async |how, _, driven| {
                 driven.end?;
-                stand.settle().await;
-                let now: Object<K> = stand.eventually(&Target::named(made.name.clone())).await?;
-                ensure!(reached(&now.status), "{how}: it is {:?}", now.status);
-                Ok(())
+                match stand.eventually_with(&Target::<K>::named(made.name.clone()), |now| reached(&now.status)).await {
+                    Err(Stop::Failed(why)) => failed(format!("{how}: {why}")),
+                    reached => reached.map(drop),
+                }
             },
         )
         .await?;
