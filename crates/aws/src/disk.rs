@@ -14,10 +14,10 @@ use crate::{
     owned,
     resource::{Found, Kept, Looking},
     single::{Begun, Head, One, Single, by_vendor_id, in_use, marked},
-    step::{age, answered, made_id, told},
+    step::{age, answered, made_id, now_ms, told},
 };
 use async_trait::async_trait;
-use attach::Attached;
+use attach::{Attached, Way};
 use aws_sdk_ec2::{
     operation::create_volume::builders::CreateVolumeFluentBuilder,
     types::{Filter, ResourceType, Tag, Volume, VolumeType},
@@ -162,8 +162,9 @@ impl Driver<Disk> for Aws {
         // What somebody else may have attached it to meanwhile is left alone where nothing is asked for.
         if spec.instance.is_some() {
             match attach::attached(region, cx, &volume, spec, age(made.since_ms) < self.horizon).await? {
-                Ok(device) => object = attached_as(object, spec, device),
-                Err(progress) => return made.wait(progress),
+                Way::Is(device) => object = attached_as(object, spec, device),
+                Way::Asked(progress) => return One { since_ms: now_ms(), ..made }.wait(progress),
+                Way::Waits(progress) => return made.wait(progress),
             }
         }
         Ok(Step::Done(object))
@@ -197,13 +198,16 @@ impl Driver<Disk> for Aws {
         // Without a write of this change whatever is going on is not ours.
         match modify::modified(region, cx, &found, desired, paths, may_lag && resume.written.is_some()).await {
             Ok(Modified::Is) => {}
+            Ok(Modified::Asked(progress)) => return Looking::from_now().waits(progress),
             Ok(Modified::Waits(progress)) => return looking.waits(progress),
             Err(refusal) => return self.refused::<Disk, _>(resume, refusal),
         }
         if moves {
-            match attach::attached(region, cx, &found, desired, may_lag).await? {
-                Ok(device) => object = attached_as(object, desired, device),
-                Err(progress) => return looking.waits(progress),
+            match attach::attached(region, cx, &found, desired, may_lag).await {
+                Ok(Way::Is(device)) => object = attached_as(object, desired, device),
+                Ok(Way::Asked(progress)) => return Looking::from_now().waits(progress),
+                Ok(Way::Waits(progress)) => return looking.waits(progress),
+                Err(refusal) => return self.refused::<Disk, _>(resume, refusal),
             }
         }
         Ok(Step::Done(object))

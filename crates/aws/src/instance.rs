@@ -18,7 +18,7 @@ use crate::{
     mark::{Tags, filter, of_id, of_uid},
     owned,
     resource::{self, Found, Kept, Left, Looking, Pieces, SHOWN_TOO_LONG, millis},
-    step::{Look, age, answered, look, look_again, now_ms, pace, told, vendor_id},
+    step::{Look, age, answered, look, look_again, now_ms, pace, told, unresolved_ms, vendor_id},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Instance as Ec2Instance, Tag, Volume};
@@ -149,6 +149,7 @@ impl Driver<Instance> for Aws {
         let region = self.region(change.target.parent())?;
         let (made, resume) = &resume.read::<Made>();
         let made = made.clone().unwrap_or_else(|| Made { since_ms: now_ms(), ..Made::default() });
+        let made = Made { since_ms: made.since_ms.max(unresolved_ms(resume)), ..made };
         let (id, made) = match &made.instance {
             Some(id) => (id.clone(), made),
             None => {

@@ -12,7 +12,7 @@ use crate::{
     page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left, Looking, Pieces},
     security_group,
-    step::{Look, age, answered, look, look_again, made_id, now_ms, pace, vendor_id},
+    step::{Look, age, answered, look, look_again, made_id, now_ms, pace, unresolved_ms, vendor_id},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, InternetGateway, ResourceType, Tag, Vpc};
@@ -146,6 +146,7 @@ impl Driver<Network> for Aws {
         let region = self.region(change.target.parent())?;
         let (made, resume) = &resume.read::<Made>();
         let mut made = made.clone().unwrap_or_default();
+        made.since_ms = made.since_ms.max(unresolved_ms(resume));
         let marks = tags(cx, change, spec)?;
         if made.vpc.is_none() {
             let find = async { Ok(resource::first::<Network>(&Network::many(region, cx, of_uid(&cx.owner, &change.uid)).await?)) };

@@ -80,7 +80,10 @@ pub(crate) struct Looking {
 impl Looking {
     pub(crate) fn of(resume: &Resume) -> Self {
         let kept = resume.data::<Self>().map(|l| Self { looking_since_ms: l.looking_since_ms.max(unresolved_ms(resume)) });
-        kept.unwrap_or_else(|| Self { looking_since_ms: now_ms() })
+        kept.unwrap_or_else(Self::from_now)
+    }
+    pub(crate) fn from_now() -> Self {
+        Self { looking_since_ms: now_ms() }
     }
     pub(crate) fn age(&self) -> Duration {
         age(self.looking_since_ms)

@@ -72,32 +72,41 @@ async fn found(region: &Region, cx: &Cx, instance: &str, zone: Option<&str>) -> 
     }
 }
 
-/// Attaches it to the instance that is wanted, or detaches it: the device, or what is waited for. Both name what they are about, so they can be repeated.
+/// How far a volume is on its way to or from an instance.
+pub(super) enum Way {
+    /// It is there, at this device; at none where it is detached.
+    Is(String),
+    /// EC2 was asked for it just now: from now on that may lag.
+    Asked(String),
+    Waits(String),
+}
+
+/// Attaches it to the instance that is wanted, or detaches it. Both name what they are about, so they can be repeated.
 ///
 /// `may_lag`: what was written a moment ago may not be shown yet.
-pub(super) async fn attached(region: &Region, cx: &Cx, volume: &Volume, desired: &DiskSpec, may_lag: bool) -> Result<std::result::Result<String, String>> {
+pub(super) async fn attached(region: &Region, cx: &Cx, volume: &Volume, desired: &DiskSpec, may_lag: bool) -> Result<Way> {
     let now = Attached::of(volume);
     let Some(wanted) = &desired.instance else {
-        let Some(now) = now else { return Ok(Ok(String::new())) };
+        let Some(now) = now else { return Ok(Way::Is(String::new())) };
         now.detach(region, cx, volume).await?;
-        return Ok(Err(format!("it is being detached from {}", now.instance)));
+        return Ok(Way::Asked(format!("it is being detached from {}", now.instance)));
     };
     let wanted = wanted.vendor_id()?.as_str();
     match now {
-        Some(now) if now.instance == wanted && now.state == "attached" => return Ok(Ok(now.device.to_owned())),
-        Some(now) if now.is_between() => return Ok(Err(format!("it is {} {}", now.state, now.instance))),
+        Some(now) if now.instance == wanted && now.state == "attached" => return Ok(Way::Is(now.device.to_owned())),
+        Some(now) if now.is_between() => return Ok(Way::Waits(format!("it is {} {}", now.state, now.instance))),
         Some(_) => refuse_to_move(volume, desired)?,
-        None if state_name(volume) != "available" => return Ok(Err(format!("the volume is {}", state_name(volume)))),
+        None if state_name(volume) != "available" => return Ok(Way::Waits(format!("the volume is {}", state_name(volume)))),
         None => {}
     }
     let instance = match found(region, cx, wanted, volume.availability_zone()).await {
-        Err(e) if may_lag && error::is(&e, Instance::GONE) => return Ok(Err("waiting for the instance to be known everywhere".into())),
+        Err(e) if may_lag && error::is(&e, Instance::GONE) => return Ok(Way::Waits("waiting for the instance to be known everywhere".into())),
         instance => instance?,
     };
     let call = region.ec2.attach_volume().volume_id(answered(volume.volume_id(), "VolumeId")?).instance_id(wanted).device(free_device(&instance)?);
     match region.write(cx, "AttachVolume", call.send()).await {
-        Ok(_) => Ok(Err(format!("it is being attached to {wanted}"))),
-        Err(e) if may_lag && may_pass(&e) => Ok(Err("waiting for what was attached a moment ago to be shown".into())),
+        Ok(_) => Ok(Way::Asked(format!("it is being attached to {wanted}"))),
+        Err(e) if may_lag && may_pass(&e) => Ok(Way::Waits("waiting for what was attached a moment ago to be shown".into())),
         Err(e) => Err(e),
     }
 }

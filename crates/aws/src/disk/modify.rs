@@ -13,6 +13,8 @@ use welkin_core::{Cx, DiskSpec, Effect, Error, FieldPath, Result};
 pub(super) enum Modified {
     /// It is as wanted.
     Is,
+    /// EC2 was asked for it just now: from now on that may lag.
+    Asked(String),
     /// Not yet: what is waited for.
     Waits(String),
 }
@@ -85,7 +87,7 @@ pub(super) async fn modified(region: &Region, cx: &Cx, volume: &Volume, desired:
     }
     let call = region.ec2.modify_volume().volume_id(id).set_size(wanted.size).set_volume_type(wanted.kind.as_deref().map(VolumeType::from));
     match region.write(cx, "ModifyVolume", call.set_iops(wanted.iops).set_throughput(wanted.throughput).send()).await {
-        Ok(_) => Ok(Modified::Waits("the volume is being modified".into())),
+        Ok(_) => Ok(Modified::Asked("the volume is being modified".into())),
         // It is another modification than ours that is on its way, or ours is and is not shown yet. The first takes up to a day, and who asks for this one
         // decides whether to wait.
         Err(e) if e.effect() == Effect::None && error::is(&e, &["IncorrectModificationState"]) => {

@@ -311,8 +311,9 @@ impl Script {
                 Ok(format!("<keyPairId>{id}</keyPairId>"))
             }
             "DeleteKeyPair" => {
-                self.items.retain(|i| i.is.get("name") != p.get("KeyName"));
-                Ok(OK.into())
+                // It answers the id of what it deletes, and without an error nothing where there is no such name.
+                let gone = self.items.extract_if(.., |i| i.is.get("name") == p.get("KeyName")).map(|i| format!("<keyPairId>{}</keyPairId>", i.id)).collect::<String>();
+                Ok(format!("{OK}{gone}"))
             }
             "RunInstances" => {
                 if self.short.contains(p["InstanceType"].as_str()) {

@@ -7,7 +7,7 @@ use crate::{
     stand::{Stand, Stop, Verdict, census, ensure, failed},
 };
 use std::cell::RefCell;
-use welkin_core::{Change, Object, Target, Verb};
+use welkin_core::{Change, Target, Verb};
 
 /// No change makes more writes than this, so that a driver without an end does not hold a trial up.
 const MOST_WRITES: u32 = 40;

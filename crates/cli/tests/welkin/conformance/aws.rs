@@ -106,8 +106,7 @@ const LAG: Duration = Duration::from_millis(300);
 const LAGGING_PERCENT: u64 = 67;
 /// Longer than anything lags, by more than a call takes to arrive: the horizon runs from when a write leaves.
 const LATE_HORIZON: Duration = Duration::from_millis(800);
-/// The trials for which it matters most: what is made and removed, by whom, and through what mishaps. A change waits until the one before it is seen
-/// everywhere (`settles`): labels, rules and actions are worked out from what a read shows, so that one which follows within the lag can go amiss.
+/// The trials for which it matters most: what is made, changed and removed, by whom, and through what mishaps.
 const LATE: [&str; 6] = ["life", "amnesia", "crash", "cancel", "faults", "foreign"];
 
 #[tokio::test]
