@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod capability;
+mod dns;
 mod error;
 mod gate;
 mod kind;
@@ -12,6 +13,7 @@ mod provider;
 mod time;
 
 pub use capability::{Capabilities, FieldCapability, KindCapabilities, Mutability, Scope, Support, VerbName};
+pub use dns::DnsName;
 pub use error::{Effect, Error, ErrorKind, Reason, Result, Retry, VendorError, Violation};
 pub use gate::{Api, Cx, Gate, OpenGate, Permit};
 pub use kind::{AnyName, AnyRef, Condition, Data, Kind, Managed, NoAction, Ref, Segment, VendorConfig, rename, unresolve};
