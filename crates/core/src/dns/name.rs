@@ -3,6 +3,7 @@
 //! Vendors write one name in many ways: with and without the last dot, in upper case, with octets escaped (Route 53 answers `\052.example.com` for
 //! `*.example.com`), in Unicode or as it is on the wire. Names are compared and are keys, so each has one text here.
 
+use super::{escape, write_octet};
 use crate::{Error, ErrorKind, Reason};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{
@@ -123,28 +124,16 @@ impl FromStr for DnsName {
             if !out.is_empty() {
                 out.push('.');
             }
-            octets.iter().for_each(|octet| write_octet(&mut out, *octet));
+            octets.iter().for_each(|octet| push_octet(&mut out, *octet));
             Ok::<(), Error>(())
         };
-        let (mut chars, mut after_dot) = (text.chars().peekable(), false);
+        let (mut chars, mut after_dot) = (text.chars(), false);
         while let Some(c) = chars.next() {
             after_dot = is_dot(c);
             if after_dot {
                 end(std::mem::take(&mut label))?;
             } else if c == '\\' {
-                let rest: String = chars.clone().take(3).collect();
-                match rest.chars().next() {
-                    Some(d) if d.is_ascii_digit() => {
-                        let octet = Some(&rest).filter(|digits| digits.len() == 3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
-                        label.escaped(octet.ok_or_else(|| bad(text, "an escape is a backslash and three octal digits, up to \\377"))?);
-                        chars.nth(2);
-                    }
-                    Some(c) if c.is_ascii_graphic() => {
-                        label.escaped(c as u8);
-                        chars.next();
-                    }
-                    _ => return Err(bad(text, "nothing stands behind a backslash")),
-                }
+                label.escaped(escape(&mut chars).map_err(|why| bad(text, why))?);
             } else if c.is_whitespace() || c.is_control() {
                 return Err(bad(text, "white space and control characters have to be escaped, as \\040"));
             } else {
@@ -160,13 +149,10 @@ impl FromStr for DnsName {
         Ok(Self(out))
     }
 }
-fn write_octet(out: &mut String, octet: u8) {
-    if octet.is_ascii_graphic() && octet != b'.' && octet != b'\\' {
-        out.push(char::from(octet));
-    } else {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "\\{octet:03o}");
-    }
+/// What would end a label, or begin an escape, is escaped too.
+fn push_octet(out: &mut String, octet: u8) {
+    // Writing to a String cannot fail.
+    let _ = if matches!(octet, b'.' | b'\\') { write!(out, "\\{octet:03o}") } else { write_octet(out, octet) };
 }
 
 impl Display for DnsName {
