@@ -19,6 +19,7 @@ pub use gate::{Api, Cx, Gate, OpenGate, Permit};
 pub use kind::{AnyName, AnyRef, Condition, Data, Kind, Managed, NoAction, Ref, Segment, VendorConfig, rename, unresolve};
 pub use kinds::address::{Address, AddressSpec, AddressState, AddressStatus};
 pub use kinds::disk::{Disk, DiskSpec, DiskState, DiskStatus};
+pub use kinds::dns_zone::{DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus};
 pub use kinds::image::{Image, ImageSpec, ImageStatus};
 pub use kinds::instance::{Alternative, ConsoleOutput, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, InstanceStatus, RootDisk};
 pub use kinds::location::{Location, LocationSpec, LocationStatus};

@@ -242,7 +242,7 @@ mod tests {
             let text = labels.iter().map(|l| l.iter().map(|o| format!("\\{o:03o}")).collect::<String>()).collect::<Vec<_>>().join(".");
             let read = name(&text);
             prop_assert_eq!(&name(read.as_str()), &read);
-            prop_assert_eq!(name(&format!("{read}.")), read.clone());
+            prop_assert_eq!(&name(&format!("{read}.")), &read);
             prop_assert_eq!(&name(&read.as_str().to_ascii_uppercase()), &read);
             prop_assert_eq!(read.labels().count(), labels.len());
             prop_assert!(read.as_str().bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase()));
