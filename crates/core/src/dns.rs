@@ -1,9 +1,11 @@
 //! The domain name system: names and what records say, as every cloud means them.
 
+mod batch;
 mod data;
 mod id;
 mod name;
 
+pub use batch::{BatchSize, Batches};
 pub use data::{RecordData, RecordType};
 pub use id::RecordId;
 pub use name::DnsName;

@@ -13,7 +13,7 @@ mod provider;
 mod time;
 
 pub use capability::{Capabilities, FieldCapability, KindCapabilities, Mutability, Scope, Support, VerbName};
-pub use dns::{DnsName, RecordData, RecordId, RecordType};
+pub use dns::{BatchSize, Batches, DnsName, RecordData, RecordId, RecordType};
 pub use error::{Effect, Error, ErrorKind, Reason, Result, Retry, VendorError, Violation};
 pub use gate::{Api, Cx, Gate, OpenGate, Permit};
 pub use kind::{AnyName, AnyRef, Condition, Data, Kind, Managed, NoAction, Ref, Segment, VendorConfig, rename, unresolve};
