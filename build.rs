@@ -7,6 +7,7 @@ const FILES: &[&str] = &[
     "welkin/v1/address.proto",
     "welkin/v1/cloud.proto",
     "welkin/v1/disk.proto",
+    "welkin/v1/dns_zone.proto",
     "welkin/v1/image.proto",
     "welkin/v1/instance.proto",
     "welkin/v1/location.proto",

@@ -3,6 +3,7 @@
 mod address;
 pub mod capability;
 mod disk;
+mod dns_zone;
 pub mod error;
 mod field;
 mod image;

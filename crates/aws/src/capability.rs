@@ -194,7 +194,8 @@ mod tests {
         declares_all::<Instance>();
         declares_all::<Address>();
         declares_all::<Disk>();
-        assert_eq!(capabilities(Duration::ZERO).kinds.len(), welkin_core::COLLECTIONS.len());
+        let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
+        assert_eq!(missing, [welkin_core::DnsZone::COLLECTION], "what AWS does not offer yet");
     }
     #[test]
     fn a_vpc_cannot_choose_its_ipv6_range() {

@@ -27,8 +27,8 @@ pub use instance::InstanceConfig;
 use client::Region;
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
-    Address, Capabilities, CloudProvider, Disk, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result,
-    SecurityGroup, Shard, Subnet, Target, Uid,
+    Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason,
+    Result, SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -101,6 +101,9 @@ impl CloudProvider for Aws {
     }
     fn addresses(&self) -> Option<&dyn Driver<Address>> {
         Some(self)
+    }
+    fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
+        None
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         Some(self)

@@ -78,6 +78,18 @@ const COLUMNS: &[(&str, &[Column])] = &[
             wide("REASON", "state_reason"),
         ],
     ),
+    (
+        "dnsZones",
+        &[
+            always("DNS NAME", "dns_name"),
+            always("PRIVATE", "private"),
+            always("STATE", "state"),
+            wide("NETWORKS", "networks"),
+            wide("NAME SERVERS", "name_servers"),
+            wide("DESCRIPTION", "description"),
+            wide("LABELS", "labels"),
+        ],
+    ),
     ("locations", &[always("ZONES", "zones"), wide("DISPLAY NAME", "display_name")]),
     ("machineTypes", &[always("VCPUS", "vcpus"), always("MEMORY MIB", "memory_mib"), always("ARCHITECTURES", "architectures"), always("GPUS", "gpus")]),
     (

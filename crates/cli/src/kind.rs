@@ -12,6 +12,8 @@ pub(crate) struct Kind {
     pub(crate) name: String,
     /// Does it live in a location, or directly in the cloud?
     pub(crate) in_location: bool,
+    /// Does it live in the location `global` alone?
+    pub(crate) is_global: bool,
     pub(crate) message: MessageDescriptor,
     service: ServiceDescriptor,
 }
@@ -23,7 +25,8 @@ impl Kind {
         let message = get.output();
         let pattern = text(&extension(&message.options(), "google.api.resource")?, "pattern");
         let (parent, collection) = pattern.rsplit_once('/')?.0.rsplit_once('/')?;
-        Some(Self { collection: collection.to_owned(), name: message.name().to_owned(), in_location: parent.contains("/locations/"), message, service })
+        let (in_location, is_global) = (parent.contains("/locations/"), parent.ends_with("/locations/global"));
+        Some(Self { collection: collection.to_owned(), name: message.name().to_owned(), in_location, is_global, message, service })
     }
     /// The method of a verb: `get`, `list`, `create`, `update`, `delete`, one of the kind's own, or a question.
     pub(crate) fn method(&self, verb: &str) -> Option<MethodDescriptor> {
@@ -51,7 +54,11 @@ impl Kind {
     }
     /// How its names look.
     pub(crate) fn name_form(&self) -> String {
-        let location = if self.in_location { "locations/LOCATION/" } else { "" };
+        let location = match (self.in_location, self.is_global) {
+            (_, true) => "locations/global/",
+            (true, false) => "locations/LOCATION/",
+            (false, false) => "",
+        };
         format!("clouds/CLOUD/{location}{}/ID", self.collection)
     }
     /// What it is: `A virtual machine`.
@@ -201,7 +208,7 @@ mod tests {
         let kinds = Kinds::new();
         let mut collections: Vec<&str> = kinds.all.iter().map(|k| k.collection.as_str()).collect();
         collections.sort_unstable();
-        assert_eq!(collections, ["addresses", "disks", "images", "instances", "locations", "machineTypes", "networks", "securityGroups", "subnets"]);
+        assert_eq!(collections, ["addresses", "disks", "dnsZones", "images", "instances", "locations", "machineTypes", "networks", "securityGroups", "subnets"]);
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);
         assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output"]);
@@ -209,6 +216,8 @@ mod tests {
         for verb in ["get", "list", "create", "update", "delete", "stop", "console-output"] {
             assert!(instance.method(verb).is_some(), "{verb}");
         }
+        let zone = kinds.find("dns-zone").unwrap();
+        assert!(zone.in_location && zone.is_global && !instance.is_global && zone.name_form() == "clouds/CLOUD/locations/global/dnsZones/ID");
         let location = kinds.find("location").unwrap();
         assert!(!location.is_managed() && !location.in_location);
     }

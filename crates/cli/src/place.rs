@@ -31,8 +31,11 @@ impl Place {
         let ids: Vec<String> = names.iter().map(|c| last_part(&text(c, "name")).to_owned()).collect();
         only("cloud", "--cloud or WELKIN_CLOUD", &ids)
     }
-    /// The location in a cloud; the only region where none is named.
-    pub(crate) async fn location(&self, api: &Api, cloud: &str) -> Result<String, Failure> {
+    /// The location in a cloud; the only region where none is named. What lives in `global` alone is nowhere else, whatever the flags say.
+    async fn location(&self, api: &Api, kind: &Kind, cloud: &str) -> Result<String, Failure> {
+        if kind.is_global {
+            return Ok(GLOBAL.to_owned());
+        }
         if let Some(location) = &self.location {
             return Ok(location.clone());
         }
@@ -43,7 +46,7 @@ impl Place {
     /// What a resource of this kind lives in.
     pub(crate) async fn parent(&self, api: &Api, kind: &Kind) -> Result<String, Failure> {
         let cloud = self.cloud(api).await?;
-        Ok(if kind.in_location { format!("clouds/{cloud}/locations/{}", self.location(api, &cloud).await?) } else { format!("clouds/{cloud}") })
+        Ok(if kind.in_location { format!("clouds/{cloud}/locations/{}", self.location(api, kind, &cloud).await?) } else { format!("clouds/{cloud}") })
     }
     /// Where to list: everywhere that is not ruled out.
     pub(crate) async fn list_parent(&self, api: &Api, kind: &Kind) -> Result<String, Failure> {
@@ -53,7 +56,11 @@ impl Place {
             Err(e) if e.exit == Exit::Usage => "-".into(),
             Err(e) => return Err(e),
         };
-        Ok(if kind.in_location { format!("clouds/{cloud}/locations/{}", self.location.as_deref().unwrap_or("-")) } else { format!("clouds/{cloud}") })
+        Ok(if kind.in_location {
+            format!("clouds/{cloud}/locations/{}", if kind.is_global { GLOBAL } else { self.location.as_deref().unwrap_or("-") })
+        } else {
+            format!("clouds/{cloud}")
+        })
     }
     /// The full name of a resource, from its id, its name below the cloud, or its full name.
     pub(crate) async fn name(&self, api: &Api, kind: &Kind, id: &str) -> Result<String, Failure> {

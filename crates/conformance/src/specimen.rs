@@ -2,6 +2,7 @@
 
 mod address;
 mod disk;
+mod dns_zone;
 mod instance;
 mod network;
 mod security_group;

@@ -18,7 +18,7 @@ use std::{
 use tokio::time::Instant;
 use welkin_core::{
     Api, Change, Digest, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, LocationName, Mutability, Name, Object, OpenGate, Page, Past, Permit,
-    Query, Reason, Ref, ResourceId, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, unix_millis, with_kind,
+    Query, Reason, Ref, ResourceId, Result as Outcome, Resume, Scope, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, unix_millis, with_kind,
 };
 
 /// Why a trial ended early.
@@ -186,7 +186,14 @@ impl<'a> Stand<'a> {
         state.count
     }
     pub(crate) fn name<K: Specimen>(&self) -> Verdict<Name<K>> {
-        Ok(Name::new(self.subject.location.clone(), format!("{}-{}", self.prefix, self.number()).parse()?))
+        Ok(Name::new(self.place::<K>()?, format!("{}-{}", self.prefix, self.number()).parse()?))
+    }
+    /// Where resources of this kind lie: the subject's region, or `global`.
+    pub(crate) fn place<K: Specimen>(&self) -> Verdict<LocationName> {
+        match self.capabilities::<K>()?.scope {
+            Scope::Region => Ok(self.subject.location.clone()),
+            Scope::Global => Ok(LocationName::of("global")?),
+        }
     }
     pub(crate) fn create_of<K: Specimen>(&self, spec: K::Spec) -> Verdict<Change<K>> {
         let digest: Digest = format!("v1-{}", self.number()).parse()?;
@@ -359,7 +366,7 @@ impl<'a> Stand<'a> {
     pub(crate) async fn eventually_listed<K: Specimen>(&self, object: &Object<K>) -> Verdict<Object<K>> {
         let (begin, most) = (Instant::now(), self.horizon::<K>() + GRACE);
         loop {
-            let listed = self.list(&Query::<K>::below(self.subject.location.clone(), 100)).await?;
+            let listed = self.list(&Query::<K>::below(self.place::<K>()?, 100)).await?;
             match listed.into_iter().find(|o| o.vendor_id == object.vendor_id) {
                 Some(found) if found.name == object.name => return Ok(found),
                 found if begin.elapsed() > most => return failed(format!("{} is listed as {found:?}", object.name)),

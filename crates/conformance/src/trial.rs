@@ -57,7 +57,8 @@ pub async fn run_some(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Repor
 /// The same over several subjects that are alike but for what they act on: each takes the next trial when it has ended its last one. For clouds
 /// that keep a trial waiting.
 pub async fn run_shared(alike: &[Subject], wanted: impl Fn(&str) -> bool) -> Report {
-    let trials = RefCell::new(list().into_iter().enumerate().filter(|(_, t)| wanted(&t.name)));
+    let offers = |name: &str| alike.first().is_some_and(|subject| offers(subject, name));
+    let trials = RefCell::new(list().into_iter().enumerate().filter(|(_, t)| offers(&t.name) && wanted(&t.name)));
     let tried = join_all(alike.iter().map(async |subject| {
         let mut tried = Vec::new();
         loop {
@@ -115,6 +116,11 @@ fn judged(subject: &Subject, trial: &str, verdict: Verdict) -> Outcome {
     }
 }
 
+/// Has the provider the kind that a trial or a claim is about? One that it does not offer is neither tried nor claimed.
+fn offers(subject: &Subject, what: &str) -> bool {
+    what.split_once('.').is_some_and(|(collection, _)| subject.provider.capabilities().kinds.contains_key(collection))
+}
+
 /// What a provider says that it can do: `networks.create`, `networks.labels`.
 fn claims(subject: &Subject) -> BTreeSet<String> {
     let kinds = &subject.provider.capabilities().kinds;
@@ -135,7 +141,7 @@ fn complaints(subject: &Subject, shown: &BTreeSet<String>, lines: &[Line]) -> Ve
         true => shown.contains(what),
         false => !skipped.contains(what),
     };
-    out.extend(declared.keys().filter(|w| is_stale(w)).map(|w| format!("{w} is declared as skipped and was not")));
+    out.extend(declared.keys().filter(|w| offers(subject, w) && is_stale(w)).map(|w| format!("{w} is declared as skipped and was not")));
     let unknown = |gap: &&String| !lines.iter().any(|l| l.trial == **gap);
     out.extend(subject.known_gaps.keys().filter(unknown).map(|gap| format!("{gap} is declared as a gap and is no trial")));
     out

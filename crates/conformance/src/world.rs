@@ -75,6 +75,11 @@ pub enum Planted {
         /// The zone, where disks lie in one.
         zone: Option<String>,
     },
+    /// A public zone of the domain name system.
+    DnsZone {
+        /// Its name.
+        dns_name: String,
+    },
 }
 /// A mark to plant.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod address;
 pub(crate) mod disk;
+pub(crate) mod dns_zone;
 pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod location;

@@ -44,6 +44,7 @@ impl FromStr for Root {
         if text.is_empty() { Ok(Self) } else { Err(bad(format!("{text:?} should not be there"))) }
     }
 }
+pub(crate) use as_text;
 as_text!([] Root);
 
 /// The full name of a resource inside its cloud.
@@ -160,7 +161,7 @@ fn is_encoded(text: &str) -> Result<(), String> {
     // One text for one id: a second spelling would be a second key.
     if encoded == text { Ok(()) } else { Err(format!("is not an id: write it {encoded:?}")) }
 }
-fn percent_encode(raw: &str) -> String {
+pub(crate) fn percent_encode(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     for b in raw.bytes() {
         if is_plain(b) {
@@ -171,7 +172,7 @@ fn percent_encode(raw: &str) -> String {
     }
     out
 }
-fn percent_decode(text: &str) -> Option<String> {
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let (bytes, mut out, mut i) = (text.as_bytes(), Vec::with_capacity(text.len()), 0);
     while let Some(&b) = bytes.get(i) {
         if b == b'%' {

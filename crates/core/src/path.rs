@@ -163,8 +163,8 @@ pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<Field
 mod tests {
     use super::*;
     use crate::{
-        Address, AddressSpec, Alternative, Direction, Disk, DiskSpec, Image, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Protocol, Ref, RootDisk,
-        SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, VendorConfig,
+        Address, AddressSpec, Alternative, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, Image, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Protocol, Ref,
+        RootDisk, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, VendorConfig,
     };
 
     fn full() -> InstanceSpec {
@@ -244,6 +244,16 @@ mod tests {
         };
         let set: BTreeSet<_> = set_fields::<Disk>(&disk).into_iter().filter(|p| !p.contains('=')).collect();
         assert_eq!(set, Disk::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let zone = DnsZoneSpec {
+            dns_name: Some("example.com".parse().unwrap()),
+            private: true,
+            networks: vec![Ref::to("locations/r/networks/n".parse().unwrap())],
+            description: text(),
+            labels: full().labels,
+            provider_config: full().provider_config,
+        };
+        let set: BTreeSet<_> = set_fields::<DnsZone>(&zone).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, DnsZone::FIELDS.iter().map(|s| (*s).to_owned()).collect());
         let set = set_fields::<Network>(&network);
         assert!(set.contains("cidrs=IPV6") && set.contains("cidrs=IPV4"), "{set:?}");
         assert_eq!(set.into_iter().filter(|p| !p.contains('=')).collect::<BTreeSet<_>>(), Network::FIELDS.iter().map(|s| (*s).to_owned()).collect());

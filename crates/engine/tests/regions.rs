@@ -128,6 +128,9 @@ impl CloudProvider for Regions {
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         None
     }
+    fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
+        None
+    }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         self.sim.locations()
     }

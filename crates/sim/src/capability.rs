@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope, SecurityGroup,
-    Subnet, Support, VerbName,
+    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope,
+    SecurityGroup, Subnet, Support, VerbName,
 };
 
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
@@ -86,6 +86,15 @@ const DISK: &[(&str, Field)] = &[
     ("provider_config", Field::UNSUPPORTED),
 ];
 
+const DNS_ZONE: &[(&str, Field)] = &[
+    ("dns_name", Field::REQUIRED),
+    ("private", Field::NATIVE),
+    ("networks", Field::MUTABLE.at_most(100)),
+    ("description", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
+];
+
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
 const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
 const OPERATE: &[VerbName] =
@@ -102,16 +111,16 @@ fn kind(scope: Scope, verbs: &[VerbName], fields: &[(&'static str, Field)], id_s
         horizon,
     }
 }
-fn limited(mut kind: KindCapabilities, quota: Option<usize>) -> KindCapabilities {
+fn limited(mut kind: KindCapabilities, limit: &'static str, quota: Option<usize>) -> KindCapabilities {
     if let Some(n) = quota.and_then(|n| u64::try_from(n).ok()) {
-        kind.limits.insert("per_region", n);
+        kind.limits.insert(limit, n);
     }
     kind
 }
 
 pub(crate) fn capabilities(config: &Config) -> Capabilities {
     let (horizon, quotas) = (config.horizon(), config.quotas);
-    let region = |verbs, fields, prefix, quota| limited(kind(Scope::Region, verbs, fields, IdShape::PrefixedHex(prefix), horizon), quota);
+    let region = |verbs, fields, prefix, quota| limited(kind(Scope::Region, verbs, fields, IdShape::PrefixedHex(prefix), horizon), "per_region", quota);
     let kinds = [
         (Network::COLLECTION, region(MANAGE, NETWORK, "net-", quotas.networks)),
         (Subnet::COLLECTION, region(MANAGE, SUBNET, "subnet-", quotas.subnets)),
@@ -119,6 +128,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (Instance::COLLECTION, region(OPERATE, INSTANCE, "i-", quotas.instances)),
         (Address::COLLECTION, region(MANAGE, ADDRESS, "addr-", quotas.addresses)),
         (Disk::COLLECTION, region(MANAGE, DISK, "disk-", quotas.disks)),
+        (DnsZone::COLLECTION, limited(kind(Scope::Global, MANAGE, DNS_ZONE, IdShape::PrefixedHex("zone-"), horizon), "per_account", quotas.dns_zones)),
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
         (Image::COLLECTION, kind(Scope::Region, READ, &[], IdShape::PrefixedHex("img-"), Duration::ZERO)),
@@ -140,6 +150,7 @@ mod tests {
             (Instance::COLLECTION, Instance::FIELDS),
             (Address::COLLECTION, Address::FIELDS),
             (Disk::COLLECTION, Disk::FIELDS),
+            (DnsZone::COLLECTION, DnsZone::FIELDS),
         ];
         for (collection, fields) in kinds {
             assert_eq!(caps.kinds[collection].fields.keys().copied().collect::<BTreeSet<_>>(), fields.iter().copied().collect(), "{collection}");

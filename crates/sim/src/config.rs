@@ -62,6 +62,8 @@ pub struct Quotas {
     pub addresses: Option<usize>,
     /// Disks of their own.
     pub disks: Option<usize>,
+    /// DNS zones, of the whole account.
+    pub dns_zones: Option<usize>,
 }
 
 /// A token bucket: calls above it are refused.

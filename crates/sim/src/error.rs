@@ -67,6 +67,7 @@ const TABLE: &[Row] = &[
     wrong(Code::InvalidAddressRange, Reason::InvalidField, "cidrs"),
     row(Code::InvalidNextToken, ErrorKind::InvalidArgument, Reason::InvalidPageToken, Again::Never, Did::Nothing, None),
     wrong(Code::InvalidZone, Reason::InvalidField, "zone"),
+    state(Code::LastNetwork, Reason::InUse, Some("networks")),
     wrong(Code::MachineTypeNotFound, Reason::MachineTypeNotFound, "machine_type"),
     state(Code::NetworkNotFound, Reason::ReferenceNotFound, Some("network")),
     state(Code::PeerNotFound, Reason::ReferenceNotFound, Some("rules")),
@@ -83,7 +84,11 @@ const TABLE: &[Row] = &[
     row(Code::Throttling, ErrorKind::ResourceExhausted, Reason::Throttled, Again::Soon, Did::Nothing, None),
     row(Code::UnknownRegion, ErrorKind::InvalidArgument, Reason::LocationUnknown, Again::Never, Did::Nothing, None),
     row(Code::VersionMismatch, ErrorKind::Aborted, Reason::EtagMismatch, Again::Never, Did::Nothing, None),
+    state(Code::ZoneConflict, Reason::InUse, Some("networks")),
+    wrong(Code::ZoneIsPublic, Reason::InvalidField, "networks"),
     wrong(Code::ZoneMismatch, Reason::InvalidField, "zone"),
+    state(Code::ZoneNetworkNotFound, Reason::ReferenceNotFound, Some("networks")),
+    state(Code::ZoneNotFound, Reason::ReferenceNotFound, None),
 ];
 
 /// What a refusal means to Welkin.

@@ -31,7 +31,7 @@ fn object(location: &LocationName, image: &ImageItem) -> Result<Object<Image>> {
 #[async_trait]
 impl Reader<Image> for Sim {
     fn shards(&self, query: &Query<Image>) -> Vec<Shard> {
-        self.regions(query.parent.as_ref())
+        self.regions::<Image>(query.parent.as_ref())
     }
     async fn get(&self, cx: &Cx, target: &Target<Image>) -> Result<Object<Image>> {
         let location = target.parent();

@@ -4,6 +4,7 @@ mod address;
 mod capability;
 mod config;
 mod disk;
+mod dns_zone;
 mod error;
 mod image;
 mod instance;

@@ -33,7 +33,7 @@ fn object(location: &LocationName, machine: &Machine) -> Result<Object<MachineTy
 #[async_trait]
 impl Reader<MachineType> for Sim {
     fn shards(&self, query: &Query<MachineType>) -> Vec<Shard> {
-        self.regions(query.parent.as_ref())
+        self.regions::<MachineType>(query.parent.as_ref())
     }
     async fn get(&self, cx: &Cx, target: &Target<MachineType>) -> Result<Object<MachineType>> {
         let location = target.parent();

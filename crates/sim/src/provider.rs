@@ -5,7 +5,7 @@ use crate::{
     capability::capabilities,
     error::translated,
     inventory::{self, Planted, VendorObject},
-    vendor::{Action, Cloud, Refusal},
+    vendor::{Action, Cloud, GLOBAL, Refusal},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use welkin_core::{Address, Api, Capabilities, CloudProvider, Cx, Disk, Driver, Image, Instance, Location, MachineType, Network, Reader, Result, Resume, SecurityGroup, Subnet};
+use welkin_core::{
+    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, Kind, Location, MachineType, Network, Reader, Result, Resume, Scope, SecurityGroup,
+    Subnet,
+};
 
 /// A simulated cloud.
 #[derive(Debug)]
@@ -107,9 +110,11 @@ impl Sim {
         resume.is_unresolved() && !self.cloud.config().unsafe_skip_look_up
     }
     /// The regions that a list has to ask.
-    pub(crate) fn regions(&self, parent: Option<&welkin_core::LocationName>) -> Vec<welkin_core::Shard> {
+    pub(crate) fn regions<K: Kind>(&self, parent: Option<&welkin_core::LocationName>) -> Vec<welkin_core::Shard> {
+        let is_global = self.capabilities.of::<K>().is_ok_and(|c| c.scope == Scope::Global);
         let all: BTreeSet<&str> = match parent {
             Some(location) => [location.id.as_str()].into(),
+            None if is_global => [GLOBAL].into(),
             None => self.cloud.config().regions.iter().map(String::as_str).collect(),
         };
         all.into_iter().map(|r| welkin_core::Shard(r.to_owned())).collect()
@@ -136,6 +141,9 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
+        Some(self)
+    }
+    fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
         Some(self)
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {

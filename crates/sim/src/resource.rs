@@ -331,7 +331,7 @@ macro_rules! reader {
         #[async_trait]
         impl welkin_core::Reader<$k> for crate::Sim {
             fn shards(&self, query: &Query<$k>) -> Vec<Shard> {
-                self.regions(query.parent.as_ref())
+                self.regions::<$k>(query.parent.as_ref())
             }
             async fn get(&self, cx: &Cx, target: &Target<$k>) -> Result<Object<$k>> {
                 self.read(cx, target).await
@@ -348,3 +348,4 @@ reader!(welkin_core::SecurityGroup);
 reader!(welkin_core::Instance);
 reader!(welkin_core::Address);
 reader!(welkin_core::Disk);
+reader!(welkin_core::DnsZone);

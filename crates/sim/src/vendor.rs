@@ -20,20 +20,22 @@ mod security_groups;
 mod state;
 mod subnets;
 mod table;
+mod zones;
 
 pub(crate) use addresses::NewAddress;
 pub(crate) use catalogue::{CpuType, ImageItem, Machine};
-pub(crate) use cloud::{Action, Cloud};
+pub(crate) use cloud::{Action, Cloud, GLOBAL};
 pub(crate) use disks::{DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest, NewDisk};
 pub use fault::{Fault, FaultKind};
 pub(crate) use instances::{Hung, InstanceEdit, LaunchRequest, NewInstance};
-pub(crate) use item::{Address, Body, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, Network, SecurityGroup, Shown, Subnet, Tags};
+pub(crate) use item::{Address, Body, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, Network, SecurityGroup, Shown, Subnet, Tags, Zone, ZoneNetwork};
 pub(crate) use networks::NewNetwork;
 pub(crate) use refusal::{Code, Refusal};
 pub(crate) use security_groups::NewSecurityGroup;
 
 pub(crate) use subnets::{NewSubnet, RESERVED};
 pub(crate) use table::Filter;
+pub(crate) use zones::NewZone;
 
 /// What the vendor answers.
 pub(crate) type Answer<T> = Result<T, Refusal>;

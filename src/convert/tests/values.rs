@@ -117,6 +117,15 @@ prop_compose! {
         DiskSpec { zone, size_gib, disk_type, iops, throughput_mibps, encrypted, encryption_key, snapshot, instance, labels, provider_config }
     }
 }
+fn dns_name() -> impl Strategy<Value = DnsName> {
+    "[a-z0-9_*-]{1,10}(\\.[a-z]{1,10}){0,3}".prop_map(|name| name.parse().unwrap())
+}
+prop_compose! {
+    fn dns_zone()(dns_name in option::of(dns_name()), private in any::<bool>(), networks in btree_set(name::<Network>().prop_map(Ref::to), 0..3), description in text(),
+                  labels in labels(), provider_config in vendor_config()) -> DnsZoneSpec {
+        DnsZoneSpec { dns_name, private, networks: networks.into_iter().collect(), description, labels, provider_config }
+    }
+}
 fn number() -> impl Strategy<Value = Option<u32>> {
     option::of(any::<u32>())
 }
@@ -188,6 +197,13 @@ proptest! {
     #[test]
     fn disk_objects_come_back(o in object::<Disk>(disk(), (0usize..DiskState::ALL.len(), "\\PC{0,8}", "\\PC{0,8}")
         .prop_map(|(i, state_reason, device)| DiskStatus { state: DiskState::ALL[i], state_reason, device }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn dns_zones_come_back(spec in dns_zone(), at in location()) { spec_comes_back::<DnsZone>(&spec, &at); }
+    #[test]
+    fn dns_zone_objects_come_back(o in object::<DnsZone>(dns_zone(), (0usize..DnsZoneState::ALL.len(), vec(dns_name(), 0..4))
+        .prop_map(|(i, name_servers)| DnsZoneStatus { state: DnsZoneState::ALL[i], name_servers }))) {
         object_comes_back(&o);
     }
     #[test]

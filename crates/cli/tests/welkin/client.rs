@@ -80,6 +80,36 @@ fn rules_are_given_changed_and_refused_by_their_fields() {
 }
 
 #[test]
+fn zones_lie_in_global_and_a_private_one_is_answered_for_networks_of_a_region() {
+    let server = Server::start();
+    server.run("create network n1 --cidr 10.0.0.0/16").ok();
+    server.run("create dns-zone corp --dns-name Corp.Example. --private --network locations/sim-1/networks/n1").ok();
+    // Two zones of one name.
+    for id in ["front", "back"] {
+        server.run(&format!("create dns-zone {id} --dns-name bücher.example")).ok();
+    }
+    let corp = json(&server.run("get dns-zone corp -o json").ok());
+    assert_eq!((corp["name"].as_str(), corp["dnsName"].as_str()), (Some("clouds/sim/locations/global/dnsZones/corp"), Some("corp.example")));
+    assert_eq!((&corp["networks"][0], &corp["nameServers"]), (&Value::from("clouds/sim/locations/sim-1/networks/n1"), &Value::Null));
+    let front = json(&server.run("get dns-zone front -o json").ok());
+    assert_eq!((front["dnsName"].as_str(), front["nameServers"].as_array().map(Vec::len)), (Some("xn--bcher-kva.example"), Some(4)));
+    // Whatever region the other kinds are in.
+    assert_eq!(server.run("get dns-zones -o name --location sim-1").ok().lines().count(), 3);
+    for (zone, why) in [
+        ("--dns-name a..b", "not a domain name"),
+        ("--dns-name corp.example --private", "at least one"),
+        ("--dns-name corp.example --network locations/sim-1/networks/n1", "make it private"),
+        ("--dns-name corp.example --private --network locations/sim-1/networks/n1", "another private zone"),
+        ("--dns-name b.example --private --network locations/sim-1/networks/none", "does not exist"),
+    ] {
+        server.run(&format!("create dns-zone bad {zone}")).fails(1, &[why]);
+    }
+    for id in ["corp", "front", "back"] {
+        server.run(&format!("delete dns-zone {id}")).ok();
+    }
+}
+
+#[test]
 fn disks_and_addresses_serve_an_instance_and_outlive_it() {
     let server = Server::start();
     with_subnet(&server);

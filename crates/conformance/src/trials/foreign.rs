@@ -26,14 +26,14 @@ pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
             Ok(())
         };
 
-        let by_id = Target::Vendor { parent: stand.subject.location.clone(), vendor_id: planted.parse()? };
+        let by_id = Target::Vendor { parent: stand.place::<K>()?, vendor_id: planted.parse()? };
         let seen = stand.eventually::<K>(&by_id).await?;
-        ensure!(seen.mark.is_none() && seen.name == foreign_name(&stand.subject.location, &planted)?, "it is shown as {seen:?}");
+        ensure!(seen.mark.is_none() && seen.name == foreign_name(&stand.place::<K>()?, &planted)?, "it is shown as {seen:?}");
         match stand.get(&Target::named(name.clone())).await {
             Err(e) if e.is_not_found() => {}
             other => return failed(format!("by the name in another owner's mark: {other:?}")),
         }
-        let listed = stand.list(&Query::<K>::below(stand.subject.location.clone(), 100)).await?;
+        let listed = stand.list(&Query::<K>::below(stand.place::<K>()?, 100)).await?;
         ensure!(listed.iter().any(|o| o.vendor_id.as_str() == planted && o.mark.is_none()), "it is not listed as foreign");
 
         // By name and uid, by its own id, and with its id under our name.
@@ -87,13 +87,13 @@ pub(super) async fn adopted<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         other => failed(format!("{other:?} instead of {reason}")),
     };
     let adopt = async |name: &Name<K>, id: &str| stand.repeated(async || engine.adopt(K::COLLECTION, &name.to_string(), id).await).await;
-    stand.eventually::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: theirs.parse()? }).await?;
+    stand.eventually::<K>(&Target::Vendor { parent: stand.place::<K>()?, vendor_id: theirs.parse()? }).await?;
     refusal(adopt(&name, &theirs).await, Reason::NotOwned)?;
     refusal(adopt(&name, &id_of_nothing::<K>(stand)).await, Reason::ResourceNotFound)?;
     stand.subject.world.remove(&theirs).await?;
 
     let planted = stand.plant(Plant { what: K::planted(&ground)?, mark: None }).await?;
-    let by_id = Target::Vendor { parent: stand.subject.location.clone(), vendor_id: planted.parse()? };
+    let by_id = Target::Vendor { parent: stand.place::<K>()?, vendor_id: planted.parse()? };
     let foreign = stand.eventually::<K>(&by_id).await?;
     adopt(&name, &foreign.provider_id.to_string()).await?;
     adopt(&name, &planted).await?;
@@ -101,7 +101,7 @@ pub(super) async fn adopted<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let mut ours = stand.eventually(&Target::named(name.clone())).await?;
     ensure!(ours.mark.as_ref().is_some_and(|m| m.digest.is_none()) && ours.vendor_id == foreign.vendor_id, "it is shown as {ours:?}");
     ensure!((&ours.spec, &ours.status) == (&foreign.spec, &foreign.status), "adopted, it has changed from {foreign:?} to {ours:?}");
-    let listed = stand.list(&Query::<K>::below(stand.subject.location.clone(), 100)).await?;
+    let listed = stand.list(&Query::<K>::below(stand.place::<K>()?, 100)).await?;
     ensure!(listed.iter().any(|o| o.name == name && o.mark == ours.mark), "it is not listed by its name");
     let mut labelled = ours.spec.clone();
     K::labels(&mut labelled).insert("team".into(), "adopted".into());
@@ -149,7 +149,7 @@ pub(super) async fn removed_elsewhere<K: Specimen>(stand: &Stand<'_>) -> Verdict
     }
     // An engine knows the resource by that id too, and shows what is left of it.
     if fragments.is_empty() || !stand.subject.served {
-        stand.eventually_gone::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: made.vendor_id.clone() }).await?;
+        stand.eventually_gone::<K>(&Target::Vendor { parent: stand.place::<K>()?, vendor_id: made.vendor_id.clone() }).await?;
     }
     if let Some((_, desired)) = K::changes(stand, &ground, &made.spec).into_iter().next() {
         let answer = stand.update(&made, desired, Manner::PLAIN).await;

@@ -26,18 +26,18 @@ pub(super) async fn life<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 
     let by_name = stand.eventually(&Target::named(made.name.clone())).await?;
     same(&made, &by_name, "by name")?;
-    let by_id = stand.eventually(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: made.vendor_id.clone() }).await?;
+    let by_id = stand.eventually(&Target::Vendor { parent: stand.place::<K>()?, vendor_id: made.vendor_id.clone() }).await?;
     same(&made, &by_id, "by the vendor's id")?;
     let listed = stand.eventually_listed(&made).await?;
     same(&made, &listed, "in the list")?;
 
     stand.delete(&made, Manner::PLAIN).await?;
     stand.eventually_gone(&Target::named(made.name.clone())).await?;
-    stand.eventually_gone::<K>(&Target::Vendor { parent: stand.subject.location.clone(), vendor_id: made.vendor_id.clone() }).await?;
+    stand.eventually_gone::<K>(&Target::Vendor { parent: stand.place::<K>()?, vendor_id: made.vendor_id.clone() }).await?;
     let left = stand.new_since(&before).await?;
     ensure!(left.is_empty(), "the vendor still has {left:?}");
     stand.settle().await;
-    let listed = stand.list(&Query::<K>::below(stand.subject.location.clone(), 100)).await?;
+    let listed = stand.list(&Query::<K>::below(stand.place::<K>()?, 100)).await?;
     ensure!(!listed.iter().any(|o| o.vendor_id == made.vendor_id), "it is still listed");
     Ok(())
 }

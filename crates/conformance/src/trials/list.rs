@@ -23,7 +23,7 @@ pub(super) async fn list<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         steady.insert(made.vendor_id, 0);
     }
     for page_size in [1, 2, 5, 100] {
-        let query = Query::<K>::below(stand.subject.location.clone(), page_size);
+        let query = Query::<K>::below(stand.place::<K>()?, page_size);
         let (mut coming, mut pages): (Option<Object<K>>, u32) = (None, 0);
         for shard in reader.shards(&query) {
             let mut from = None;
@@ -70,7 +70,7 @@ pub(super) async fn filters<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     }
     let foreign = if stand.subject.world.abilities().plants { Some(stand.plant(Plant { what: K::planted(&ground)?, mark: None }).await?) } else { None };
     let ids = |objects: &[Object<K>]| objects.iter().map(|o| o.vendor_id.to_string()).collect::<Vec<_>>();
-    for parent in [None, Some(stand.subject.location.clone())] {
+    for parent in [None, Some(stand.place::<K>()?)] {
         let all = Query { parent, ..Query::<K>::all(2) };
         let listed = ids(&stand.list(&all).await?);
         let missing: Vec<_> = ids(&made).into_iter().chain(foreign.clone()).filter(|id| !listed.contains(id)).collect();

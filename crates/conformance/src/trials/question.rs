@@ -12,7 +12,8 @@ pub(super) async fn questions<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if questions.is_empty() {
         return skipped("nothing can be asked of the kind");
     }
-    let parent = || stand.subject.location.clone();
+    let place = stand.place::<K>()?;
+    let parent = || place.clone();
     let ground = K::ground(stand, Depth::Plain).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
     let known = Target::Named { name: made.name.clone(), uid: made.mark.map(|m| m.uid), vendor_id: Some(made.vendor_id.clone()) };

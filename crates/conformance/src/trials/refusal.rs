@@ -147,7 +147,7 @@ pub(super) async fn absent<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let name: Name<K> = stand.name()?;
     let nothing: VendorId = id_of_nothing::<K>(stand).parse()?;
     let ground = K::ground(stand, Depth::Plain).await?;
-    let by_vendor = Target::Vendor { parent: stand.subject.location.clone(), vendor_id: nothing.clone() };
+    let by_vendor = Target::Vendor { parent: stand.place::<K>()?, vendor_id: nothing.clone() };
     for target in [Target::named(name.clone()), by_vendor] {
         match stand.get::<K>(&target).await {
             Err(e) if e.is_not_found() && e.reason() == Reason::ResourceNotFound => {}

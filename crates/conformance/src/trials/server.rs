@@ -38,7 +38,7 @@ pub(super) async fn same_name<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 
     // An id that a foreign object may have cannot be chosen.
     let id = id_of_nothing::<K>(stand);
-    let name: Name<K> = Name::new(stand.subject.location.clone(), id.parse()?);
+    let name: Name<K> = Name::new(stand.place::<K>()?, id.parse()?);
     let create = stand.create_of::<K>(K::plain(stand, &ground, 2))?;
     match stand.drive(&Change { target: Target::named(name), ..create }, Manner::PLAIN).await.end {
         Err(e) if e.kind() == ErrorKind::InvalidArgument => Ok(()),

@@ -13,7 +13,7 @@ use super::{
     refusal::{Code, Refusal},
     security_groups,
     state::{Edit, Record, Region, State},
-    subnets,
+    subnets, zones,
 };
 use crate::Config;
 use parking_lot::{Mutex, RwLock};
@@ -26,6 +26,9 @@ use std::{
 };
 use tokio::time::Instant;
 use welkin_core::Result as Outcome;
+
+/// Where the vendor keeps what lies in no region.
+pub(crate) const GLOBAL: &str = "global";
 
 macro_rules! actions {
     (reads { $($r:ident,)* } writes { $($w:ident,)* }) => {
@@ -40,13 +43,21 @@ macro_rules! actions {
     };
 }
 actions! {
-    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput, DescribeAddresses, DescribeDisks, DryRun, }
+    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput, DescribeAddresses, DescribeDisks, DescribeZones, DryRun, }
     writes {
         CreateNetwork, DeleteNetwork, TagNetwork, CreateGateway, AttachGateway, DeleteGateway, CreateSubnet, ModifySubnet, DeleteSubnet, TagSubnet,
         CreateSecurityGroup, ModifySecurityGroup, AuthorizeRules, RevokeRules, DeleteSecurityGroup, TagSecurityGroup,
         LaunchInstance, ModifyInstance, StartInstance, StopInstance, RebootInstance, DeleteInstance, TagInstance,
         AllocateAddress, AssociateAddress, DisassociateAddress, ReleaseAddress, TagAddress,
         CreateDisk, ModifyDisk, AttachDisk, DetachDisk, DeleteDisk, TagDisk,
+        CreateZone, AssociateNetwork, DisassociateNetwork, CommentZone, DeleteZone, TagZone,
+    }
+}
+
+impl Action {
+    /// Is it about what lies in no region?
+    const fn is_global(self) -> bool {
+        matches!(self, Self::DescribeZones | Self::CreateZone | Self::AssociateNetwork | Self::DisassociateNetwork | Self::CommentZone | Self::DeleteZone | Self::TagZone)
     }
 }
 
@@ -118,8 +129,8 @@ impl Cloud {
             Some(dir) => Log::open(dir, config.seed).map(|(log, state)| (Some(Mutex::new(log)), state))?,
             None => (None, State::default()),
         };
-        for region in &config.regions {
-            state.regions.entry(region.clone()).or_default();
+        for region in config.regions.iter().map(String::as_str).chain([GLOBAL]) {
+            state.regions.entry(region.to_owned()).or_default();
         }
         let clock = Clock::start();
         // In memory every run begins the same way; on disk the wall clock tells one start from the next.
@@ -153,17 +164,22 @@ impl Cloud {
 
     /// A call that changes nothing.
     pub(crate) async fn read<T>(&self, action: Action, region: &str, work: impl FnOnce(&Region, u64) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        self.look(action, action.is_global(), region, work).await
+    }
+    async fn look<T>(&self, action: Action, is_global: bool, region: &str, work: impl FnOnce(&Region, u64) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let fault = self.arrive(action, region).await?;
         let answer = {
             let state = self.state.read();
-            state.regions.get(region).ok_or_else(|| unknown(region)).and_then(|r| work(r, self.clock.now_ms()))
+            let known = state.regions.get(region).filter(|_| is_global == (region == GLOBAL));
+            known.ok_or_else(|| unknown(region)).and_then(|r| work(r, self.clock.now_ms()))
         };
         self.leave(fault, answer).await
     }
     /// A call that may change something: `work` decides, and what it decides is on disk before the answer leaves.
     pub(crate) async fn write<T>(&self, action: Action, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<T, Refusal> {
         let fault = self.arrive(action, region).await?;
-        let answer = match self.commit(region, work) {
+        let here = if action.is_global() == (region == GLOBAL) { Ok(()) } else { Err(unknown(region)) };
+        let answer = match here.and_then(|()| self.commit(region, work)) {
             Ok((answer, file)) => match file {
                 Some(file) => synced(file).await.map(|()| answer),
                 None => Ok(answer),
@@ -176,6 +192,15 @@ impl Cloud {
     pub(crate) async fn dry_run<T>(&self, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<(), Refusal> {
         let config = &self.config;
         self.read(Action::DryRun, region, |r, now_ms| work(r, &mut Draw { config, region, now_ms, drawn: 0 }).map(drop)).await
+    }
+    /// The same of what lies in no region.
+    pub(crate) async fn dry_run_global<T>(&self, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<(), Refusal> {
+        let config = &self.config;
+        self.look(Action::DryRun, true, GLOBAL, |r, now_ms| work(r, &mut Draw { config, region: GLOBAL, now_ms, drawn: 0 }).map(drop)).await
+    }
+    /// Is there such a network, whether or not a read shows it yet?
+    pub(super) fn has_network(&self, region: &str, id: &str) -> bool {
+        self.state.read().regions.get(region).is_some_and(|r| r.networks.get(id).is_some())
     }
     /// A test's own doing: no time, no faults, no lag, not counted.
     pub(crate) fn plant<T>(&self, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<T, Refusal> {
@@ -194,6 +219,7 @@ impl Cloud {
             "sg" => security_groups::deleted(r, id, draw.now_ms),
             "addr" => addresses::removed(r, id),
             "disk" => disks::removed(r, id),
+            "zone" => zones::deleted(r, id),
             _ => instances::moved(r, draw, id, Condition::Gone, 0),
         })
     }
@@ -216,7 +242,7 @@ impl Cloud {
     }
 
     fn commit<T>(&self, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<(T, Option<std::sync::Arc<std::fs::File>>), Refusal> {
-        if !self.config.regions.iter().any(|r| r == region) {
+        if region != GLOBAL && !self.config.regions.iter().any(|r| r == region) {
             return Err(unknown(region));
         }
         let mut state = self.state.write();

@@ -248,6 +248,28 @@ impl Body for Disk {
     }
 }
 
+/// A zone of the domain name system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Zone {
+    pub(crate) dns_name: String,
+    /// Those that a private zone is answered for; a public one has none.
+    pub(crate) networks: Vec<ZoneNetwork>,
+    pub(crate) comment: String,
+    pub(crate) name_servers: Vec<String>,
+}
+/// A network of whatever region.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ZoneNetwork {
+    pub(crate) region: String,
+    pub(crate) id: String,
+}
+impl Body for Zone {
+    const PREFIX: &'static str = "zone-";
+    fn parent(&self) -> Option<&str> {
+        None
+    }
+}
+
 /// A state that an instance can stay in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,7 +1,7 @@
 //! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
 
 use super::{
-    item::{Address, Disk, Gateway, Instance, Item, Network, SecurityGroup, Subnet},
+    item::{Address, Disk, Gateway, Instance, Item, Network, SecurityGroup, Subnet, Zone},
     table::Table,
 };
 use crate::vendor::Condition;
@@ -24,6 +24,7 @@ pub(crate) enum Edit {
     PutInstance(Box<Item<Instance>>),
     PutAddress(Box<Item<Address>>),
     PutDisk(Box<Item<Disk>>),
+    PutZone(Box<Item<Zone>>),
     RemoveNetwork(String),
     RemoveGateway(String),
     RemoveSubnet(String),
@@ -31,6 +32,7 @@ pub(crate) enum Edit {
     RemoveInstance(String),
     RemoveAddress(String),
     RemoveDisk(String),
+    RemoveZone(String),
 }
 
 /// What one call of the vendor did: all of it or nothing.
@@ -59,7 +61,7 @@ impl State {
     pub(crate) fn len(&self) -> usize {
         let of = |r: &Region| {
             let networks = r.networks.len() + r.gateways.len() + r.subnets.len() + r.security_groups.len();
-            networks + r.instances.len() + r.addresses.len() + r.disks.len()
+            networks + r.instances.len() + r.addresses.len() + r.disks.len() + r.zones.len()
         };
         self.regions.values().map(of).sum()
     }
@@ -107,6 +109,8 @@ pub(crate) struct Region {
     pub(crate) instances: Table<Instance>,
     pub(crate) addresses: Table<Address>,
     pub(crate) disks: Table<Disk>,
+    /// In `global` alone.
+    pub(crate) zones: Table<Zone>,
     /// Addresses in use, by subnet.
     pub(crate) taken: HashMap<String, Taken>,
     pub(crate) public_ips: HashSet<Ipv4Addr>,
@@ -125,6 +129,7 @@ impl Region {
             Edit::PutInstance(i) => self.put_instance(*i),
             Edit::PutAddress(i) => self.put_address(*i),
             Edit::PutDisk(i) => self.put_disk(*i),
+            Edit::PutZone(i) => self.zones.put(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
             Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
             Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
@@ -132,6 +137,7 @@ impl Region {
             Edit::RemoveInstance(id) => self.remove_instance(&id),
             Edit::RemoveAddress(id) => self.remove_address(&id),
             Edit::RemoveDisk(id) => self.remove_disk(&id),
+            Edit::RemoveZone(id) => drop(self.zones.remove(&id)),
         }
     }
     fn put_instance(&mut self, item: Item<Instance>) {
@@ -200,6 +206,6 @@ impl Region {
         let instances = self.instances.iter().map(|i| Edit::PutInstance(boxed(i)));
         let addresses = self.addresses.iter().map(|i| Edit::PutAddress(boxed(i)));
         let disks = self.disks.iter().map(|i| Edit::PutDisk(boxed(i)));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks)
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).chain(self.zones.iter().map(|i| Edit::PutZone(boxed(i))))
     }
 }

@@ -55,6 +55,7 @@ impl World for MotoWorld {
             Planted::Instance { subnet, image } => json!({"do": "plant", "what": "instance", "tags": tags, "subnet": subnet, "image": image}),
             Planted::Address => json!({"do": "plant", "what": "elastic-ip", "tags": tags}),
             Planted::Disk { zone } => json!({"do": "plant", "what": "volume", "tags": tags, "zone": zone}),
+            Planted::DnsZone { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer zones yet")),
         };
         let made = self.ask(wish).await?;
         Ok(made.as_str().unwrap_or_default().to_owned())

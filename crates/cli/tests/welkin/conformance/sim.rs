@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, Network, Owner, Reason, Result, SecurityGroup, Subnet,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, Network, Owner, Reason, Result, SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -38,6 +38,7 @@ impl World for SimWorld {
                 "instance" => Some(Instance::COLLECTION),
                 "address" => Some(Address::COLLECTION),
                 "disk" => Some(Disk::COLLECTION),
+                "zone" => Some(DnsZone::COLLECTION),
                 _ => None,
             },
             uid: o.tags.get("welkin.dev/uid").cloned(),
@@ -57,11 +58,12 @@ impl World for SimWorld {
             Planted::Instance { subnet, image } => SimPlanted::Instance { subnet, image },
             Planted::Address => SimPlanted::Address,
             Planted::Disk { zone } => SimPlanted::Disk { zone },
+            Planted::DnsZone { dns_name } => SimPlanted::Zone { dns_name },
         };
         self.sim.plant(REGION, what, tags)
     }
     async fn remove(&self, vendor_id: &str) -> Result<()> {
-        self.sim.uproot(REGION, vendor_id)
+        self.sim.uproot(if vendor_id.starts_with("zone-") { "global" } else { REGION }, vendor_id)
     }
     async fn run_short(&self, machine_type: &str, zone: Option<&str>) -> Result<()> {
         self.sim.run_short(machine_type, zone);
