@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "welkin/v1/instance.proto",
     "welkin/v1/location.proto",
     "welkin/v1/machine_type.proto",
+    "welkin/v1/nat_gateway.proto",
     "welkin/v1/network.proto",
     "welkin/v1/operation.proto",
     "welkin/v1/security_group.proto",

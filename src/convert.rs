@@ -9,6 +9,7 @@ mod image;
 mod instance;
 mod location;
 mod machine_type;
+mod nat_gateway;
 mod network;
 pub mod operation;
 mod security_group;

@@ -27,8 +27,8 @@ pub use instance::InstanceConfig;
 use client::Region;
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
-    Address, Capabilities, CloudProvider, Disk, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason, Result,
-    SecurityGroup, Shard, Subnet, Target, Uid,
+    Address, Capabilities, CloudProvider, Disk, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, NatGateway, Network, Object, Reader,
+    Reason, Result, SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -104,6 +104,9 @@ impl CloudProvider for Aws {
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         Some(self)
+    }
+    fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        None
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

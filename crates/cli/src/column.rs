@@ -78,6 +78,19 @@ const COLUMNS: &[(&str, &[Column])] = &[
             wide("REASON", "state_reason"),
         ],
     ),
+    (
+        "natGateways",
+        &[
+            always("STATE", "state"),
+            always("CONNECTIVITY", "connectivity"),
+            always("PUBLIC IP", "public_ip"),
+            always("PRIVATE IP", "private_ip"),
+            wide("SUBNET", "subnet"),
+            wide("ADDRESS", "address"),
+            wide("LABELS", "labels"),
+            wide("REASON", "state_reason"),
+        ],
+    ),
     ("locations", &[always("ZONES", "zones"), wide("DISPLAY NAME", "display_name")]),
     ("machineTypes", &[always("VCPUS", "vcpus"), always("MEMORY MIB", "memory_mib"), always("ARCHITECTURES", "architectures"), always("GPUS", "gpus")]),
     (

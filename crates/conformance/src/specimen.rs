@@ -3,6 +3,7 @@
 mod address;
 mod disk;
 mod instance;
+mod nat_gateway;
 mod network;
 mod security_group;
 mod subnet;

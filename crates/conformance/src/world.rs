@@ -75,6 +75,11 @@ pub enum Planted {
         /// The zone, where disks lie in one.
         zone: Option<String>,
     },
+    /// A private NAT gateway.
+    NatGateway {
+        /// The vendor's id of the subnet.
+        subnet: String,
+    },
 }
 /// A mark to plant.
 #[derive(Debug, Clone)]

@@ -149,6 +149,9 @@ impl CloudProvider for Bent {
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         None
     }
+    fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        None
+    }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         self.sim.locations()
     }

@@ -128,6 +128,9 @@ impl CloudProvider for Regions {
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         None
     }
+    fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        None
+    }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         self.sim.locations()
     }

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope, SecurityGroup,
-    Subnet, Support, VerbName,
+    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, NatGateway, Network, Scope,
+    SecurityGroup, Subnet, Support, VerbName,
 };
 
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
@@ -85,6 +85,8 @@ const DISK: &[(&str, Field)] = &[
     ("labels", Field::MUTABLE),
     ("provider_config", Field::UNSUPPORTED),
 ];
+const NAT_GATEWAY: &[(&str, Field)] =
+    &[("subnet", Field::REQUIRED), ("connectivity", Field::REQUIRED), ("address", Field::NATIVE), ("labels", Field::MUTABLE), ("provider_config", Field::UNSUPPORTED)];
 
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
 const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
@@ -119,6 +121,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (Instance::COLLECTION, region(OPERATE, INSTANCE, "i-", quotas.instances)),
         (Address::COLLECTION, region(MANAGE, ADDRESS, "addr-", quotas.addresses)),
         (Disk::COLLECTION, region(MANAGE, DISK, "disk-", quotas.disks)),
+        (NatGateway::COLLECTION, region(MANAGE, NAT_GATEWAY, "nat-", quotas.nat_gateways)),
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
         (Image::COLLECTION, kind(Scope::Region, READ, &[], IdShape::PrefixedHex("img-"), Duration::ZERO)),
@@ -140,6 +143,7 @@ mod tests {
             (Instance::COLLECTION, Instance::FIELDS),
             (Address::COLLECTION, Address::FIELDS),
             (Disk::COLLECTION, Disk::FIELDS),
+            (NatGateway::COLLECTION, NatGateway::FIELDS),
         ];
         for (collection, fields) in kinds {
             assert_eq!(caps.kinds[collection].fields.keys().copied().collect::<BTreeSet<_>>(), fields.iter().copied().collect(), "{collection}");

@@ -40,6 +40,7 @@ const SOON: Duration = Duration::from_millis(100);
 
 const TABLE: &[Row] = &[
     state(Code::AddressAssociated, Reason::InUse, Some("instance")),
+    state(Code::AddressHeld, Reason::InUse, Some("address")),
     state(Code::AddressInUse, Reason::RangeConflict, Some("private_ips")),
     state(Code::AddressNotFound, Reason::ReferenceNotFound, None),
     wrong(Code::AddressOutOfRange, Reason::InvalidField, "private_ips"),
@@ -68,6 +69,7 @@ const TABLE: &[Row] = &[
     row(Code::InvalidNextToken, ErrorKind::InvalidArgument, Reason::InvalidPageToken, Again::Never, Did::Nothing, None),
     wrong(Code::InvalidZone, Reason::InvalidField, "zone"),
     wrong(Code::MachineTypeNotFound, Reason::MachineTypeNotFound, "machine_type"),
+    state(Code::NatGatewayNotFound, Reason::ReferenceNotFound, None),
     state(Code::NetworkNotFound, Reason::ReferenceNotFound, Some("network")),
     state(Code::PeerNotFound, Reason::ReferenceNotFound, Some("rules")),
     wrong(Code::PeerOfAnotherNetwork, Reason::InvalidField, "rules"),

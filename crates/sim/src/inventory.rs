@@ -2,7 +2,7 @@
 
 use crate::{
     Config,
-    vendor::{Body, Cloud, DiskEdit, GroupPeer, GroupRule, Item, NewDisk, NewInstance, NewNetwork, NewSecurityGroup, NewSubnet, Refusal},
+    vendor::{Body, Cloud, DiskEdit, GroupPeer, GroupRule, Item, NewDisk, NewInstance, NewNatGateway, NewNetwork, NewSecurityGroup, NewSubnet, Refusal},
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, sync::Arc};
@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct VendorObject {
     /// The vendor's id.
     pub id: String,
-    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address` or `disk`.
+    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address`, `disk` or `nat_gateway`.
     pub object_type: &'static str,
     /// Where it is.
     pub region: String,
@@ -65,6 +65,11 @@ pub enum Planted {
         /// Its zone; None for the region's first.
         zone: Option<String>,
     },
+    /// A private NAT gateway.
+    NatGateway {
+        /// The subnet's vendor id.
+        subnet: String,
+    },
 }
 
 pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
@@ -79,7 +84,8 @@ pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
         let groups = region.security_groups.iter().map(|i| row("security_group", name, i, 0));
         let addresses = region.addresses.iter().map(|i| row("address", name, i, 0));
         let disks = region.disks.iter().map(|i| row("disk", name, i, 0));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).collect()
+        let nat_gateways = region.nat_gateways.iter().filter(|i| !i.body.is_gone(now_ms)).map(|i| row("nat_gateway", name, i, 0));
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).chain(nat_gateways).collect()
     })
 }
 
@@ -123,5 +129,6 @@ pub(crate) fn plant(cloud: &Cloud, region: &str, planted: Planted, tags: BTreeMa
             let new = NewDisk { zone: zone.unwrap_or(first), size_gib: 8, edit: DiskEdit::default(), encrypted: None, encryption_key: None, tags };
             cloud.plant_disk(region, new)
         }
+        Planted::NatGateway { subnet } => cloud.plant_nat_gateway(region, NewNatGateway { subnet, address: None, tags }),
     }
 }

@@ -11,6 +11,7 @@ mod inventory;
 mod location;
 mod machine_type;
 mod mark;
+mod nat_gateway;
 mod network;
 mod provider;
 mod resource;

@@ -13,7 +13,9 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use welkin_core::{Address, Api, Capabilities, CloudProvider, Cx, Disk, Driver, Image, Instance, Location, MachineType, Network, Reader, Result, Resume, SecurityGroup, Subnet};
+use welkin_core::{
+    Address, Api, Capabilities, CloudProvider, Cx, Disk, Driver, Image, Instance, Location, MachineType, NatGateway, Network, Reader, Result, Resume, SecurityGroup, Subnet,
+};
 
 /// A simulated cloud.
 #[derive(Debug)]
@@ -136,6 +138,9 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
+        Some(self)
+    }
+    fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
         Some(self)
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {

@@ -348,3 +348,4 @@ reader!(welkin_core::SecurityGroup);
 reader!(welkin_core::Instance);
 reader!(welkin_core::Address);
 reader!(welkin_core::Disk);
+reader!(welkin_core::NatGateway);

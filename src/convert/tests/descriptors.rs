@@ -9,7 +9,7 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MessageDescriptor, Value};
 use prost_types::{DescriptorProto, FieldMask, FileDescriptorProto, FileDescriptorSet};
 use std::collections::{BTreeMap, BTreeSet};
-use welkin_core::{AddressState, Architecture, Direction, DiskState, InstanceState, NetworkState, SecurityGroupState, SubnetState, kinds};
+use welkin_core::{AddressState, Architecture, Connectivity, Direction, DiskState, InstanceState, NatGatewayState, NetworkState, SecurityGroupState, SubnetState, kinds};
 
 const REQUIRED: i32 = 2;
 const OUTPUT_ONLY: i32 = 3;
@@ -118,6 +118,8 @@ fn enums_have_the_numbers_of_the_core() {
     same_enum("Instance.State", "STATE", InstanceState::ALL);
     same_enum("Address.State", "STATE", AddressState::ALL);
     same_enum("Disk.State", "STATE", DiskState::ALL);
+    same_enum("NatGateway.State", "STATE", NatGatewayState::ALL);
+    same_enum("NatGateway.Connectivity", "CONNECTIVITY", Connectivity::ALL);
     same_enum("Architecture", "ARCHITECTURE", Architecture::ALL);
 }
 

@@ -117,6 +117,11 @@ prop_compose! {
         DiskSpec { zone, size_gib, disk_type, iops, throughput_mibps, encrypted, encryption_key, snapshot, instance, labels, provider_config }
     }
 }
+prop_compose! {
+    fn nat_gateway()(subnet in reference(), connectivity in 0usize..Connectivity::ALL.len(), address in reference(), labels in labels(), provider_config in vendor_config()) -> NatGatewaySpec {
+        NatGatewaySpec { subnet, connectivity: Connectivity::ALL[connectivity], address, labels, provider_config }
+    }
+}
 fn number() -> impl Strategy<Value = Option<u32>> {
     option::of(any::<u32>())
 }
@@ -188,6 +193,13 @@ proptest! {
     #[test]
     fn disk_objects_come_back(o in object::<Disk>(disk(), (0usize..DiskState::ALL.len(), "\\PC{0,8}", "\\PC{0,8}")
         .prop_map(|(i, state_reason, device)| DiskStatus { state: DiskState::ALL[i], state_reason, device }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn nat_gateways_come_back(spec in nat_gateway(), at in location()) { spec_comes_back::<NatGateway>(&spec, &at); }
+    #[test]
+    fn nat_gateway_objects_come_back(o in object::<NatGateway>(nat_gateway(), (0usize..NatGatewayState::ALL.len(), "\\PC{0,8}", option::of(ip()), option::of(ip()))
+        .prop_map(|(i, state_reason, public_ip, private_ip)| NatGatewayStatus { state: NatGatewayState::ALL[i], state_reason, public_ip, private_ip }))) {
         object_comes_back(&o);
     }
     #[test]

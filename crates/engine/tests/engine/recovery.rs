@@ -107,6 +107,9 @@ async fn a_cloud_keeps_its_owner_and_its_vendor() {
         fn disks(&self) -> Option<&dyn welkin_core::Driver<welkin_core::Disk>> {
             None
         }
+        fn nat_gateways(&self) -> Option<&dyn welkin_core::Driver<welkin_core::NatGateway>> {
+            None
+        }
         fn locations(&self) -> Option<&dyn welkin_core::Reader<welkin_core::Location>> {
             None
         }

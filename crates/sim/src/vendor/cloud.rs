@@ -9,7 +9,7 @@ use super::{
     gateways, instances,
     item::{Body, Condition, Item, Tags},
     log::Log,
-    networks,
+    nat_gateways, networks,
     refusal::{Code, Refusal},
     security_groups,
     state::{Edit, Record, Region, State},
@@ -40,13 +40,14 @@ macro_rules! actions {
     };
 }
 actions! {
-    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput, DescribeAddresses, DescribeDisks, DryRun, }
+    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput, DescribeAddresses, DescribeDisks, DescribeNatGateways, DryRun, }
     writes {
         CreateNetwork, DeleteNetwork, TagNetwork, CreateGateway, AttachGateway, DeleteGateway, CreateSubnet, ModifySubnet, DeleteSubnet, TagSubnet,
         CreateSecurityGroup, ModifySecurityGroup, AuthorizeRules, RevokeRules, DeleteSecurityGroup, TagSecurityGroup,
         LaunchInstance, ModifyInstance, StartInstance, StopInstance, RebootInstance, DeleteInstance, TagInstance,
         AllocateAddress, AssociateAddress, DisassociateAddress, ReleaseAddress, TagAddress,
         CreateDisk, ModifyDisk, AttachDisk, DetachDisk, DeleteDisk, TagDisk,
+        CreateNatGateway, DeleteNatGateway, TagNatGateway,
     }
 }
 
@@ -194,6 +195,7 @@ impl Cloud {
             "sg" => security_groups::deleted(r, id, draw.now_ms),
             "addr" => addresses::removed(r, id),
             "disk" => disks::removed(r, id),
+            "nat" => nat_gateways::removed(r, id, draw.now_ms),
             _ => instances::moved(r, draw, id, Condition::Gone, 0),
         })
     }

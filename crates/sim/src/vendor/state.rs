@@ -1,7 +1,7 @@
 //! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
 
 use super::{
-    item::{Address, Disk, Gateway, Instance, Item, Network, SecurityGroup, Subnet},
+    item::{Address, Disk, Gateway, Instance, Item, NatGateway, Network, SecurityGroup, Subnet},
     table::Table,
 };
 use crate::vendor::Condition;
@@ -24,6 +24,7 @@ pub(crate) enum Edit {
     PutInstance(Box<Item<Instance>>),
     PutAddress(Box<Item<Address>>),
     PutDisk(Box<Item<Disk>>),
+    PutNatGateway(Box<Item<NatGateway>>),
     RemoveNetwork(String),
     RemoveGateway(String),
     RemoveSubnet(String),
@@ -31,6 +32,7 @@ pub(crate) enum Edit {
     RemoveInstance(String),
     RemoveAddress(String),
     RemoveDisk(String),
+    RemoveNatGateway(String),
 }
 
 /// What one call of the vendor did: all of it or nothing.
@@ -59,7 +61,7 @@ impl State {
     pub(crate) fn len(&self) -> usize {
         let of = |r: &Region| {
             let networks = r.networks.len() + r.gateways.len() + r.subnets.len() + r.security_groups.len();
-            networks + r.instances.len() + r.addresses.len() + r.disks.len()
+            networks + r.instances.len() + r.addresses.len() + r.disks.len() + r.nat_gateways.len()
         };
         self.regions.values().map(of).sum()
     }
@@ -107,12 +109,13 @@ pub(crate) struct Region {
     pub(crate) instances: Table<Instance>,
     pub(crate) addresses: Table<Address>,
     pub(crate) disks: Table<Disk>,
+    pub(crate) nat_gateways: Table<NatGateway>,
     /// Addresses in use, by subnet.
     pub(crate) taken: HashMap<String, Taken>,
     pub(crate) public_ips: HashSet<Ipv4Addr>,
-    /// Which instance or disk a token has made.
+    /// Which instance, disk or NAT gateway a token has made.
     pub(crate) tokens: HashMap<String, String>,
-    /// Instances that are on their way out.
+    /// Instances and NAT gateways that are on their way out.
     pub(crate) leaving: Vec<String>,
 }
 impl Region {
@@ -125,6 +128,7 @@ impl Region {
             Edit::PutInstance(i) => self.put_instance(*i),
             Edit::PutAddress(i) => self.put_address(*i),
             Edit::PutDisk(i) => self.put_disk(*i),
+            Edit::PutNatGateway(i) => self.put_nat_gateway(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
             Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
             Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
@@ -132,12 +136,12 @@ impl Region {
             Edit::RemoveInstance(id) => self.remove_instance(&id),
             Edit::RemoveAddress(id) => self.remove_address(&id),
             Edit::RemoveDisk(id) => self.remove_disk(&id),
+            Edit::RemoveNatGateway(id) => self.remove_nat_gateway(&id),
         }
     }
     fn put_instance(&mut self, item: Item<Instance>) {
         self.remove_instance(&item.id);
-        let taken = self.taken.entry(item.body.subnet.clone()).or_default();
-        item.body.addresses.iter().for_each(|ip| taken.insert(*ip));
+        self.take(&item.body.subnet, &item.body.addresses);
         self.public_ips.extend(item.body.public_ip);
         if let Some(token) = &item.body.token {
             self.tokens.insert(token.clone(), item.id.clone());
@@ -149,17 +153,42 @@ impl Region {
     }
     fn remove_instance(&mut self, id: &str) {
         let Some(item) = self.instances.remove(id) else { return };
-        if let Some(taken) = self.taken.get_mut(&item.body.subnet) {
-            for ip in &item.body.addresses {
-                taken.remove(ip);
-            }
-            if taken.ips.is_empty() {
-                self.taken.remove(&item.body.subnet);
-            }
-        }
+        self.give_back(&item.body.subnet, &item.body.addresses);
         if let Some(ip) = &item.body.public_ip {
             self.public_ips.remove(ip);
         }
+        if let Some(token) = &item.body.token {
+            self.tokens.remove(token);
+        }
+        self.leaving.retain(|l| l != id);
+    }
+    fn take(&mut self, subnet: &str, ips: &[IpAddr]) {
+        if !ips.is_empty() {
+            let taken = self.taken.entry(subnet.to_owned()).or_default();
+            ips.iter().for_each(|ip| taken.insert(*ip));
+        }
+    }
+    fn give_back(&mut self, subnet: &str, ips: &[IpAddr]) {
+        let Some(taken) = self.taken.get_mut(subnet) else { return };
+        ips.iter().for_each(|ip| taken.remove(ip));
+        if taken.ips.is_empty() {
+            self.taken.remove(subnet);
+        }
+    }
+    fn put_nat_gateway(&mut self, item: Item<NatGateway>) {
+        self.remove_nat_gateway(&item.id);
+        self.take(&item.body.subnet, &item.body.private_ip.map(IpAddr::V4).into_iter().collect::<Vec<_>>());
+        if let Some(token) = &item.body.token {
+            self.tokens.insert(token.clone(), item.id.clone());
+        }
+        if item.body.leaves {
+            self.leaving.push(item.id.clone());
+        }
+        self.nat_gateways.put(item);
+    }
+    fn remove_nat_gateway(&mut self, id: &str) {
+        let Some(item) = self.nat_gateways.remove(id) else { return };
+        self.give_back(&item.body.subnet, &item.body.private_ip.map(IpAddr::V4).into_iter().collect::<Vec<_>>());
         if let Some(token) = &item.body.token {
             self.tokens.remove(token);
         }
@@ -187,7 +216,11 @@ impl Region {
     }
     /// Removes what has been gone for a while: nobody calls when its time comes.
     pub(crate) fn swept(&self, now_ms: u64) -> Vec<Edit> {
-        self.leaving.iter().filter(|id| self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms))).map(|id| Edit::RemoveInstance(id.clone())).collect()
+        let gone = |id: &String| match self.nat_gateways.get(id) {
+            Some(gateway) => gateway.body.is_gone(now_ms).then(|| Edit::RemoveNatGateway(id.clone())),
+            None => self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms)).then(|| Edit::RemoveInstance(id.clone())),
+        };
+        self.leaving.iter().filter_map(gone).collect()
     }
     fn edits(&self) -> impl Iterator<Item = Edit> {
         fn boxed<T: Clone>(item: &Arc<Item<T>>) -> Box<Item<T>> {
@@ -200,6 +233,7 @@ impl Region {
         let instances = self.instances.iter().map(|i| Edit::PutInstance(boxed(i)));
         let addresses = self.addresses.iter().map(|i| Edit::PutAddress(boxed(i)));
         let disks = self.disks.iter().map(|i| Edit::PutDisk(boxed(i)));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks)
+        let nat_gateways = self.nat_gateways.iter().map(|i| Edit::PutNatGateway(boxed(i)));
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).chain(nat_gateways)
     }
 }

@@ -70,7 +70,7 @@ impl Cloud {
         })
         .await
     }
-    /// Refused while there are instances in it.
+    /// Refused while there are instances or NAT gateways in it.
     pub(crate) async fn delete_subnet(&self, region: &str, id: &str) -> Result<(), Refusal> {
         self.write(Action::DeleteSubnet, region, |r, draw| deleted(r, id, draw.now_ms)).await
     }
@@ -120,6 +120,9 @@ fn assigned_range(region: &Region, network: &Item<Network>) -> Result<IpNet, Ref
 pub(super) fn deleted(region: &Region, id: &str, now_ms: u64) -> Result<((), Vec<Edit>), Refusal> {
     subnet_of(region, id)?;
     let inside: Vec<&str> = region.instances.children(id).filter(|i| !i.body.is_gone(now_ms)).map(|i| i.id.as_str()).take(4).collect();
+    if let Some(gateway) = region.nat_gateways.children(id).find(|g| g.body.holds(now_ms)) {
+        return Err(Refusal::new(Code::DependencyViolation, format!("{id} has the NAT gateway {}", gateway.id)));
+    }
     if inside.is_empty() {
         return Ok(((), vec![Edit::RemoveSubnet(id.to_owned())]));
     }

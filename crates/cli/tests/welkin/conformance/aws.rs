@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin::{
-    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, Network, Reason, Result, SecurityGroup, Subnet, VendorConfig,
+    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, Result, SecurityGroup, Subnet, VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 6] = [Network::COLLECTION, Subnet::COLLECTION, SecurityGroup::COLLECTION, Instance::COLLECTION, Address::COLLECTION, Disk::COLLECTION];
+const COLLECTIONS: [&str; 7] =
+    [Network::COLLECTION, Subnet::COLLECTION, SecurityGroup::COLLECTION, Instance::COLLECTION, Address::COLLECTION, Disk::COLLECTION, NatGateway::COLLECTION];
 
 /// What moto has, as its own client sees it, and the proxy that the provider goes through.
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl World for MotoWorld {
             Planted::Instance { subnet, image } => json!({"do": "plant", "what": "instance", "tags": tags, "subnet": subnet, "image": image}),
             Planted::Address => json!({"do": "plant", "what": "elastic-ip", "tags": tags}),
             Planted::Disk { zone } => json!({"do": "plant", "what": "volume", "tags": tags, "zone": zone}),
+            Planted::NatGateway { subnet } => json!({"do": "plant", "what": "natgateway", "tags": tags, "subnet": subnet}),
         };
         let made = self.ask(wish).await?;
         Ok(made.as_str().unwrap_or_default().to_owned())

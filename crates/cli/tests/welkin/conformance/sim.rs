@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, Network, Owner, Reason, Result, SecurityGroup, Subnet,
+    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Owner, Reason, Result, SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -38,6 +38,7 @@ impl World for SimWorld {
                 "instance" => Some(Instance::COLLECTION),
                 "address" => Some(Address::COLLECTION),
                 "disk" => Some(Disk::COLLECTION),
+                "nat_gateway" => Some(NatGateway::COLLECTION),
                 _ => None,
             },
             uid: o.tags.get("welkin.dev/uid").cloned(),
@@ -57,6 +58,7 @@ impl World for SimWorld {
             Planted::Instance { subnet, image } => SimPlanted::Instance { subnet, image },
             Planted::Address => SimPlanted::Address,
             Planted::Disk { zone } => SimPlanted::Disk { zone },
+            Planted::NatGateway { subnet } => SimPlanted::NatGateway { subnet },
         };
         self.sim.plant(REGION, what, tags)
     }
