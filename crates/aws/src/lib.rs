@@ -13,6 +13,7 @@ mod instance;
 mod location;
 mod machine_type;
 mod mark;
+mod nat_gateway;
 mod network;
 mod page;
 mod resource;
@@ -106,7 +107,7 @@ impl CloudProvider for Aws {
         Some(self)
     }
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
-        None
+        Some(self)
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

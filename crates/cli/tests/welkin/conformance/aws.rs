@@ -153,6 +153,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
             ("an unknown machine type", "moto takes any text for an instance type"),
             ("an unknown disk type", "moto takes any text for a volume type"),
             ("an unknown zone for a disk", "moto takes any text for the zone of a volume"),
+            ("a network without a way to the internet", "moto takes any subnet for a public NAT gateway"),
             ("an address in use", "moto breaks over it and answers 500 without a code"),
             ("an address outside of the subnet", "moto breaks over it and answers 500 without a code"),
         ]
@@ -173,7 +174,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
-    for kind in [Network::COLLECTION, Subnet::COLLECTION] {
+    for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
     }
     subject

@@ -54,7 +54,7 @@ const LISTS: [List; 12] = [
 ];
 
 /// Where an object says what a filter asks for; `tag:...` apart, which every object says in the same way.
-const FILTERS: [(&str, &[&[&str]]); 20] = [
+const FILTERS: [(&str, &[&[&str]]); 21] = [
     ("allocation-id", &[&["allocationId"]]),
     ("association.main", &[&["associationSet", "item", "main"]]),
     ("attachment.instance-id", &[&["attachmentSet", "item", "instanceId"], &["attachment", "instanceId"]]),
@@ -72,6 +72,7 @@ const FILTERS: [(&str, &[&[&str]]); 20] = [
     ("network-interface-id", &[&["networkInterfaceId"]]),
     ("private-ip-address", &[&["privateIpAddress"]]),
     ("public-ip", &[&["publicIp"]]),
+    ("state", &[&["state"]]),
     ("status", &[&["status"]]),
     ("subnet-id", &[&["subnetId"]]),
     ("volume-id", &[&["volumeId"]]),
