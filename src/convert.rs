@@ -12,6 +12,7 @@ mod machine_type;
 mod nat_gateway;
 mod network;
 pub mod operation;
+mod route_table;
 mod security_group;
 mod subnet;
 #[cfg(test)]

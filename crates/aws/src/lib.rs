@@ -29,7 +29,7 @@ use client::Region;
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
     Address, Capabilities, CloudProvider, Disk, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, NatGateway, Network, Object, Reader,
-    Reason, Result, SecurityGroup, Shard, Subnet, Target, Uid,
+    Reason, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -108,6 +108,9 @@ impl CloudProvider for Aws {
     }
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
         Some(self)
+    }
+    fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
+        None
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

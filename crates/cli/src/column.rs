@@ -91,6 +91,17 @@ const COLUMNS: &[(&str, &[Column])] = &[
             wide("REASON", "state_reason"),
         ],
     ),
+    (
+        "routeTables",
+        &[
+            always("NETWORK", "network"),
+            always("SUBNETS", "subnets"),
+            always("STATE", "state"),
+            wide("BLACKHOLES", "blackholes"),
+            wide("OTHER ROUTES", "other_routes"),
+            wide("LABELS", "labels"),
+        ],
+    ),
     ("locations", &[always("ZONES", "zones"), wide("DISPLAY NAME", "display_name")]),
     ("machineTypes", &[always("VCPUS", "vcpus"), always("MEMORY MIB", "memory_mib"), always("ARCHITECTURES", "architectures"), always("GPUS", "gpus")]),
     (

@@ -5,6 +5,7 @@ mod disk;
 mod instance;
 mod nat_gateway;
 mod network;
+mod route_table;
 mod security_group;
 mod subnet;
 

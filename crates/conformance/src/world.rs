@@ -75,6 +75,11 @@ pub enum Planted {
         /// The zone, where disks lie in one.
         zone: Option<String>,
     },
+    /// A route table without routes.
+    RouteTable {
+        /// The vendor's id of the network.
+        network: String,
+    },
     /// A private NAT gateway.
     NatGateway {
         /// The vendor's id of the subnet.

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::{
         Address, AddressSpec, Alternative, Connectivity, Direction, Disk, DiskSpec, Image, Instance, InstanceSpec, LocationName, Name, NatGateway, NatGatewaySpec, Network,
-        NetworkSpec, Protocol, Ref, RootDisk, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, VendorConfig,
+        NetworkSpec, Protocol, Ref, RootDisk, Route, RouteTable, RouteTableSpec, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, VendorConfig,
     };
 
     fn full() -> InstanceSpec {
@@ -253,6 +253,22 @@ mod tests {
         };
         let set: BTreeSet<_> = set_fields::<NatGateway>(&nat_gateway).into_iter().filter(|p| !p.contains('=')).collect();
         assert_eq!(set, NatGateway::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let route = Route {
+            destination: Some("::/0".parse().unwrap()),
+            internet: true,
+            instance: Some(Ref::to("locations/r/instances/i".parse().unwrap())),
+            nat_gateway: Some(Ref::to("locations/r/natGateways/n".parse().unwrap())),
+            peering: text(),
+        };
+        let route_table = RouteTableSpec {
+            network: Some(Ref::to("locations/r/networks/n".parse().unwrap())),
+            routes: vec![route],
+            subnets: vec![Ref::to("locations/r/subnets/s".parse().unwrap())],
+            labels: full().labels,
+            provider_config: full().provider_config,
+        };
+        let set: BTreeSet<_> = set_fields::<RouteTable>(&route_table).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, RouteTable::FIELDS.iter().map(|s| (*s).to_owned()).collect());
         let set = set_fields::<Network>(&network);
         assert!(set.contains("cidrs=IPV6") && set.contains("cidrs=IPV4"), "{set:?}");
         assert_eq!(set.into_iter().filter(|p| !p.contains('=')).collect::<BTreeSet<_>>(), Network::FIELDS.iter().map(|s| (*s).to_owned()).collect());

@@ -2,7 +2,7 @@
 
 use crate::{
     Address, Capabilities, Change, Cursor, Cx, Disk, FieldPath, Image, Instance, Kind, Location, MachineType, Managed, NatGateway, Network, Object, Page, Query, Result, Resume,
-    SecurityGroup, Shard, Step, Subnet, Target,
+    RouteTable, SecurityGroup, Shard, Step, Subnet, Target,
 };
 use async_trait::async_trait;
 use std::{collections::BTreeSet, fmt::Debug};
@@ -89,7 +89,7 @@ macro_rules! kinds {
     ($then:ident $($args:tt)*) => {
         $then! {
             [$($args)*]
-            managed { networks: Network, subnets: Subnet, security_groups: SecurityGroup, instances: Instance, addresses: Address, disks: Disk, nat_gateways: NatGateway }
+            managed { networks: Network, subnets: Subnet, security_groups: SecurityGroup, instances: Instance, addresses: Address, disks: Disk, nat_gateways: NatGateway, route_tables: RouteTable }
             catalogue { locations: Location, machine_types: MachineType, images: Image }
         }
     };

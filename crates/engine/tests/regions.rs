@@ -131,6 +131,9 @@ impl CloudProvider for Regions {
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
         None
     }
+    fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
+        None
+    }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         self.sim.locations()
     }

@@ -1,13 +1,13 @@
 //! What this cloud can do.
 
-use crate::Config;
+use crate::{Config, vendor::MOST_ROUTES};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, NatGateway, Network, Scope,
-    SecurityGroup, Subnet, Support, VerbName,
+    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, NatGateway, Network, RouteTable,
+    Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
@@ -87,6 +87,18 @@ const DISK: &[(&str, Field)] = &[
 ];
 const NAT_GATEWAY: &[(&str, Field)] =
     &[("subnet", Field::REQUIRED), ("connectivity", Field::REQUIRED), ("address", Field::NATIVE), ("labels", Field::MUTABLE), ("provider_config", Field::UNSUPPORTED)];
+const ROUTE_TABLE: &[(&str, Field)] = &[
+    ("network", Field::REQUIRED),
+    ("routes", Field::MUTABLE.at_most(MOST_ROUTES)),
+    ("routes.destination", Field::MUTABLE),
+    ("routes.internet", Field::MUTABLE),
+    ("routes.instance", Field::MUTABLE),
+    ("routes.nat_gateway", Field::MUTABLE),
+    ("routes.peering", Field::UNSUPPORTED),
+    ("subnets", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
+];
 
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
 const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
@@ -122,6 +134,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (Address::COLLECTION, region(MANAGE, ADDRESS, "addr-", quotas.addresses)),
         (Disk::COLLECTION, region(MANAGE, DISK, "disk-", quotas.disks)),
         (NatGateway::COLLECTION, region(MANAGE, NAT_GATEWAY, "nat-", quotas.nat_gateways)),
+        (RouteTable::COLLECTION, region(MANAGE, ROUTE_TABLE, "rtb-", quotas.route_tables)),
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
         (Image::COLLECTION, kind(Scope::Region, READ, &[], IdShape::PrefixedHex("img-"), Duration::ZERO)),
@@ -144,6 +157,7 @@ mod tests {
             (Address::COLLECTION, Address::FIELDS),
             (Disk::COLLECTION, Disk::FIELDS),
             (NatGateway::COLLECTION, NatGateway::FIELDS),
+            (RouteTable::COLLECTION, RouteTable::FIELDS),
         ];
         for (collection, fields) in kinds {
             assert_eq!(caps.kinds[collection].fields.keys().copied().collect::<BTreeSet<_>>(), fields.iter().copied().collect(), "{collection}");

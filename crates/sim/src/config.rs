@@ -64,6 +64,8 @@ pub struct Quotas {
     pub disks: Option<usize>,
     /// NAT gateways.
     pub nat_gateways: Option<usize>,
+    /// Route tables.
+    pub route_tables: Option<usize>,
 }
 
 /// A token bucket: calls above it are refused.

@@ -15,6 +15,7 @@ mod nat_gateway;
 mod network;
 mod provider;
 mod resource;
+mod route_table;
 mod security_group;
 mod subnet;
 mod vendor;

@@ -14,7 +14,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Api, Capabilities, CloudProvider, Cx, Disk, Driver, Image, Instance, Location, MachineType, NatGateway, Network, Reader, Result, Resume, SecurityGroup, Subnet,
+    Address, Api, Capabilities, CloudProvider, Cx, Disk, Driver, Image, Instance, Location, MachineType, NatGateway, Network, Reader, Result, Resume, RouteTable, SecurityGroup,
+    Subnet,
 };
 
 /// A simulated cloud.
@@ -141,6 +142,9 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        Some(self)
+    }
+    fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
         Some(self)
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {

@@ -17,6 +17,7 @@ mod log;
 mod nat_gateways;
 mod networks;
 mod refusal;
+mod route_tables;
 mod security_groups;
 mod state;
 mod subnets;
@@ -28,10 +29,13 @@ pub(crate) use cloud::{Action, Cloud};
 pub(crate) use disks::{DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest, NewDisk};
 pub use fault::{Fault, FaultKind};
 pub(crate) use instances::{Hung, InstanceEdit, LaunchRequest, NewInstance};
-pub(crate) use item::{Address, Body, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, NatGateway, Network, SecurityGroup, Shown, Subnet, Tags};
+pub(crate) use item::{
+    Address, Body, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, NatGateway, Network, SecurityGroup, Shown, Subnet, Tags, VendorRoute, Way,
+};
 pub(crate) use nat_gateways::{NatGatewayRequest, NewNatGateway};
 pub(crate) use networks::NewNetwork;
 pub(crate) use refusal::{Code, Refusal};
+pub(crate) use route_tables::{MOST_ROUTES, NewRouteTable, Traced};
 pub(crate) use security_groups::NewSecurityGroup;
 
 pub(crate) use subnets::{NewSubnet, RESERVED};

@@ -11,7 +11,7 @@ use super::{
     log::Log,
     nat_gateways, networks,
     refusal::{Code, Refusal},
-    security_groups,
+    route_tables, security_groups,
     state::{Edit, Record, Region, State},
     subnets,
 };
@@ -40,7 +40,7 @@ macro_rules! actions {
     };
 }
 actions! {
-    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput, DescribeAddresses, DescribeDisks, DescribeNatGateways, DryRun, }
+    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput, DescribeAddresses, DescribeDisks, DescribeNatGateways, DescribeRouteTables, DryRun, }
     writes {
         CreateNetwork, DeleteNetwork, TagNetwork, CreateGateway, AttachGateway, DeleteGateway, CreateSubnet, ModifySubnet, DeleteSubnet, TagSubnet,
         CreateSecurityGroup, ModifySecurityGroup, AuthorizeRules, RevokeRules, DeleteSecurityGroup, TagSecurityGroup,
@@ -48,6 +48,7 @@ actions! {
         AllocateAddress, AssociateAddress, DisassociateAddress, ReleaseAddress, TagAddress,
         CreateDisk, ModifyDisk, AttachDisk, DetachDisk, DeleteDisk, TagDisk,
         CreateNatGateway, DeleteNatGateway, TagNatGateway,
+        CreateRouteTable, CreateRoute, ReplaceRoute, DeleteRoute, AssociateRouteTable, DisassociateRouteTable, DeleteRouteTable, TagRouteTable,
     }
 }
 
@@ -196,6 +197,7 @@ impl Cloud {
             "addr" => addresses::removed(r, id),
             "disk" => disks::removed(r, id),
             "nat" => nat_gateways::removed(r, id, draw.now_ms),
+            "rtb" => route_tables::removed(r, id),
             _ => instances::moved(r, draw, id, Condition::Gone, 0),
         })
     }

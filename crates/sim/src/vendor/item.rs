@@ -285,6 +285,35 @@ impl NatGateway {
     }
 }
 
+/// Where the traffic of subnets goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RouteTable {
+    pub(crate) network: String,
+    pub(crate) routes: Vec<VendorRoute>,
+    /// Routes that the vendor puts there itself, by their destinations.
+    pub(crate) propagated: Vec<IpNet>,
+    /// What it is for; no subnet is in two.
+    pub(crate) subnets: Vec<String>,
+}
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VendorRoute {
+    pub(crate) destination: IpNet,
+    pub(crate) way: Way,
+}
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Way {
+    Internet,
+    Instance(String),
+    NatGateway(String),
+}
+impl Body for RouteTable {
+    const PREFIX: &'static str = "rtb-";
+    fn parent(&self) -> Option<&str> {
+        Some(&self.network)
+    }
+}
+
 /// A state that an instance can stay in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,7 +1,7 @@
 //! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
 
 use super::{
-    item::{Address, Disk, Gateway, Instance, Item, NatGateway, Network, SecurityGroup, Subnet},
+    item::{Address, Disk, Gateway, Instance, Item, NatGateway, Network, RouteTable, SecurityGroup, Subnet},
     table::Table,
 };
 use crate::vendor::Condition;
@@ -25,6 +25,7 @@ pub(crate) enum Edit {
     PutAddress(Box<Item<Address>>),
     PutDisk(Box<Item<Disk>>),
     PutNatGateway(Box<Item<NatGateway>>),
+    PutRouteTable(Box<Item<RouteTable>>),
     RemoveNetwork(String),
     RemoveGateway(String),
     RemoveSubnet(String),
@@ -33,6 +34,7 @@ pub(crate) enum Edit {
     RemoveAddress(String),
     RemoveDisk(String),
     RemoveNatGateway(String),
+    RemoveRouteTable(String),
 }
 
 /// What one call of the vendor did: all of it or nothing.
@@ -61,7 +63,7 @@ impl State {
     pub(crate) fn len(&self) -> usize {
         let of = |r: &Region| {
             let networks = r.networks.len() + r.gateways.len() + r.subnets.len() + r.security_groups.len();
-            networks + r.instances.len() + r.addresses.len() + r.disks.len() + r.nat_gateways.len()
+            networks + r.instances.len() + r.addresses.len() + r.disks.len() + r.nat_gateways.len() + r.route_tables.len()
         };
         self.regions.values().map(of).sum()
     }
@@ -110,6 +112,7 @@ pub(crate) struct Region {
     pub(crate) addresses: Table<Address>,
     pub(crate) disks: Table<Disk>,
     pub(crate) nat_gateways: Table<NatGateway>,
+    pub(crate) route_tables: Table<RouteTable>,
     /// Addresses in use, by subnet.
     pub(crate) taken: HashMap<String, Taken>,
     pub(crate) public_ips: HashSet<Ipv4Addr>,
@@ -129,6 +132,7 @@ impl Region {
             Edit::PutAddress(i) => self.put_address(*i),
             Edit::PutDisk(i) => self.put_disk(*i),
             Edit::PutNatGateway(i) => self.put_nat_gateway(*i),
+            Edit::PutRouteTable(i) => self.route_tables.put(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
             Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
             Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
@@ -137,6 +141,7 @@ impl Region {
             Edit::RemoveAddress(id) => self.remove_address(&id),
             Edit::RemoveDisk(id) => self.remove_disk(&id),
             Edit::RemoveNatGateway(id) => self.remove_nat_gateway(&id),
+            Edit::RemoveRouteTable(id) => drop(self.route_tables.remove(&id)),
         }
     }
     fn put_instance(&mut self, item: Item<Instance>) {
@@ -234,6 +239,7 @@ impl Region {
         let addresses = self.addresses.iter().map(|i| Edit::PutAddress(boxed(i)));
         let disks = self.disks.iter().map(|i| Edit::PutDisk(boxed(i)));
         let nat_gateways = self.nat_gateways.iter().map(|i| Edit::PutNatGateway(boxed(i)));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).chain(nat_gateways)
+        let route_tables = self.route_tables.iter().map(|i| Edit::PutRouteTable(boxed(i)));
+        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).chain(nat_gateways).chain(route_tables)
     }
 }
