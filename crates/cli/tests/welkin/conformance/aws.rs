@@ -113,7 +113,7 @@ const LATE: [&str; 6] = ["life", "amnesia", "crash", "cancel", "faults", "foreig
 #[tokio::test]
 async fn conformance_of_a_lagging_aws() {
     if std::env::var_os("WELKIN_LAGGING").is_none() {
-        return println!("SKIPPED: AWS on an EC2 that lags: WELKIN_LAGGING is not set (docs/status.md says how far it goes)");
+        return println!("SKIPPED: AWS on an EC2 that lags: WELKIN_LAGGING is not set (docs/status.md)");
     }
     let dirs = [(); MOTOS].map(|()| tempfile::tempdir().unwrap());
     let (mut alike, mut proxies) = (Vec::new(), Vec::new());
