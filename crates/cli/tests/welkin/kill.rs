@@ -100,7 +100,7 @@ struct Client(Channel);
 impl Client {
     fn new(port: u16) -> Self {
         let endpoint = tonic::transport::Endpoint::new(format!("http://127.0.0.1:{port}")).unwrap();
-        Self(endpoint.connect_timeout(Duration::from_secs(2)).timeout(Duration::from_secs(10)).connect_lazy())
+        Self(endpoint.connect_timeout(Duration::from_secs(2)).timeout(Duration::from_secs(30)).connect_lazy())
     }
     async fn once<Q: prost::Message + 'static, A: prost::Message + Default + 'static>(&self, path: &'static str, request: Q) -> Result<A, Status> {
         let mut grpc = Grpc::new(self.0.clone());
@@ -108,7 +108,7 @@ impl Client {
         Ok(grpc.unary(Request::new(request), PathAndQuery::from_static(path), ProstCodec::default()).await?.into_inner())
     }
     async fn call<Q: prost::Message + Clone + 'static, A: prost::Message + Default + 'static>(&self, path: &'static str, request: Q) -> A {
-        let end = Instant::now() + Duration::from_secs(120);
+        let end = Instant::now() + Duration::from_secs(600);
         loop {
             match self.once(path, request.clone()).await {
                 Ok(answer) => return answer,

@@ -97,7 +97,7 @@ async fn conformance_of_aws() {
     for dir in &dirs {
         let Some(moto) = Moto::start(dir.path()) else { return };
         let proxy = Proxy::start(moto.port()).await;
-        alike.push(subject("aws on moto through the fault proxy", moto, Arc::new(proxy), HORIZON, Duration::from_secs(1)).await);
+        alike.push(subject("aws on moto through the fault proxy", moto, Arc::new(proxy), HORIZON, Duration::from_secs(2)).await);
     }
     super::fidelity::keep("aws-moto", &super::good_shared(&alike).await);
 }
@@ -159,7 +159,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
         // moto gives an interface the first one alone.
         several_private_ips: false,
         longest_wait: Duration::from_millis(80),
-        patience: Duration::from_secs(60),
+        patience: Duration::from_secs(300),
         ..subject
     };
     subject = super::declared(subject).skipping("instances.assign_ipv6", "moto gives instances no IPv6 address");

@@ -392,7 +392,7 @@ async fn moto_behind_a_lag_shows_late_what_was_written() {
     let Some(moto) = Moto::start(dir.path()) else { return };
     let proxy = Proxy::start(moto.port()).await;
     // Longer than the few calls take, and then it passes.
-    let by = Duration::from_secs(4);
+    let by = Duration::from_secs(12);
     proxy.lag(Lag { by, percent: 100, seed: 1 });
     let network = through(&moto, &proxy, "create_vpc", &json!({"CidrBlock": "10.0.0.0/16"})).unwrap()["Vpc"]["VpcId"].clone();
     let listed = || {
