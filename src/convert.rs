@@ -10,8 +10,10 @@ mod image;
 mod instance;
 mod location;
 mod machine_type;
+mod nat_gateway;
 mod network;
 pub mod operation;
+mod route_table;
 mod security_group;
 mod subnet;
 #[cfg(test)]

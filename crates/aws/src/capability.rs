@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Network, Scope, SecurityGroup, Subnet, Support,
-    VerbName,
+    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, NatGateway, Network, Scope, SecurityGroup,
+    Subnet, Support, VerbName,
 };
 
 /// The one vendor extension: how an instance is launched.
@@ -32,6 +32,7 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
         (Instance::COLLECTION, instance(horizon)),
         (Address::COLLECTION, address(horizon)),
         (Disk::COLLECTION, disk(horizon)),
+        (NatGateway::COLLECTION, nat_gateway(horizon)),
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
         (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
@@ -172,6 +173,12 @@ fn disk(horizon: Duration) -> KindCapabilities {
     managed(horizon, "vol-", fields.into())
 }
 
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-gateways>
+fn nat_gateway(horizon: Duration) -> KindCapabilities {
+    let fields = [("subnet", Field::REQUIRED), ("connectivity", Field::REQUIRED), ("address", Field::NATIVE), ("labels", Field::MUTABLE), ("provider_config", Field::UNSUPPORTED)];
+    KindCapabilities { limits: [("per_zone", 5)].into(), ..managed(horizon, "nat-", fields.into()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,7 +202,8 @@ mod tests {
         declares_all::<Address>();
         declares_all::<Disk>();
         let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
-        assert_eq!(missing, [welkin_core::DnsZone::COLLECTION], "what AWS does not offer yet");
+        assert_eq!(missing, [welkin_core::DnsZone::COLLECTION, welkin_core::RouteTable::COLLECTION], "what AWS does not offer yet");
+        declares_all::<NatGateway>();
     }
     #[test]
     fn a_vpc_cannot_choose_its_ipv6_range() {

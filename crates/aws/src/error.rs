@@ -333,7 +333,7 @@ mod tests {
     }
     #[test]
     fn the_quota_is_named() {
-        for (code, name) in [("AddressLimitExceeded", "\"EC2-VPC Elastic IPs\""), ("VcpuLimitExceeded", "vCPUs"), ("NatGatewayLimitExceeded", "NatGatewayLimitExceeded")] {
+        for (code, name) in [("AddressLimitExceeded", "\"EC2-VPC Elastic IPs\""), ("VcpuLimitExceeded", "vCPUs"), ("CarrierGatewayLimitExceeded", "CarrierGatewayLimitExceeded")] {
             let e = said(code, "You have requested more.", 400, true);
             assert_eq!((e.kind(), e.retry()), (ErrorKind::ResourceExhausted, Retry::Never));
             assert!(e.message().contains(name) && e.message().contains("You have requested more."), "{e}");

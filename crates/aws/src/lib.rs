@@ -13,6 +13,7 @@ mod instance;
 mod location;
 mod machine_type;
 mod mark;
+mod nat_gateway;
 mod network;
 mod page;
 mod resource;
@@ -27,8 +28,8 @@ pub use instance::InstanceConfig;
 use client::Region;
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
-    Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, Network, Object, Reader, Reason,
-    Result, SecurityGroup, Shard, Subnet, Target, Uid,
+    Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, NatGateway, Network, Object,
+    Reader, Reason, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -107,6 +108,12 @@ impl CloudProvider for Aws {
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         Some(self)
+    }
+    fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        Some(self)
+    }
+    fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
+        None
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

@@ -37,6 +37,8 @@ pub(crate) trait Single: Kept<Made = One> {
     const WHAT: &'static str;
     /// What EC2 answers where it does not know yet what it refers to, or no more, or has not yet shown that it is used.
     const REFERENCES: &'static [&'static str];
+    /// Is it still there for a while once its removal was accepted?
+    const GOES_SLOWLY: bool = false;
     /// The write that makes it, and the id of what it made.
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &Self::Spec) -> Result<String>;
     /// May it go now? Names what is in the way, or takes that away where a create is cleaned up after, and then says what is waited for.
@@ -110,6 +112,9 @@ impl Aws {
                 }
                 Err(e) => return Err(e),
             }
+        }
+        if K::GOES_SLOWLY && !rows.is_empty() {
+            return leaving.wait(&format!("the {} is being deleted", K::WHAT));
         }
         leaving.quiet()
     }

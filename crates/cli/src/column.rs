@@ -79,6 +79,30 @@ const COLUMNS: &[(&str, &[Column])] = &[
         ],
     ),
     (
+        "natGateways",
+        &[
+            always("STATE", "state"),
+            always("CONNECTIVITY", "connectivity"),
+            always("PUBLIC IP", "public_ip"),
+            always("PRIVATE IP", "private_ip"),
+            wide("SUBNET", "subnet"),
+            wide("ADDRESS", "address"),
+            wide("LABELS", "labels"),
+            wide("REASON", "state_reason"),
+        ],
+    ),
+    (
+        "routeTables",
+        &[
+            always("NETWORK", "network"),
+            always("SUBNETS", "subnets"),
+            always("STATE", "state"),
+            wide("BLACKHOLES", "blackholes"),
+            wide("OTHER ROUTES", "other_routes"),
+            wide("LABELS", "labels"),
+        ],
+    ),
+    (
         "dnsZones",
         &[
             always("DNS NAME", "dns_name"),

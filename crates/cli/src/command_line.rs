@@ -380,6 +380,6 @@ mod tests {
         let script = String::from_utf8(script).unwrap();
         assert!(script.contains("--root-disk-size-gib"));
         // The kinds that can be got, and those that can be stopped.
-        assert!(script.contains("machine-type machine-types network networks") && script.contains(" instance instances\""), "{script}");
+        assert!(script.contains("machine-type machine-types nat-gateway nat-gateways") && script.contains(" instance instances\""), "{script}");
     }
 }

@@ -208,7 +208,10 @@ mod tests {
         let kinds = Kinds::new();
         let mut collections: Vec<&str> = kinds.all.iter().map(|k| k.collection.as_str()).collect();
         collections.sort_unstable();
-        assert_eq!(collections, ["addresses", "disks", "dnsZones", "images", "instances", "locations", "machineTypes", "networks", "securityGroups", "subnets"]);
+        assert_eq!(
+            collections,
+            ["addresses", "disks", "dnsZones", "images", "instances", "locations", "machineTypes", "natGateways", "networks", "routeTables", "securityGroups", "subnets"]
+        );
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);
         assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output"]);

@@ -4,7 +4,9 @@ mod address;
 mod disk;
 mod dns_zone;
 mod instance;
+mod nat_gateway;
 mod network;
+mod route_table;
 mod security_group;
 mod subnet;
 

@@ -75,6 +75,16 @@ pub enum Planted {
         /// The zone, where disks lie in one.
         zone: Option<String>,
     },
+    /// A route table without routes.
+    RouteTable {
+        /// The vendor's id of the network.
+        network: String,
+    },
+    /// A private NAT gateway.
+    NatGateway {
+        /// The vendor's id of the subnet.
+        subnet: String,
+    },
     /// A public zone of the domain name system.
     DnsZone {
         /// Its name.

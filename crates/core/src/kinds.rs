@@ -7,7 +7,9 @@ pub(crate) mod image;
 pub(crate) mod instance;
 pub(crate) mod location;
 pub(crate) mod machine_type;
+pub(crate) mod nat_gateway;
 pub(crate) mod network;
+pub(crate) mod route_table;
 pub(crate) mod security_group;
 pub(crate) mod subnet;
 

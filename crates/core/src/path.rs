@@ -163,8 +163,9 @@ pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<Field
 mod tests {
     use super::*;
     use crate::{
-        Address, AddressSpec, Alternative, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, Image, Instance, InstanceSpec, LocationName, Name, Network, NetworkSpec, Protocol, Ref,
-        RootDisk, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, VendorConfig,
+        Address, AddressSpec, Alternative, Connectivity, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, Image, Instance, InstanceSpec, LocationName, Name, NatGateway,
+        NatGatewaySpec, Network, NetworkSpec, Protocol, Ref, RootDisk, Route, RouteTable, RouteTableSpec, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec,
+        VendorConfig,
     };
 
     fn full() -> InstanceSpec {
@@ -254,6 +255,31 @@ mod tests {
         };
         let set: BTreeSet<_> = set_fields::<DnsZone>(&zone).into_iter().filter(|p| !p.contains('=')).collect();
         assert_eq!(set, DnsZone::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let nat_gateway = NatGatewaySpec {
+            subnet: Some(Ref::to("locations/r/subnets/s".parse().unwrap())),
+            connectivity: Connectivity::Public,
+            address: Some(Ref::to("locations/r/addresses/a".parse().unwrap())),
+            labels: full().labels,
+            provider_config: full().provider_config,
+        };
+        let set: BTreeSet<_> = set_fields::<NatGateway>(&nat_gateway).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, NatGateway::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let route = Route {
+            destination: Some("::/0".parse().unwrap()),
+            internet: true,
+            instance: Some(Ref::to("locations/r/instances/i".parse().unwrap())),
+            nat_gateway: Some(Ref::to("locations/r/natGateways/n".parse().unwrap())),
+            peering: text(),
+        };
+        let route_table = RouteTableSpec {
+            network: Some(Ref::to("locations/r/networks/n".parse().unwrap())),
+            routes: vec![route],
+            subnets: vec![Ref::to("locations/r/subnets/s".parse().unwrap())],
+            labels: full().labels,
+            provider_config: full().provider_config,
+        };
+        let set: BTreeSet<_> = set_fields::<RouteTable>(&route_table).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, RouteTable::FIELDS.iter().map(|s| (*s).to_owned()).collect());
         let set = set_fields::<Network>(&network);
         assert!(set.contains("cidrs=IPV6") && set.contains("cidrs=IPV4"), "{set:?}");
         assert_eq!(set.into_iter().filter(|p| !p.contains('=')).collect::<BTreeSet<_>>(), Network::FIELDS.iter().map(|s| (*s).to_owned()).collect());

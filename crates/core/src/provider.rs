@@ -1,8 +1,8 @@
 //! What a provider implements.
 
 use crate::{
-    Address, Capabilities, Change, Cursor, Cx, Disk, DnsZone, FieldPath, Image, Instance, Kind, Location, MachineType, Managed, Network, Object, Page, Query, Result, Resume,
-    SecurityGroup, Shard, Step, Subnet, Target,
+    Address, Capabilities, Change, Cursor, Cx, Disk, DnsZone, FieldPath, Image, Instance, Kind, Location, MachineType, Managed, NatGateway, Network, Object, Page, Query, Result,
+    Resume, RouteTable, SecurityGroup, Shard, Step, Subnet, Target,
 };
 use async_trait::async_trait;
 use std::{collections::BTreeSet, fmt::Debug};
@@ -89,7 +89,17 @@ macro_rules! kinds {
     ($then:ident $($args:tt)*) => {
         $then! {
             [$($args)*]
-            managed { networks: Network, subnets: Subnet, security_groups: SecurityGroup, instances: Instance, addresses: Address, disks: Disk, dns_zones: DnsZone }
+            managed {
+                networks: Network,
+                subnets: Subnet,
+                security_groups: SecurityGroup,
+                instances: Instance,
+                addresses: Address,
+                disks: Disk,
+                dns_zones: DnsZone,
+                nat_gateways: NatGateway,
+                route_tables: RouteTable
+            }
             catalogue { locations: Location, machine_types: MachineType, images: Image }
         }
     };

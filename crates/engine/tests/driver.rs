@@ -149,6 +149,12 @@ impl CloudProvider for Bent {
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         None
     }
+    fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        None
+    }
+    fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
+        None
+    }
     fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
         None
     }

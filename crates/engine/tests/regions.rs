@@ -128,6 +128,12 @@ impl CloudProvider for Regions {
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         None
     }
+    fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        None
+    }
+    fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
+        None
+    }
     fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
         None
     }

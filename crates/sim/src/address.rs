@@ -13,7 +13,7 @@ use welkin_core::{
     Target, Verb,
 };
 
-type Row = Shown<vendor::Address>;
+type Row = (Shown<vendor::Address>, Option<String>);
 
 /// What a create has made so far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,12 +33,12 @@ impl Kept for Address {
         cloud.address(region, id).await
     }
     async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Row>> {
-        cloud.addresses(region, filter, after, size).await.map(|page| (page.items, page.next))
+        cloud.addresses(region, filter, after, size).await
     }
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
         cloud.release_address(region, id).await
     }
-    async fn free(sim: &Sim, cx: &Cx, region: &str, row: &Row) -> Result<()> {
+    async fn free(sim: &Sim, cx: &Cx, region: &str, (row, _): &Row) -> Result<()> {
         if row.body().leads_to.is_some() {
             let free = sim.call(cx, Action::DisassociateAddress, region, sim.cloud.disassociate_address(region, row.id(), None)).await;
             free.map(drop).or_else(|e| if crate::error::is(&e, Self::UNKNOWN) { Ok(()) } else { Err(e) })?;
@@ -60,7 +60,7 @@ impl Kept for Address {
     fn incomplete() -> AddressStatus {
         AddressStatus { state: AddressState::Incomplete, ..AddressStatus::default() }
     }
-    fn told(location: &LocationName, row: &Row, tags: &Tags) -> Result<(AddressSpec, AddressStatus)> {
+    fn told(location: &LocationName, (row, holder): &Row, tags: &Tags) -> Result<(AddressSpec, AddressStatus)> {
         let (instance, private_ip) = row.body().leads_to.clone().unzip();
         let reference = |id: &String| Ok(Ref::resolved(Name::new(location.clone(), Instance::foreign_id(id)?), id.parse()?));
         let spec = AddressSpec {
@@ -69,8 +69,9 @@ impl Kept for Address {
             labels: mark::labels(tags),
             provider_config: None,
         };
-        let state = if instance.is_some() { AddressState::InUse } else { AddressState::Available };
-        Ok((spec, AddressStatus { state, ip: Some(IpAddr::V4(row.body().ip)), user: instance.unwrap_or_default() }))
+        let user = instance.or_else(|| holder.clone());
+        let state = if user.is_some() { AddressState::InUse } else { AddressState::Available };
+        Ok((spec, AddressStatus { state, ip: Some(IpAddr::V4(row.body().ip)), user: user.unwrap_or_default() }))
     }
     fn place(location: &LocationName, _: &Row) -> String {
         location.id.to_string()
@@ -92,11 +93,11 @@ impl Sim {
         let region = change.target.parent().id.as_str();
         let answer = match &spec.instance {
             Some(instance) => {
-                let call = self.cloud.associate_address(region, row.id(), instance.vendor_id()?.as_str(), spec.private_ip, expect.take());
+                let call = self.cloud.associate_address(region, row.0.id(), instance.vendor_id()?.as_str(), spec.private_ip, expect.take());
                 self.call(cx, Action::AssociateAddress, region, call).await.map_err(of_instance)
             }
-            None if row.body().leads_to.is_none() => return Ok(row),
-            None => self.call(cx, Action::DisassociateAddress, region, self.cloud.disassociate_address(region, row.id(), expect.take())).await,
+            None if row.0.body().leads_to.is_none() => return Ok(row),
+            None => self.call(cx, Action::DisassociateAddress, region, self.cloud.disassociate_address(region, row.0.id(), expect.take())).await,
         };
         or_gone(&change.target, answer)
     }
@@ -113,7 +114,7 @@ impl Driver<Address> for Sim {
             }
             Verb::Update { .. } => self.present(cx, change).await?.map(drop).ok_or_else(|| Error::not_found(&change.target)),
             Verb::Delete => match self.present(cx, change).await? {
-                Some(row) => self.call(cx, Action::DryRun, region, self.cloud.dry_release_address(region, row.id())).await,
+                Some(row) => self.call(cx, Action::DryRun, region, self.cloud.dry_release_address(region, row.0.id())).await,
                 None => Ok(()),
             },
             Verb::Act(action) => match *action {},
@@ -147,7 +148,7 @@ impl Driver<Address> for Sim {
             None => {
                 let row = self.call(cx, Action::AllocateAddress, region, self.cloud.allocate_address(region, tags.clone())).await?;
                 if spec.instance.is_some() {
-                    return Step::wait(&Made { address: row.id().to_owned() }, Duration::ZERO, "made the address");
+                    return Step::wait(&Made { address: row.0.id().to_owned() }, Duration::ZERO, "made the address");
                 }
                 row
             }
@@ -167,11 +168,11 @@ impl Driver<Address> for Sim {
         if ["instance", "private_ip"].iter().any(|path| paths.contains(&FieldPath::from(*path))) {
             row = self.led(cx, change, desired, row, &mut expect).await?;
         }
-        let now = row.tags().cloned().unwrap_or_default();
+        let now = row.0.tags().cloned().unwrap_or_default();
         let labels = if paths.contains(&FieldPath::from("labels")) { desired.labels.clone() } else { mark::labels(&now) };
         let tags = mark::retagged(&now, &labels, asked(desired));
         if tags != now {
-            row = or_gone(&change.target, self.call(cx, Action::TagAddress, region, self.cloud.tag_address(region, row.id(), tags, expect)).await)?;
+            row = or_gone(&change.target, self.call(cx, Action::TagAddress, region, self.cloud.tag_address(region, row.0.id(), tags, expect)).await)?;
         }
         Ok(Step::Done(Self::object::<Address>(cx, location, &row, None)?))
     }

@@ -1,13 +1,13 @@
 //! What this cloud can do.
 
-use crate::Config;
+use crate::{Config, vendor::MOST_ROUTES};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, Network, Scope,
-    SecurityGroup, Subnet, Support, VerbName,
+    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, NatGateway, Network,
+    RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
@@ -85,6 +85,20 @@ const DISK: &[(&str, Field)] = &[
     ("labels", Field::MUTABLE),
     ("provider_config", Field::UNSUPPORTED),
 ];
+const NAT_GATEWAY: &[(&str, Field)] =
+    &[("subnet", Field::REQUIRED), ("connectivity", Field::REQUIRED), ("address", Field::NATIVE), ("labels", Field::MUTABLE), ("provider_config", Field::UNSUPPORTED)];
+const ROUTE_TABLE: &[(&str, Field)] = &[
+    ("network", Field::REQUIRED),
+    ("routes", Field::MUTABLE.at_most(MOST_ROUTES)),
+    ("routes.destination", Field::MUTABLE),
+    ("routes.internet", Field::MUTABLE),
+    ("routes.instance", Field::MUTABLE),
+    ("routes.nat_gateway", Field::MUTABLE),
+    ("routes.peering", Field::UNSUPPORTED),
+    ("subnets", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
+];
 
 const DNS_ZONE: &[(&str, Field)] = &[
     ("dns_name", Field::REQUIRED),
@@ -129,6 +143,8 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (Address::COLLECTION, region(MANAGE, ADDRESS, "addr-", quotas.addresses)),
         (Disk::COLLECTION, region(MANAGE, DISK, "disk-", quotas.disks)),
         (DnsZone::COLLECTION, limited(kind(Scope::Global, MANAGE, DNS_ZONE, IdShape::PrefixedHex("zone-"), horizon), "per_account", quotas.dns_zones)),
+        (NatGateway::COLLECTION, region(MANAGE, NAT_GATEWAY, "nat-", quotas.nat_gateways)),
+        (RouteTable::COLLECTION, region(MANAGE, ROUTE_TABLE, "rtb-", quotas.route_tables)),
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
         (Image::COLLECTION, kind(Scope::Region, READ, &[], IdShape::PrefixedHex("img-"), Duration::ZERO)),
@@ -151,6 +167,8 @@ mod tests {
             (Address::COLLECTION, Address::FIELDS),
             (Disk::COLLECTION, Disk::FIELDS),
             (DnsZone::COLLECTION, DnsZone::FIELDS),
+            (NatGateway::COLLECTION, NatGateway::FIELDS),
+            (RouteTable::COLLECTION, RouteTable::FIELDS),
         ];
         for (collection, fields) in kinds {
             assert_eq!(caps.kinds[collection].fields.keys().copied().collect::<BTreeSet<_>>(), fields.iter().copied().collect(), "{collection}");

@@ -20,9 +20,9 @@ pub struct Config {
     pub regions: Vec<String>,
     /// How long a call takes, in milliseconds: half before its effect, half after it. Default 0.
     pub latency_ms: u64,
-    /// How long a new instance is PENDING, in milliseconds; a start takes as long. Default 0.
+    /// How long a new instance or NAT gateway is PENDING, in milliseconds; a start takes as long. Default 0.
     pub creation_time_ms: u64,
-    /// How long a stop or the removal of an instance takes, in milliseconds. Default 0.
+    /// How long a stop or the removal of an instance or a NAT gateway takes, in milliseconds. Default 0.
     pub transition_time_ms: u64,
     /// For how long reads do not show a new object at all, in milliseconds. Default 0.
     pub read_lag_ms: u64,
@@ -36,7 +36,7 @@ pub struct Config {
     pub throttle: Option<Throttle>,
     /// Machine types that a zone has no capacity for, as `["large", "sim-1b"]`. Default: none.
     pub out_of_capacity: Vec<(String, String)>,
-    /// Does the vendor know an idempotency token for the creation of instances and disks? For everything else it never does. Default true.
+    /// Does the vendor know an idempotency token for the creation of instances, disks and NAT gateways? For everything else it never does. Default true.
     pub client_tokens: bool,
     /// What goes wrong by chance.
     pub faults: FaultRates,
@@ -64,6 +64,10 @@ pub struct Quotas {
     pub disks: Option<usize>,
     /// DNS zones, of the whole account.
     pub dns_zones: Option<usize>,
+    /// NAT gateways.
+    pub nat_gateways: Option<usize>,
+    /// Route tables.
+    pub route_tables: Option<usize>,
 }
 
 /// A token bucket: calls above it are refused.

@@ -2,7 +2,7 @@
 
 use crate::{
     Config,
-    vendor::{Body, Cloud, DiskEdit, GroupPeer, GroupRule, Item, NewDisk, NewInstance, NewNetwork, NewSecurityGroup, NewSubnet, NewZone, Refusal},
+    vendor::{Body, Cloud, DiskEdit, GroupPeer, GroupRule, Item, NewDisk, NewInstance, NewNatGateway, NewNetwork, NewRouteTable, NewSecurityGroup, NewSubnet, NewZone, Refusal},
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, sync::Arc};
@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, sync::Arc};
 pub struct VendorObject {
     /// The vendor's id.
     pub id: String,
-    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address`, `disk` or `zone`.
+    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address`, `disk`, `zone`, `nat_gateway` or `route_table`.
     pub object_type: &'static str,
     /// Where it is.
     pub region: String,
@@ -65,6 +65,23 @@ pub enum Planted {
         /// Its zone; None for the region's first.
         zone: Option<String>,
     },
+    /// A private NAT gateway.
+    NatGateway {
+        /// The subnet's vendor id.
+        subnet: String,
+    },
+    /// A route table without routes.
+    RouteTable {
+        /// The network's vendor id.
+        network: String,
+    },
+    /// A route in a route table that is there, as the cloud itself puts them there; it has no id of its own.
+    PropagatedRoute {
+        /// The table's vendor id.
+        route_table: String,
+        /// Its destination.
+        destination: IpNet,
+    },
     /// A public zone of the domain name system, whatever the region.
     Zone {
         /// Its name.
@@ -84,7 +101,11 @@ pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
         let groups = region.security_groups.iter().map(|i| row("security_group", name, i, 0));
         let addresses = region.addresses.iter().map(|i| row("address", name, i, 0));
         let disks = region.disks.iter().map(|i| row("disk", name, i, 0));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).chain(region.zones.iter().map(|i| row("zone", name, i, 0))).collect()
+        let zones = region.zones.iter().map(|i| row("zone", name, i, 0));
+        let nat_gateways = region.nat_gateways.iter().filter(|i| !i.body.is_gone(now_ms)).map(|i| row("nat_gateway", name, i, 0));
+        let route_tables = region.route_tables.iter().map(|i| row("route_table", name, i, 0));
+        let ranged = networks.chain(gateways).chain(subnets).chain(groups);
+        ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(nat_gateways).chain(route_tables).collect()
     })
 }
 
@@ -129,5 +150,8 @@ pub(crate) fn plant(cloud: &Cloud, region: &str, planted: Planted, tags: BTreeMa
             cloud.plant_disk(region, new)
         }
         Planted::Zone { dns_name } => cloud.plant_zone(NewZone { dns_name, networks: Vec::new(), comment: String::new(), tags }),
+        Planted::RouteTable { network } => cloud.plant_route_table(region, NewRouteTable { network, routes: Vec::new(), subnets: Vec::new(), tags }),
+        Planted::PropagatedRoute { route_table, destination } => cloud.plant_route(region, &route_table, destination).map(|()| route_table),
+        Planted::NatGateway { subnet } => cloud.plant_nat_gateway(region, NewNatGateway { subnet, address: None, tags }),
     }
 }

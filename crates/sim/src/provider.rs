@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, Kind, Location, MachineType, Network, Reader, Result, Resume, Scope, SecurityGroup,
-    Subnet,
+    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, Kind, Location, MachineType, NatGateway, Network, Reader, Result, Resume, RouteTable,
+    Scope, SecurityGroup, Subnet,
 };
 
 /// A simulated cloud.
@@ -141,6 +141,12 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
+        Some(self)
+    }
+    fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        Some(self)
+    }
+    fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
         Some(self)
     }
     fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {

@@ -54,11 +54,14 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
     const REMOVE: Action;
     /// What the vendor answers where it does not know the id.
     const UNKNOWN: Code;
+    /// Is what the removal is refused for a part of it, which goes with it?
+    const IS_FREED: bool = false;
 
     async fn one(cloud: &Cloud, region: &str, id: &str) -> Answer<Option<Self::Row>>;
     async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Self::Row>>;
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()>;
-    /// Ends what the vendor would refuse the removal for. Only for what a create has left: of anything else it is a reason to refuse.
+    /// Ends what the vendor would refuse the removal for. Only for what a create has left, and for what is a part of it: of anything else it is
+    /// a reason to refuse.
     async fn free(sim: &Sim, cx: &Cx, region: &str, row: &Self::Row) -> Result<()>;
     /// Is it on its way out already?
     fn is_leaving(row: &Self::Row) -> bool;
@@ -279,7 +282,7 @@ impl Sim {
             if !is_alone && !K::shows_parts(self, cx, region, row).await? {
                 return Step::wait(&Leaving { leaving_until_ms: until.unwrap_or(now) }, self.pause(), "waiting for the cloud to show whose its parts are");
             }
-            if resume.cleans_up {
+            if resume.cleans_up || K::IS_FREED {
                 K::free(self, cx, region, row).await?;
             }
             let removed = self.call(cx, K::REMOVE, region, K::remove(&self.cloud, region, row.shown().id())).await;
@@ -349,3 +352,5 @@ reader!(welkin_core::Instance);
 reader!(welkin_core::Address);
 reader!(welkin_core::Disk);
 reader!(welkin_core::DnsZone);
+reader!(welkin_core::NatGateway);
+reader!(welkin_core::RouteTable);

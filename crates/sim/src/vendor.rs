@@ -1,7 +1,7 @@
 //! The vendor's side: a cloud with an API of its own, which knows nothing of Welkin. The drivers reach it only by the calls here, each through
 //! the gate, so that they are bound by the same laws as those of a real cloud.
 //!
-//! Modelled on EC2: ids are random, tags are visible late, only instances and disks have an idempotency token, a deletion is refused while something
+//! Modelled on EC2: ids are random, tags are visible late, only instances, disks and NAT gateways have an idempotency token, a deletion is refused while something
 //! depends on the object, lists have pages.
 
 mod addresses;
@@ -14,8 +14,10 @@ mod gateways;
 mod instances;
 mod item;
 mod log;
+mod nat_gateways;
 mod networks;
 mod refusal;
+mod route_tables;
 mod security_groups;
 mod state;
 mod subnets;
@@ -28,9 +30,13 @@ pub(crate) use cloud::{Action, Cloud, GLOBAL};
 pub(crate) use disks::{DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest, NewDisk};
 pub use fault::{Fault, FaultKind};
 pub(crate) use instances::{Hung, InstanceEdit, LaunchRequest, NewInstance};
-pub(crate) use item::{Address, Body, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, Network, SecurityGroup, Shown, Subnet, Tags, Zone, ZoneNetwork};
+pub(crate) use item::{
+    Address, Body, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, NatGateway, Network, SecurityGroup, Shown, Subnet, Tags, VendorRoute, Way, Zone, ZoneNetwork,
+};
+pub(crate) use nat_gateways::{NatGatewayRequest, NewNatGateway};
 pub(crate) use networks::NewNetwork;
 pub(crate) use refusal::{Code, Refusal};
+pub(crate) use route_tables::{MOST_ROUTES, NewRouteTable, Traced};
 pub(crate) use security_groups::NewSecurityGroup;
 
 pub(crate) use subnets::{NewSubnet, RESERVED};

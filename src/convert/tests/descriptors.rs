@@ -9,7 +9,10 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MessageDescriptor, Value};
 use prost_types::{DescriptorProto, FieldMask, FileDescriptorProto, FileDescriptorSet};
 use std::collections::{BTreeMap, BTreeSet};
-use welkin_core::{AddressState, Architecture, Direction, DiskState, DnsZoneState, InstanceState, NetworkState, SecurityGroupState, SubnetState, kinds};
+use welkin_core::{
+    AddressState, Architecture, Connectivity, Direction, DiskState, DnsZoneState, InstanceState, NatGatewayState, NetworkState, RouteTableState, SecurityGroupState, SubnetState,
+    kinds,
+};
 
 const REQUIRED: i32 = 2;
 const OUTPUT_ONLY: i32 = 3;
@@ -119,6 +122,9 @@ fn enums_have_the_numbers_of_the_core() {
     same_enum("Address.State", "STATE", AddressState::ALL);
     same_enum("Disk.State", "STATE", DiskState::ALL);
     same_enum("DnsZone.State", "STATE", DnsZoneState::ALL);
+    same_enum("NatGateway.State", "STATE", NatGatewayState::ALL);
+    same_enum("NatGateway.Connectivity", "CONNECTIVITY", Connectivity::ALL);
+    same_enum("RouteTable.State", "STATE", RouteTableState::ALL);
     same_enum("Architecture", "ARCHITECTURE", Architecture::ALL);
 }
 

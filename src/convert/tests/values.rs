@@ -117,6 +117,22 @@ prop_compose! {
         DiskSpec { zone, size_gib, disk_type, iops, throughput_mibps, encrypted, encryption_key, snapshot, instance, labels, provider_config }
     }
 }
+prop_compose! {
+    fn nat_gateway()(subnet in reference(), connectivity in 0usize..Connectivity::ALL.len(), address in reference(), labels in labels(), provider_config in vendor_config()) -> NatGatewaySpec {
+        NatGatewaySpec { subnet, connectivity: Connectivity::ALL[connectivity], address, labels, provider_config }
+    }
+}
+prop_compose! {
+    fn route()(destination in option::of(net()), internet in any::<bool>(), instance in reference(), nat_gateway in reference(), peering in text()) -> Route {
+        Route { destination, internet, instance, nat_gateway, peering }
+    }
+}
+prop_compose! {
+    fn route_table()(network in reference(), routes in vec(route(), 0..4), subnets in btree_set(name::<Subnet>().prop_map(Ref::to), 0..3), labels in labels(),
+                     provider_config in vendor_config()) -> RouteTableSpec {
+        RouteTableSpec { network, routes, subnets: subnets.into_iter().collect(), labels, provider_config }
+    }
+}
 fn dns_name() -> impl Strategy<Value = DnsName> {
     "[a-z0-9_*-]{1,10}(\\.[a-z]{1,10}){0,3}".prop_map(|name| name.parse().unwrap())
 }
@@ -197,6 +213,20 @@ proptest! {
     #[test]
     fn disk_objects_come_back(o in object::<Disk>(disk(), (0usize..DiskState::ALL.len(), "\\PC{0,8}", "\\PC{0,8}")
         .prop_map(|(i, state_reason, device)| DiskStatus { state: DiskState::ALL[i], state_reason, device }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn nat_gateways_come_back(spec in nat_gateway(), at in location()) { spec_comes_back::<NatGateway>(&spec, &at); }
+    #[test]
+    fn nat_gateway_objects_come_back(o in object::<NatGateway>(nat_gateway(), (0usize..NatGatewayState::ALL.len(), "\\PC{0,8}", option::of(ip()), option::of(ip()))
+        .prop_map(|(i, state_reason, public_ip, private_ip)| NatGatewayStatus { state: NatGatewayState::ALL[i], state_reason, public_ip, private_ip }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn route_tables_come_back(spec in route_table(), at in location()) { spec_comes_back::<RouteTable>(&spec, &at); }
+    #[test]
+    fn route_table_objects_come_back(o in object::<RouteTable>(route_table(), (0usize..RouteTableState::ALL.len(), vec(net(), 0..3), vec("\\PC{1,8}", 0..3))
+        .prop_map(|(i, blackholes, other_routes)| RouteTableStatus { state: RouteTableState::ALL[i], blackholes, other_routes }))) {
         object_comes_back(&o);
     }
     #[test]

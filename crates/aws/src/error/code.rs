@@ -137,6 +137,7 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("RouteLimitExceeded", QUOTA, "internet_access"),
     ("ResourceCountLimitExceeded", QUOTA, "internet_access"),
     ("RouteTableLimitExceeded", QUOTA, ""),
+    ("NatGatewayLimitExceeded", QUOTA, ""),
     // Instances, images, disks, keys, interfaces.
     ("BootForVolumeTypeUnsupported", FIELD, "root_disk.disk_type"),
     ("UnknownVolumeType", FIELD, "root_disk.disk_type"),

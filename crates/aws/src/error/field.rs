@@ -4,6 +4,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Of {
     Network,
+    NatGateway,
     Subnet,
     SecurityGroup,
     Instance,
@@ -12,7 +13,9 @@ enum Of {
 }
 fn of(action: &str) -> Of {
     let has = |part: &str| action.contains(part);
-    if has("SecurityGroup") {
+    if has("NatGateway") {
+        Of::NatGateway
+    } else if has("SecurityGroup") {
         Of::SecurityGroup
     } else if has("Subnet") {
         Of::Subnet
@@ -47,6 +50,7 @@ static NAMES: &[(Of, &str, &str)] = &[
     (Of::Address, "machine_type", "instance"),
     (Of::SecurityGroup, "security_groups", "rules"),
     (Of::SecurityGroup, "cidrs", "rules"),
+    (Of::NatGateway, "instance", ""),
     (Of::Network, "instance", ""),
     (Of::Subnet, "instance", ""),
 ];
@@ -59,6 +63,9 @@ static PARAMETERS: &[(Of, &[&str], &str)] = &[
     (Of::Subnet, &["availabilityzone", "availabilityzoneid"], "zone"),
     (Of::Subnet, &["vpcid"], "network"),
     (Of::Subnet, &["mappubliciponlaunch"], "assign_public_ip"),
+    (Of::NatGateway, &["subnetid", "subnet"], "subnet"),
+    (Of::NatGateway, &["allocationid"], "address"),
+    (Of::NatGateway, &["connectivitytype"], "connectivity"),
     (Of::SecurityGroup, &["vpcid"], "network"),
     (Of::SecurityGroup, &["groupdescription"], "description"),
     (Of::SecurityGroup, &["ippermissions", "ipprotocol", "fromport", "toport", "port", "cidrip", "cidripv6", "cidr", "icmp", "groupid", "description"], "rules"),

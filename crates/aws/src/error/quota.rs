@@ -12,6 +12,7 @@ static QUOTAS: &[(&str, &str)] = &[
     ("RouteTableLimitExceeded", "\"Route tables per VPC\""),
     ("RouteLimitExceeded", "\"Routes per route table\""),
     ("ResourceCountLimitExceeded", "\"Routes per route table\""),
+    ("NatGatewayLimitExceeded", "\"NAT gateways per Availability Zone\""),
     ("SecurityGroupLimitExceeded", "\"VPC security groups per Region\""),
     ("RulesPerSecurityGroupLimitExceeded", "\"Inbound or outbound rules per security group\""),
     ("SecurityGroupsPerInterfaceLimitExceeded", "\"Security groups per network interface\""),

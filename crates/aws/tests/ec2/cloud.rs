@@ -64,7 +64,7 @@ type Answer = Result<String, Refusal>;
 const OK: &str = "<return>true</return>";
 
 /// Kind, what its describe call and its set in the answer are called, the word for its id, and what is said where it is not there.
-const KINDS: [(&str, &str, &str, &str, &str); 10] = [
+const KINDS: [(&str, &str, &str, &str, &str); 11] = [
     ("vpc", "DescribeVpcs", "vpcSet", "VpcId", "InvalidVpcID.NotFound"),
     ("igw", "DescribeInternetGateways", "internetGatewaySet", "InternetGatewayId", "InvalidInternetGatewayID.NotFound"),
     ("subnet", "DescribeSubnets", "subnetSet", "SubnetId", "InvalidSubnetID.NotFound"),
@@ -73,6 +73,7 @@ const KINDS: [(&str, &str, &str, &str, &str); 10] = [
     ("i", "DescribeInstances", "reservationSet", "InstanceId", "InvalidInstanceID.NotFound"),
     ("vol", "DescribeVolumes", "volumeSet", "VolumeId", "InvalidVolume.NotFound"),
     ("eipalloc", "DescribeAddresses", "addressesSet", "AllocationId", "InvalidAllocationID.NotFound"),
+    ("nat", "DescribeNatGateways", "natGatewaySet", "NatGatewayId", "NatGatewayNotFound"),
     ("key", "DescribeKeyPairs", "keySet", "KeyPairId", "InvalidKeyPair.NotFound"),
     ("eni", "DescribeNetworkInterfaces", "networkInterfaceSet", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound"),
 ];
@@ -280,6 +281,19 @@ impl Script {
             }
             "AllocateAddress" | "AssociateAddress" | "DisassociateAddress" | "ReleaseAddress" => self.address(action, p),
             "CreateVolume" | "AttachVolume" | "DetachVolume" | "ModifyVolume" | "DescribeVolumesModifications" => self.volume(action, p),
+            "CreateNatGateway" => {
+                let of = |word: &str| p.get(word).map_or("", String::as_str);
+                let is = [("subnet", of("SubnetId")), ("connectivity", of("ConnectivityType")), ("address", of("AllocationId"))];
+                let id = self.make("nat", pairs(&is), tags(p, "natgateway"));
+                Ok(format!("<natGateway><natGatewayId>{id}</natGatewayId><state>pending</state></natGateway>"))
+            }
+            // It stays described.
+            "DeleteNatGateway" => {
+                let gateway = self.of(&p["NatGatewayId"], "NatGatewayNotFound")?;
+                gateway.is.insert("state".into(), "deleted".into());
+                gateway.is.remove("subnet");
+                Ok(OK.into())
+            }
             "CreateTags" => {
                 let at = |m: usize, part: &str| p.get(&format!("Tag.{m}.{part}")).cloned();
                 let more: Pairs = (1..).map_while(|m| Some((at(m, "Key")?, at(m, "Value")?))).collect();
@@ -472,7 +486,7 @@ fn filters(p: &Pairs) -> impl Iterator<Item = (String, BTreeSet<&str>)> {
 fn value(item: &Item, tags: &Pairs, filter: &str) -> String {
     let found = match filter.strip_prefix("tag:") {
         Some(key) => tags.get(key),
-        None if filter == "instance-state-name" => item.is.get("state"),
+        None if ["instance-state-name", "state"].contains(&filter) => item.is.get("state"),
         None if filter == "instance-id" => item.is.get("at"),
         None if filter == "private-ip-address" => item.is.get("private"),
         None if filter == "group-name" => item.is.get("name"),
@@ -525,6 +539,15 @@ fn xml(item: &Item, tags: &Pairs) -> String {
                 None => String::new(),
             };
             format!("<item><allocationId>{id}</allocationId><publicIp>{}</publicIp>{at}{tags}</item>", is("ip"))
+        }
+        "nat" => {
+            let at = if is("address").is_empty() { String::new() } else { format!("<allocationId>{}</allocationId><publicIp>198.51.100.7</publicIp>", is("address")) };
+            format!(
+                "<item><natGatewayId>{id}</natGatewayId><state>{state}</state><subnetId>{}</subnetId><connectivityType>{}</connectivityType>\
+                 <natGatewayAddressSet><item>{at}<privateIp>10.0.0.9</privateIp></item></natGatewayAddressSet>{tags}</item>",
+                is("subnet"),
+                is("connectivity")
+            )
         }
         "key" => format!("<item><keyPairId>{id}</keyPairId><keyName>{}</keyName>{tags}</item>", is("name")),
         "eni" => format!(

@@ -5,7 +5,7 @@
 use crate::{
     access::assumes_a_role,
     recordings::documented,
-    requests::{Sent, addresses, adopts, consoles, disks, grouped_instances, identities, images, instances, locations, networks, reads, security_groups, subnets},
+    requests::{Sent, addresses, adopts, consoles, disks, grouped_instances, identities, images, instances, locations, nat_gateways, networks, reads, security_groups, subnets},
 };
 use serde_json::Value;
 use std::{
@@ -81,6 +81,8 @@ pub const FEATURES: &[Feature] = &[
         unseen: &[(KMS, "EC2 asks KMS for it in the name of who makes or attaches the disk, and lets it fail where it is refused")],
         ..Feature::of("disks with `encryption_key`", &["ReadLocations", "ReadDisks", "Disks"], || Box::pin(disks(Some("alias/web"))))
     },
+    Feature::of("NAT gateways: read, adopt", &["ReadNatGateways"], || Box::pin(adopts::<NatGateway>("nat"))),
+    Feature::of("NAT gateways", &["ReadSubnets", "ReadAddresses", "ReadNatGateways", "NatGateways"], || Box::pin(nat_gateways())),
     Feature { elsewhere: &[(&["sts:AssumeRole"], "the role")], ..Feature::of("`role_arn`, for the credentials that assume it", &[], || Box::pin(assumes_a_role())) },
 ];
 

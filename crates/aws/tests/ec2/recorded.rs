@@ -36,7 +36,7 @@ pub trait Recorded: Kind<Parent = LocationName, Id = ResourceId> {
 /// The kinds that are recorded.
 macro_rules! recorded_kinds {
     ($then:ident, $($given:tt)*) => {
-        crate::recorded::$then! { [networks Network, subnets Subnet, instances Instance, addresses Address, disks Disk, images Image, machine_types MachineType] $($given)* }
+        crate::recorded::$then! { [networks Network, subnets Subnet, instances Instance, addresses Address, disks Disk, nat_gateways NatGateway, images Image, machine_types MachineType] $($given)* }
     };
 }
 /// `$test::<Kind>` as a test of its own for every kind.
@@ -299,6 +299,48 @@ impl Recorded for Disk {
     }
     fn is_over(row: &Value) -> bool {
         matches!(text(row, "/State"), Some("deleting" | "deleted"))
+    }
+}
+
+impl Recorded for NatGateway {
+    const OPERATION: &'static str = "DescribeNatGateways";
+    const ROWS: &'static str = "NatGateways[]";
+    const WIRE: &'static str = "natGatewaySet/item";
+    const ID: &'static str = "NatGatewayId";
+    const MEANT: &'static [(&'static str, &'static str)] = &[("NatGatewayState", "state")];
+    fn said(row: &Value) -> Value {
+        let all: Vec<&Value> = list(row, "NatGatewayAddresses").collect();
+        let main = all.iter().find(|a| a.get("IsPrimary") == Some(&json!(true))).or(all.first());
+        let of = |member: &str| main.and_then(|a| text(a, member)).filter(|t| !t.is_empty());
+        let why: Vec<&str> = ["/FailureCode", "/FailureMessage"].into_iter().filter_map(|member| text(row, member)).collect();
+        json!({
+            "state": match text(row, "/State").unwrap() { "deleted" => "DELETING".into(), known => known.to_uppercase() },
+            "reason": why.join(": "),
+            "connectivity": text(row, "/ConnectivityType").unwrap_or("public").to_uppercase(),
+            "subnet": text(row, "/SubnetId").filter(|t| !t.is_empty()),
+            "address": of("/AllocationId"),
+            "public": of("/PublicIp").filter(|ip| ip.parse::<IpAddr>().is_ok()),
+            "private": of("/PrivateIp").filter(|ip| ip.parse::<IpAddr>().is_ok()),
+            "created": row.get("CreateTime"),
+            "labels": labels(row),
+        })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let (spec, status) = (&object.spec, &object.status);
+        json!({
+            "state": status.state,
+            "reason": status.state_reason,
+            "connectivity": spec.connectivity,
+            "subnet": spec.subnet.as_ref().and_then(|r| r.vendor_id.clone()),
+            "address": spec.address.as_ref().and_then(|r| r.vendor_id.clone()),
+            "public": status.public_ip,
+            "private": status.private_ip,
+            "created": object.created_ms,
+            "labels": spec.labels,
+        })
+    }
+    fn is_over(row: &Value) -> bool {
+        text(row, "/State") == Some("deleted")
     }
 }
 

@@ -241,6 +241,18 @@ pub async fn addresses() -> Sent {
     .await;
     sent(&world)
 }
+/// A public one and a private one.
+pub async fn nat_gateways() -> Sent {
+    let world = World::with(0).await;
+    let vpc = world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16")], &[]);
+    let subnet = world.cloud.plant("subnet", &[("vpc", &vpc), ("cidr", "10.0.0.0/24")], &[]);
+    let address = world.cloud.plant("eipalloc", &[("ip", "198.51.100.7")], &[]);
+    let private = NatGatewaySpec { subnet: Some(Ref::resolved(name("s"), subnet.parse().unwrap())), connectivity: Connectivity::Private, ..Default::default() };
+    let public = NatGatewaySpec { connectivity: Connectivity::Public, address: Some(Ref::resolved(name("a"), address.parse().unwrap())), labels: labels("one"), ..private.clone() };
+    life(&world, &create::<NatGateway>("n", public), |s| vec![labelled(NatGatewaySpec { labels: labels("two"), ..s.clone() })]).await;
+    life(&world, &create::<NatGateway>("m", private), |_| Vec::new()).await;
+    sent(&world)
+}
 /// `encryption_key`: a key of the customer's own.
 pub async fn disks(encryption_key: Option<&str>) -> Sent {
     let world = World::with(0).await;

@@ -133,9 +133,13 @@ pub(super) async fn immutable<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     }
     let ground = K::ground(stand, Depth::Whole).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
-    let desired = K::variants(stand, &ground)?.swap_remove(0).1;
-    let paths = changed_paths::<K>(&made.spec, &desired)?;
-    ensure!(paths.iter().any(|p| fixed.contains(&p.0.as_str())), "the trial changes nothing that is fixed: {paths:?}");
+    let mut changes = Vec::new();
+    for (_, desired) in K::variants(stand, &ground)? {
+        changes.push((changed_paths::<K>(&made.spec, &desired)?, desired));
+    }
+    let Some((paths, desired)) = changes.into_iter().find(|(paths, _)| paths.iter().any(|p| fixed.contains(&p.0.as_str()))) else {
+        return failed("no variant has another value of what is fixed");
+    };
     match stand.drive(&stand.change_of(&made, Verb::Update { desired, paths })?, Manner::PLAIN).await.end {
         Err(e) if e.reason() == Reason::FieldImmutable => Ok(()),
         other => failed(format!("the server was asked to change what is fixed: {other:?}")),

@@ -107,6 +107,12 @@ async fn a_cloud_keeps_its_owner_and_its_vendor() {
         fn disks(&self) -> Option<&dyn welkin_core::Driver<welkin_core::Disk>> {
             None
         }
+        fn nat_gateways(&self) -> Option<&dyn welkin_core::Driver<welkin_core::NatGateway>> {
+            None
+        }
+        fn route_tables(&self) -> Option<&dyn welkin_core::Driver<welkin_core::RouteTable>> {
+            None
+        }
         fn dns_zones(&self) -> Option<&dyn welkin_core::Driver<welkin_core::DnsZone>> {
             None
         }

@@ -1,7 +1,7 @@
 use super::{
     cloud::{Action, Cloud, Draw, changed},
     instances::{instance_of, public_ip},
-    item::{Address, Condition, Item, Shown, Tags},
+    item::{Address, Condition, Item, NatGateway, Shown, Tags},
     networks::expect_version,
     refusal::{Code, Refusal},
     state::{Edit, Region},
@@ -11,6 +11,9 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
+
+/// With the NAT gateway that is seen as it.
+pub(crate) type Held = (Shown<Address>, Option<String>);
 
 /// Where a new address is to lead, to be tried out with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,13 +26,30 @@ pub(crate) struct NewAddress {
 fn address_of<'a>(region: &'a Region, id: &str) -> Result<&'a Arc<Item<Address>>, Refusal> {
     region.addresses.get(id).ok_or_else(|| Refusal::new(Code::AddressNotFound, format!("there is no address {id:?}")))
 }
+/// The NAT gateway that is seen as it.
+fn holder(region: &Region, id: &str, now_ms: u64) -> Option<String> {
+    let holds = |g: &&Arc<Item<NatGateway>>| g.body.holds(now_ms) && g.body.address.as_ref().is_some_and(|(address, _)| address == id);
+    region.nat_gateways.iter().find(holds).map(|g| g.id.clone())
+}
+fn held(region: &Region, address: Shown<Address>, now_ms: u64) -> Held {
+    let holder = holder(region, address.id(), now_ms);
+    (address, holder)
+}
+/// What nothing uses.
+pub(super) fn free<'a>(region: &'a Region, id: &str, now_ms: u64) -> Result<&'a Arc<Item<Address>>, Refusal> {
+    let item = address_of(region, id)?;
+    match item.body.leads_to.as_ref().map(|(instance, _)| instance.clone()).or_else(|| holder(region, id, now_ms)) {
+        Some(user) => Err(Refusal::new(Code::AddressHeld, format!("{id} is used by {user}"))),
+        None => Ok(item),
+    }
+}
 /// An item with the edit that keeps it.
-fn put(item: Item<Address>, now_ms: u64) -> (Shown<Address>, Vec<Edit>) {
-    (Shown::written(Arc::new(item.clone()), now_ms), vec![Edit::PutAddress(Box::new(item))])
+fn put(region: &Region, item: Item<Address>, now_ms: u64) -> (Held, Vec<Edit>) {
+    (held(region, Shown::written(Arc::new(item.clone()), now_ms), now_ms), vec![Edit::PutAddress(Box::new(item))])
 }
 
 impl Cloud {
-    pub(crate) async fn allocate_address(&self, region: &str, tags: Tags) -> Result<Shown<Address>, Refusal> {
+    pub(crate) async fn allocate_address(&self, region: &str, tags: Tags) -> Result<Held, Refusal> {
         self.write(Action::AllocateAddress, region, |r, draw| allocated(r, draw, tags)).await
     }
     pub(crate) async fn dry_allocate_address(&self, region: &str, new: NewAddress) -> Result<(), Refusal> {
@@ -49,56 +69,63 @@ impl Cloud {
             Ok((item.id.clone(), edits))
         })
     }
-    pub(crate) async fn address(&self, region: &str, id: &str) -> Result<Option<Shown<Address>>, Refusal> {
-        self.read(Action::DescribeAddresses, region, |r, now| Ok(r.addresses.show(id, now))).await
+    pub(crate) async fn address(&self, region: &str, id: &str) -> Result<Option<Held>, Refusal> {
+        self.read(Action::DescribeAddresses, region, |r, now| Ok(r.addresses.show(id, now).map(|a| held(r, a, now)))).await
     }
-    pub(crate) async fn addresses(&self, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Result<Listed<Address>, Refusal> {
+    pub(crate) async fn addresses(&self, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Result<(Vec<Held>, Option<String>), Refusal> {
         let size = size.min(self.config().page_size);
-        self.read(Action::DescribeAddresses, region, |r, now| r.addresses.list(&filter, after, size, now, |_| true)).await
+        self.read(Action::DescribeAddresses, region, |r, now| {
+            let Listed { items, next } = r.addresses.list(&filter, after, size, now, |_| true)?;
+            Ok((items.into_iter().map(|a| held(r, a, now)).collect(), next))
+        })
+        .await
     }
     /// It leads there from now on, wherever it has led; without a private address to the instance's first. Refused where another one leads there.
-    pub(crate) async fn associate_address(&self, region: &str, id: &str, instance: &str, private_ip: Option<Ipv4Addr>, expect: Option<u64>) -> Result<Shown<Address>, Refusal> {
+    pub(crate) async fn associate_address(&self, region: &str, id: &str, instance: &str, private_ip: Option<Ipv4Addr>, expect: Option<u64>) -> Result<Held, Refusal> {
         self.write(Action::AssociateAddress, region, |r, draw| {
             let item = address_of(r, id)?;
             expect_version(item, expect)?;
             let leads_to = Some((instance.to_owned(), goal(r, draw.now_ms, Some(id), instance, private_ip)?));
             if item.body.leads_to == leads_to {
-                return Ok((Shown::written(Arc::clone(item), draw.now_ms), Vec::new()));
+                return Ok((held(r, Shown::written(Arc::clone(item), draw.now_ms), draw.now_ms), Vec::new()));
             }
-            Ok(put(changed(item, Address { leads_to, ..item.body.clone() }), draw.now_ms))
+            if let Some(gateway) = holder(r, id, draw.now_ms) {
+                return Err(Refusal::new(Code::AddressAssociated, format!("{id} is used by {gateway}")));
+            }
+            Ok(put(r, changed(item, Address { leads_to, ..item.body.clone() }), draw.now_ms))
         })
         .await
     }
     /// Fine where it leads nowhere.
-    pub(crate) async fn disassociate_address(&self, region: &str, id: &str, expect: Option<u64>) -> Result<Shown<Address>, Refusal> {
+    pub(crate) async fn disassociate_address(&self, region: &str, id: &str, expect: Option<u64>) -> Result<Held, Refusal> {
         self.write(Action::DisassociateAddress, region, |r, draw| {
             let item = address_of(r, id)?;
             expect_version(item, expect)?;
-            Ok(put(changed(item, Address { leads_to: None, ..item.body.clone() }), draw.now_ms))
+            Ok(put(r, changed(item, Address { leads_to: None, ..item.body.clone() }), draw.now_ms))
         })
         .await
     }
-    pub(crate) async fn tag_address(&self, region: &str, id: &str, tags: Tags, expect: Option<u64>) -> Result<Shown<Address>, Refusal> {
+    pub(crate) async fn tag_address(&self, region: &str, id: &str, tags: Tags, expect: Option<u64>) -> Result<Held, Refusal> {
         self.write(Action::TagAddress, region, |r, draw| {
             let item = address_of(r, id)?;
             expect_version(item, expect)?;
-            Ok(put(Item { tags, ..changed(item, item.body.clone()) }, draw.now_ms))
+            Ok(put(r, Item { tags, ..changed(item, item.body.clone()) }, draw.now_ms))
         })
         .await
     }
-    /// Refused while it leads to an instance.
+    /// Refused while it leads to an instance or a NAT gateway is seen as it.
     pub(crate) async fn release_address(&self, region: &str, id: &str) -> Result<(), Refusal> {
-        self.write(Action::ReleaseAddress, region, |r, _| released(r, id)).await
+        self.write(Action::ReleaseAddress, region, |r, draw| released(r, id, draw.now_ms)).await
     }
     pub(crate) async fn dry_release_address(&self, region: &str, id: &str) -> Result<(), Refusal> {
-        self.dry_run(region, |r, _| released(r, id)).await
+        self.dry_run(region, |r, draw| released(r, id, draw.now_ms)).await
     }
 }
 
-fn allocated(region: &Region, draw: &mut Draw<'_>, tags: Tags) -> Result<(Shown<Address>, Vec<Edit>), Refusal> {
+fn allocated(region: &Region, draw: &mut Draw<'_>, tags: Tags) -> Result<(Held, Vec<Edit>), Refusal> {
     draw.check_quota(draw.config.quotas.addresses, region.addresses.len(), "addresses")?;
     let ip = public_ip(region, draw)?;
-    Ok(put(draw.item(tags, Address { ip, leads_to: None }), draw.now_ms))
+    Ok(put(region, draw.item(tags, Address { ip, leads_to: None }), draw.now_ms))
 }
 /// The private address that an address can lead to: the instance has it, and no other one than `own` leads there.
 fn goal(region: &Region, now_ms: u64, own: Option<&str>, instance: &str, private_ip: Option<Ipv4Addr>) -> Result<Ipv4Addr, Refusal> {
@@ -116,9 +143,10 @@ fn goal(region: &Region, now_ms: u64, own: Option<&str>, instance: &str, private
         None => Ok(found),
     }
 }
-fn released(region: &Region, id: &str) -> Result<((), Vec<Edit>), Refusal> {
-    match &address_of(region, id)?.body.leads_to {
-        Some((instance, _)) => Err(Refusal::new(Code::DependencyViolation, format!("{id} leads to {instance}"))),
+fn released(region: &Region, id: &str, now_ms: u64) -> Result<((), Vec<Edit>), Refusal> {
+    let leads_to = address_of(region, id)?.body.leads_to.as_ref().map(|(instance, _)| instance.clone());
+    match leads_to.or_else(|| holder(region, id, now_ms)) {
+        Some(user) => Err(Refusal::new(Code::DependencyViolation, format!("{id} is used by {user}"))),
         None => removed(region, id),
     }
 }

@@ -9,9 +9,9 @@ use super::{
     gateways, instances,
     item::{Body, Condition, Item, Tags},
     log::Log,
-    networks,
+    nat_gateways, networks,
     refusal::{Code, Refusal},
-    security_groups,
+    route_tables, security_groups,
     state::{Edit, Record, Region, State},
     subnets, zones,
 };
@@ -43,7 +43,13 @@ macro_rules! actions {
     };
 }
 actions! {
-    reads { DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput, DescribeAddresses, DescribeDisks, DescribeZones, DryRun, }
+    reads {
+        DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput,
+        DescribeAddresses, DescribeDisks, DescribeZones,
+        DescribeNatGateways,
+        DescribeRouteTables,
+        DryRun,
+    }
     writes {
         CreateNetwork, DeleteNetwork, TagNetwork, CreateGateway, AttachGateway, DeleteGateway, CreateSubnet, ModifySubnet, DeleteSubnet, TagSubnet,
         CreateSecurityGroup, ModifySecurityGroup, AuthorizeRules, RevokeRules, DeleteSecurityGroup, TagSecurityGroup,
@@ -51,6 +57,8 @@ actions! {
         AllocateAddress, AssociateAddress, DisassociateAddress, ReleaseAddress, TagAddress,
         CreateDisk, ModifyDisk, AttachDisk, DetachDisk, DeleteDisk, TagDisk,
         CreateZone, AssociateNetwork, DisassociateNetwork, CommentZone, DeleteZone, TagZone,
+        CreateNatGateway, DeleteNatGateway, TagNatGateway,
+        CreateRouteTable, CreateRoute, ReplaceRoute, DeleteRoute, AssociateRouteTable, DisassociateRouteTable, DeleteRouteTable, TagRouteTable,
     }
 }
 
@@ -220,6 +228,8 @@ impl Cloud {
             "addr" => addresses::removed(r, id),
             "disk" => disks::removed(r, id),
             "zone" => zones::deleted(r, id),
+            "nat" => nat_gateways::removed(r, id, draw.now_ms),
+            "rtb" => route_tables::removed(r, id),
             _ => instances::moved(r, draw, id, Condition::Gone, 0),
         })
     }

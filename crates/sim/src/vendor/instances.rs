@@ -260,7 +260,7 @@ fn members_of(region: &Region, subnet: &Item<Subnet>, mut groups: Vec<String>) -
 }
 
 /// The addresses asked for, and the first free ones for what was left open: one of IPv4 where the subnet has a range, one of IPv6 where wanted.
-fn addresses(region: &Region, subnet: &Item<Subnet>, asked: &[IpAddr], ipv6: bool) -> Result<Vec<IpAddr>, Refusal> {
+pub(super) fn addresses(region: &Region, subnet: &Item<Subnet>, asked: &[IpAddr], ipv6: bool) -> Result<Vec<IpAddr>, Refusal> {
     let taken = region.taken.get(&subnet.id);
     let is_taken = |ip: &IpAddr| taken.is_some_and(|t| t.contains(ip));
     let mut out = Vec::new();

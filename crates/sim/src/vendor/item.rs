@@ -248,6 +248,72 @@ impl Body for Disk {
     }
 }
 
+/// Stands in a subnet and speaks for others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NatGateway {
+    pub(crate) subnet: String,
+    /// What a public one is seen as, and how that reads.
+    pub(crate) address: Option<(String, Ipv4Addr)>,
+    /// In the subnet; one that failed has none.
+    pub(crate) private_ip: Option<Ipv4Addr>,
+    /// Why it fails, once it has settled.
+    pub(crate) failure: Option<String>,
+    /// Who asked, and for what: as of an instance.
+    pub(crate) token: Option<String>,
+    pub(crate) asked: String,
+    /// Is it on its way out?
+    pub(crate) leaves: bool,
+    /// When it is ready, has failed or is gone.
+    pub(crate) settles_ms: u64,
+}
+impl Body for NatGateway {
+    const PREFIX: &'static str = "nat-";
+    fn parent(&self) -> Option<&str> {
+        Some(&self.subnet)
+    }
+}
+impl NatGateway {
+    pub(crate) fn has_settled(&self, now_ms: u64) -> bool {
+        self.settles_ms <= now_ms
+    }
+    pub(crate) fn is_gone(&self, now_ms: u64) -> bool {
+        self.leaves && self.has_settled(now_ms)
+    }
+    /// Does it keep its subnet and its address from their ends?
+    pub(crate) fn holds(&self, now_ms: u64) -> bool {
+        self.failure.is_none() && !self.is_gone(now_ms)
+    }
+}
+
+/// Where the traffic of subnets goes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct RouteTable {
+    pub(crate) network: String,
+    pub(crate) routes: Vec<VendorRoute>,
+    /// Routes that the vendor puts there itself, by their destinations.
+    pub(crate) propagated: Vec<IpNet>,
+    /// What it is for; no subnet is in two.
+    pub(crate) subnets: Vec<String>,
+}
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct VendorRoute {
+    pub(crate) destination: IpNet,
+    pub(crate) way: Way,
+}
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Way {
+    Internet,
+    Instance(String),
+    NatGateway(String),
+}
+impl Body for RouteTable {
+    const PREFIX: &'static str = "rtb-";
+    fn parent(&self) -> Option<&str> {
+        Some(&self.network)
+    }
+}
+
 /// A zone of the domain name system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Zone {

@@ -93,6 +93,9 @@ pub(super) fn deleted(region: &Region, id: &str) -> Result<((), Vec<Edit>), Refu
     if !groups.is_empty() {
         return Err(Refusal::new(Code::DependencyViolation, format!("{id} has security groups: {}", groups.join(", "))));
     }
+    if let Some(table) = region.route_tables.children(id).next() {
+        return Err(Refusal::new(Code::DependencyViolation, format!("{id} has the route table {}", table.id)));
+    }
     let mut edits = vec![Edit::RemoveNetwork(id.to_owned())];
     if let Some(gateway) = item.body.gateway.as_ref().and_then(|g| region.gateways.get(g)) {
         edits.push(Edit::PutGateway(Box::new(changed(gateway, super::Gateway { network: None }))));

@@ -1,7 +1,7 @@
 //! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
 
 use super::{
-    item::{Address, Disk, Gateway, Instance, Item, Network, SecurityGroup, Subnet, Zone},
+    item::{Address, Disk, Gateway, Instance, Item, NatGateway, Network, RouteTable, SecurityGroup, Subnet, Zone},
     table::Table,
 };
 use crate::vendor::Condition;
@@ -25,6 +25,8 @@ pub(crate) enum Edit {
     PutAddress(Box<Item<Address>>),
     PutDisk(Box<Item<Disk>>),
     PutZone(Box<Item<Zone>>),
+    PutNatGateway(Box<Item<NatGateway>>),
+    PutRouteTable(Box<Item<RouteTable>>),
     RemoveNetwork(String),
     RemoveGateway(String),
     RemoveSubnet(String),
@@ -33,6 +35,8 @@ pub(crate) enum Edit {
     RemoveAddress(String),
     RemoveDisk(String),
     RemoveZone(String),
+    RemoveNatGateway(String),
+    RemoveRouteTable(String),
 }
 
 /// What one call of the vendor did: all of it or nothing.
@@ -61,7 +65,7 @@ impl State {
     pub(crate) fn len(&self) -> usize {
         let of = |r: &Region| {
             let networks = r.networks.len() + r.gateways.len() + r.subnets.len() + r.security_groups.len();
-            networks + r.instances.len() + r.addresses.len() + r.disks.len() + r.zones.len()
+            networks + r.instances.len() + r.addresses.len() + r.disks.len() + r.zones.len() + r.nat_gateways.len() + r.route_tables.len()
         };
         self.regions.values().map(of).sum()
     }
@@ -111,12 +115,14 @@ pub(crate) struct Region {
     pub(crate) disks: Table<Disk>,
     /// In `global` alone.
     pub(crate) zones: Table<Zone>,
+    pub(crate) nat_gateways: Table<NatGateway>,
+    pub(crate) route_tables: Table<RouteTable>,
     /// Addresses in use, by subnet.
     pub(crate) taken: HashMap<String, Taken>,
     pub(crate) public_ips: HashSet<Ipv4Addr>,
-    /// Which instance or disk a token has made.
+    /// Which instance, disk or NAT gateway a token has made.
     pub(crate) tokens: HashMap<String, String>,
-    /// Instances that are on their way out.
+    /// Instances and NAT gateways that are on their way out.
     pub(crate) leaving: Vec<String>,
 }
 impl Region {
@@ -130,6 +136,8 @@ impl Region {
             Edit::PutAddress(i) => self.put_address(*i),
             Edit::PutDisk(i) => self.put_disk(*i),
             Edit::PutZone(i) => self.zones.put(*i),
+            Edit::PutNatGateway(i) => self.put_nat_gateway(*i),
+            Edit::PutRouteTable(i) => self.route_tables.put(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
             Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
             Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
@@ -138,12 +146,13 @@ impl Region {
             Edit::RemoveAddress(id) => self.remove_address(&id),
             Edit::RemoveDisk(id) => self.remove_disk(&id),
             Edit::RemoveZone(id) => drop(self.zones.remove(&id)),
+            Edit::RemoveNatGateway(id) => self.remove_nat_gateway(&id),
+            Edit::RemoveRouteTable(id) => drop(self.route_tables.remove(&id)),
         }
     }
     fn put_instance(&mut self, item: Item<Instance>) {
         self.remove_instance(&item.id);
-        let taken = self.taken.entry(item.body.subnet.clone()).or_default();
-        item.body.addresses.iter().for_each(|ip| taken.insert(*ip));
+        self.take(&item.body.subnet, &item.body.addresses);
         self.public_ips.extend(item.body.public_ip);
         if let Some(token) = &item.body.token {
             self.tokens.insert(token.clone(), item.id.clone());
@@ -155,17 +164,42 @@ impl Region {
     }
     fn remove_instance(&mut self, id: &str) {
         let Some(item) = self.instances.remove(id) else { return };
-        if let Some(taken) = self.taken.get_mut(&item.body.subnet) {
-            for ip in &item.body.addresses {
-                taken.remove(ip);
-            }
-            if taken.ips.is_empty() {
-                self.taken.remove(&item.body.subnet);
-            }
-        }
+        self.give_back(&item.body.subnet, &item.body.addresses);
         if let Some(ip) = &item.body.public_ip {
             self.public_ips.remove(ip);
         }
+        if let Some(token) = &item.body.token {
+            self.tokens.remove(token);
+        }
+        self.leaving.retain(|l| l != id);
+    }
+    fn take(&mut self, subnet: &str, ips: &[IpAddr]) {
+        if !ips.is_empty() {
+            let taken = self.taken.entry(subnet.to_owned()).or_default();
+            ips.iter().for_each(|ip| taken.insert(*ip));
+        }
+    }
+    fn give_back(&mut self, subnet: &str, ips: &[IpAddr]) {
+        let Some(taken) = self.taken.get_mut(subnet) else { return };
+        ips.iter().for_each(|ip| taken.remove(ip));
+        if taken.ips.is_empty() {
+            self.taken.remove(subnet);
+        }
+    }
+    fn put_nat_gateway(&mut self, item: Item<NatGateway>) {
+        self.remove_nat_gateway(&item.id);
+        self.take(&item.body.subnet, &item.body.private_ip.map(IpAddr::V4).into_iter().collect::<Vec<_>>());
+        if let Some(token) = &item.body.token {
+            self.tokens.insert(token.clone(), item.id.clone());
+        }
+        if item.body.leaves {
+            self.leaving.push(item.id.clone());
+        }
+        self.nat_gateways.put(item);
+    }
+    fn remove_nat_gateway(&mut self, id: &str) {
+        let Some(item) = self.nat_gateways.remove(id) else { return };
+        self.give_back(&item.body.subnet, &item.body.private_ip.map(IpAddr::V4).into_iter().collect::<Vec<_>>());
         if let Some(token) = &item.body.token {
             self.tokens.remove(token);
         }
@@ -193,7 +227,11 @@ impl Region {
     }
     /// Removes what has been gone for a while: nobody calls when its time comes.
     pub(crate) fn swept(&self, now_ms: u64) -> Vec<Edit> {
-        self.leaving.iter().filter(|id| self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms))).map(|id| Edit::RemoveInstance(id.clone())).collect()
+        let gone = |id: &String| match self.nat_gateways.get(id) {
+            Some(gateway) => gateway.body.is_gone(now_ms).then(|| Edit::RemoveNatGateway(id.clone())),
+            None => self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms)).then(|| Edit::RemoveInstance(id.clone())),
+        };
+        self.leaving.iter().filter_map(gone).collect()
     }
     fn edits(&self) -> impl Iterator<Item = Edit> {
         fn boxed<T: Clone>(item: &Arc<Item<T>>) -> Box<Item<T>> {
@@ -206,6 +244,10 @@ impl Region {
         let instances = self.instances.iter().map(|i| Edit::PutInstance(boxed(i)));
         let addresses = self.addresses.iter().map(|i| Edit::PutAddress(boxed(i)));
         let disks = self.disks.iter().map(|i| Edit::PutDisk(boxed(i)));
-        networks.chain(gateways).chain(subnets).chain(groups).chain(instances).chain(addresses).chain(disks).chain(self.zones.iter().map(|i| Edit::PutZone(boxed(i))))
+        let zones = self.zones.iter().map(|i| Edit::PutZone(boxed(i)));
+        let nat_gateways = self.nat_gateways.iter().map(|i| Edit::PutNatGateway(boxed(i)));
+        let route_tables = self.route_tables.iter().map(|i| Edit::PutRouteTable(boxed(i)));
+        let ranged = networks.chain(gateways).chain(subnets).chain(groups);
+        ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(nat_gateways).chain(route_tables)
     }
 }

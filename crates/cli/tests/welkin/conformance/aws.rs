@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin::{
-    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, Network, Reason, Result, SecurityGroup, Subnet, VendorConfig,
+    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, Result, SecurityGroup, Subnet, VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 6] = [Network::COLLECTION, Subnet::COLLECTION, SecurityGroup::COLLECTION, Instance::COLLECTION, Address::COLLECTION, Disk::COLLECTION];
+const COLLECTIONS: [&str; 7] =
+    [Network::COLLECTION, Subnet::COLLECTION, SecurityGroup::COLLECTION, Instance::COLLECTION, Address::COLLECTION, Disk::COLLECTION, NatGateway::COLLECTION];
 
 /// What moto has, as its own client sees it, and the proxy that the provider goes through.
 #[derive(Debug)]
@@ -56,6 +57,8 @@ impl World for MotoWorld {
             Planted::Address => json!({"do": "plant", "what": "elastic-ip", "tags": tags}),
             Planted::Disk { zone } => json!({"do": "plant", "what": "volume", "tags": tags, "zone": zone}),
             Planted::DnsZone { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer zones yet")),
+            Planted::RouteTable { network } => json!({"do": "plant", "what": "route-table", "tags": tags, "network": network}),
+            Planted::NatGateway { subnet } => json!({"do": "plant", "what": "natgateway", "tags": tags, "subnet": subnet}),
         };
         let made = self.ask(wish).await?;
         Ok(made.as_str().unwrap_or_default().to_owned())
@@ -151,6 +154,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
             ("an unknown machine type", "moto takes any text for an instance type"),
             ("an unknown disk type", "moto takes any text for a volume type"),
             ("an unknown zone for a disk", "moto takes any text for the zone of a volume"),
+            ("a network without a way to the internet", "moto takes any subnet for a public NAT gateway"),
             ("an address in use", "moto breaks over it and answers 500 without a code"),
             ("an address outside of the subnet", "moto breaks over it and answers 500 without a code"),
         ]
@@ -171,7 +175,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
-    for kind in [Network::COLLECTION, Subnet::COLLECTION] {
+    for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
     }
     subject

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, Network, Owner, Reason, Result, SecurityGroup, Subnet,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Owner, Reason, Result, RouteTable, SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -39,6 +39,8 @@ impl World for SimWorld {
                 "address" => Some(Address::COLLECTION),
                 "disk" => Some(Disk::COLLECTION),
                 "zone" => Some(DnsZone::COLLECTION),
+                "nat_gateway" => Some(NatGateway::COLLECTION),
+                "route_table" => Some(RouteTable::COLLECTION),
                 _ => None,
             },
             uid: o.tags.get("welkin.dev/uid").cloned(),
@@ -59,6 +61,8 @@ impl World for SimWorld {
             Planted::Address => SimPlanted::Address,
             Planted::Disk { zone } => SimPlanted::Disk { zone },
             Planted::DnsZone { dns_name } => SimPlanted::Zone { dns_name },
+            Planted::NatGateway { subnet } => SimPlanted::NatGateway { subnet },
+            Planted::RouteTable { network } => SimPlanted::RouteTable { network },
         };
         self.sim.plant(REGION, what, tags)
     }

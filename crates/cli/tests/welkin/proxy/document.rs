@@ -26,7 +26,7 @@ pub(super) struct List {
 const fn list(action: &'static str, set: &'static str, [by_id, id, prefix]: [&'static str; 3], unknown: &'static str, made_by: &'static [&'static str]) -> List {
     List { action, set, object: &[], by_id, id, prefix, unknown, made_by }
 }
-const LISTS: [List; 11] = [
+const LISTS: [List; 12] = [
     list("DescribeVpcs", "vpcSet", ["VpcId", "vpcId", "vpc-"], "InvalidVpcID.NotFound", &["CreateVpc"]),
     list("DescribeSubnets", "subnetSet", ["SubnetId", "subnetId", "subnet-"], "InvalidSubnetID.NotFound", &["CreateSubnet"]),
     list("DescribeSecurityGroups", "securityGroupInfo", ["GroupId", "groupId", "sg-"], "InvalidGroup.NotFound", &["CreateSecurityGroup"]),
@@ -49,11 +49,12 @@ const LISTS: [List; 11] = [
     ),
     list("DescribeVolumes", "volumeSet", ["VolumeId", "volumeId", "vol-"], "InvalidVolume.NotFound", &["CreateVolume", "RunInstances"]),
     list("DescribeAddresses", "addressesSet", ["AllocationId", "allocationId", "eipalloc-"], "InvalidAllocationID.NotFound", &["AllocateAddress"]),
+    list("DescribeNatGateways", "natGatewaySet", ["NatGatewayId", "natGatewayId", "nat-"], "NatGatewayNotFound", &["CreateNatGateway"]),
     list("DescribeKeyPairs", "keySet", ["KeyPairId", "keyPairId", "key-"], "InvalidKeyPair.NotFound", &["ImportKeyPair", "CreateKeyPair"]),
 ];
 
 /// Where an object says what a filter asks for; `tag:...` apart, which every object says in the same way.
-const FILTERS: [(&str, &[&[&str]]); 19] = [
+const FILTERS: [(&str, &[&[&str]]); 21] = [
     ("allocation-id", &[&["allocationId"]]),
     ("association.main", &[&["associationSet", "item", "main"]]),
     ("attachment.instance-id", &[&["attachmentSet", "item", "instanceId"], &["attachment", "instanceId"]]),
@@ -67,9 +68,11 @@ const FILTERS: [(&str, &[&[&str]]); 19] = [
     ("internet-gateway-id", &[&["internetGatewayId"]]),
     ("ip-permission.group-id", &[&["ipPermissions", "item", "groups", "item", "groupId"]]),
     ("key-name", &[&["keyName"]]),
+    ("nat-gateway-id", &[&["natGatewayId"]]),
     ("network-interface-id", &[&["networkInterfaceId"]]),
     ("private-ip-address", &[&["privateIpAddress"]]),
     ("public-ip", &[&["publicIp"]]),
+    ("state", &[&["state"]]),
     ("status", &[&["status"]]),
     ("subnet-id", &[&["subnetId"]]),
     ("volume-id", &[&["volumeId"]]),

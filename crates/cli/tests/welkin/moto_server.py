@@ -1,0 +1,48 @@
+"""moto's server, with what the documentation of AWS says of NAT gateways and moto does not do.
+
+- "Deleting a public NAT gateway disassociates its Elastic IP address"
+  (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNatGateway.html>): moto keeps the association for ever, and the gateway's network interface
+  too, also that of a gateway which it refused to make.
+- They are found by their tags (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNatGateways.html>): moto passes over those filters.
+"""
+
+import sys
+
+sys.path.pop(0)  # where a moto.py is that is not the package
+
+from moto.ec2.models.nat_gateways import NatGatewayBackend
+from moto.ec2.utils import generic_filter
+from moto.server import main
+
+create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
+
+
+def create_nat_gateway(self, *args, **kwargs):
+    before = set(self.enis)
+    try:
+        return create(self, *args, **kwargs)
+    except Exception:
+        for interface in set(self.enis) - before:
+            self.delete_network_interface(interface)
+        raise
+
+
+def delete_nat_gateway(self, nat_gateway_id):
+    gateway = delete(self, nat_gateway_id)
+    for address in gateway.address_set:
+        if address.get("associationId"):
+            self.disassociate_address(association_id=address.pop("associationId"))
+    if gateway._eni.id in self.enis:
+        self.delete_network_interface(gateway._eni.id)
+    return gateway
+
+
+def describe_nat_gateways(self, filters, nat_gateway_ids):
+    tagged = {name: values for name, values in (filters or {}).items() if name.startswith("tag:")}
+    return generic_filter(tagged, describe(self, filters, nat_gateway_ids))
+
+
+NatGatewayBackend.create_nat_gateway = create_nat_gateway
+NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
+NatGatewayBackend.describe_nat_gateways = describe_nat_gateways
+main(sys.argv[1:])
