@@ -77,6 +77,9 @@ impl Specimen for RouteTable {
         if stand.changes::<Self>("labels") {
             out.push(("labels", RouteTableSpec { labels: labelled(&[("team", "b"), ("new", "")]), ..now.clone() }));
         }
+        if now.network != Some(to(&ground.network)) {
+            return out;
+        }
         if let (true, [first, .., last]) = (stand.changes::<Self>("routes"), &*ground.targets) {
             let with = |routes: Vec<Verdict<Route>>| {
                 let mut spec = RouteTableSpec { routes: routes.into_iter().filter_map(Result::ok).collect(), ..now.clone() };
