@@ -13,6 +13,7 @@ mod machine_type;
 mod nat_gateway;
 mod network;
 pub mod operation;
+mod record_set;
 mod route_table;
 mod security_group;
 mod subnet;

@@ -171,7 +171,11 @@ fn request_id(verb: &str, token: &str) -> String {
 fn options(verb: &str, token: &str) -> Options {
     Options { request_id: Some(request_id(verb, token)), ..Default::default() }
 }
-fn ours<K: Kind>(cx: &Cx, mut object: Object<K>) -> Object<K> {
+/// With the mark as ours, and in the parent as its caller calls it: the server knows that by a name of its own.
+fn ours<K: Kind>(cx: &Cx, parent: Option<&K::Parent>, mut object: Object<K>) -> Object<K> {
+    if let Some(parent) = parent {
+        object.name.parent = parent.clone();
+    }
     if let Some(mark) = &mut object.mark {
         mark.owner = cx.owner.clone();
     }
@@ -201,7 +205,7 @@ impl<K: Resource> Reader<K> for Remote {
     async fn get(&self, cx: &Cx, target: &Target<K>) -> Result<Object<K>> {
         let name = name_of(target)?;
         let object = cx.call(Api::read(FAMILY, "Get", self.cloud.name()), self.cloud.get(&name)).await?;
-        Ok(ours(cx, object))
+        Ok(ours(cx, Some(target.parent()), object))
     }
     async fn list(&self, cx: &Cx, query: &Query<K>, _: &Shard, from: Option<&Cursor>) -> Result<Page<K>> {
         let token = from.map_or("", |c| c.0.as_str());
@@ -209,7 +213,7 @@ impl<K: Resource> Reader<K> for Remote {
         let page = cx.call(Api::read(FAMILY, "List", self.cloud.name()), page).await?;
         let wanted = |o: &Object<K>| (query.vendor_ids.is_empty() || query.vendor_ids.contains(&o.vendor_id)) && (!query.owned_only || o.mark.is_some());
         Ok(Page {
-            items: page.items.into_iter().filter(wanted).map(|o| ours(cx, o)).collect(),
+            items: page.items.into_iter().filter(wanted).map(|o| ours(cx, query.parent.as_ref(), o)).collect(),
             next: (!page.next_page_token.is_empty()).then(|| Cursor(page.next_page_token.clone())),
             unreachable: page.unreachable.iter().map(|name| split_name(name)?.1.parse()).collect::<Result<_>>()?,
         })
@@ -235,13 +239,13 @@ impl<K: Mutable> Driver<K> for Remote {
     async fn create(&self, cx: &Cx, change: &Change<K>, spec: &K::Spec, resume: &Resume) -> Result<Step<Object<K>>> {
         let name = changed(&change.target)?;
         let step = self.advance(cx, "Create", resume, || self.cloud.create(&name, spec.clone(), options("create", &change.token))).await?;
-        object(cx, step)
+        object(cx, &change.target, step)
     }
 
     async fn update(&self, cx: &Cx, change: &Change<K>, desired: &K::Spec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<K>>> {
         let name = changed(&change.target)?;
         let step = self.advance(cx, "Update", resume, || self.cloud.update(&name, desired.clone(), paths, options("update", &change.token))).await?;
-        object(cx, step)
+        object(cx, &change.target, step)
     }
 
     async fn delete(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Step<()>> {
@@ -280,9 +284,9 @@ impl<K: Mutable> Driver<K> for Remote {
     }
 }
 
-fn object<K: Mutable>(cx: &Cx, step: Step<Operation>) -> Result<Step<Object<K>>> {
+fn object<K: Mutable>(cx: &Cx, target: &Target<K>, step: Step<Operation>) -> Result<Step<Object<K>>> {
     match step {
-        Step::Done(operation) => Ok(Step::Done(ours(cx, operation.object()?))),
+        Step::Done(operation) => Ok(Step::Done(ours(cx, Some(target.parent()), operation.object()?))),
         Step::Wait { handle, after, progress } => Ok(Step::Wait { handle, after, progress }),
     }
 }

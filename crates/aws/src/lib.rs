@@ -29,7 +29,7 @@ use client::Region;
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
     Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, NatGateway, Network, Object,
-    Reader, Reason, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
+    Reader, Reason, RecordSet, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -111,6 +111,9 @@ impl CloudProvider for Aws {
     }
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
         Some(self)
+    }
+    fn record_sets(&self) -> Option<&dyn Driver<RecordSet>> {
+        None
     }
     fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
         None

@@ -91,6 +91,7 @@ const COLUMNS: &[(&str, &[Column])] = &[
             wide("REASON", "state_reason"),
         ],
     ),
+    ("recordSets", &[always("TTL", "ttl_s"), always("VALUES", "values"), always("ROUTING", "routing")]),
     (
         "routeTables",
         &[

@@ -57,12 +57,13 @@ pub(crate) fn completed(kinds: &Kinds) -> Command {
 }
 
 /// What the commands of the client take, before the verb or after it.
-fn everywhere() -> [Arg; 4] {
+fn everywhere() -> [Arg; 5] {
     let server = |arg: Arg| arg.global(true).help_heading("Server");
     [
         server(Arg::new("endpoint").long("endpoint").value_name("URL").env("WELKIN_ENDPOINT").default_value(DEFAULT_ENDPOINT).help("The server")),
         server(Arg::new("cloud").long("cloud").value_name("CLOUD").env("WELKIN_CLOUD").help("The cloud, as configured; the only one by default")),
         server(Arg::new("location").long("location").value_name("LOCATION").env("WELKIN_LOCATION").help("The region, or global; the only one by default")),
+        server(Arg::new("in").long("in").value_name("ID").help("The resource that it lives in: of record sets the zone")),
         Arg::new("output")
             .short('o')
             .long("output")
@@ -80,12 +81,12 @@ fn without(command: Command, ids: &[&str]) -> Command {
 }
 /// The flags of all that a command has no use for. From a variable they mean other commands.
 const USELESS: &[(&str, &[&str])] = &[
-    ("serve", &["endpoint", "cloud", "location", "output"]),
-    ("completion", &["endpoint", "cloud", "location", "output"]),
+    ("serve", &["endpoint", "cloud", "location", "in", "output"]),
+    ("completion", &["endpoint", "cloud", "location", "in", "output"]),
     ("describe", &["output"]),
-    ("operations", &["location"]),
-    ("clouds", &["cloud", "location"]),
-    ("capabilities", &["location"]),
+    ("operations", &["location", "in"]),
+    ("clouds", &["cloud", "location", "in"]),
+    ("capabilities", &["location", "in"]),
 ];
 fn useless(verb: &str) -> &'static [&'static str] {
     USELESS.iter().find(|(of, _)| *of == verb).map_or(&[], |(_, ids)| ids)

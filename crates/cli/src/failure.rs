@@ -156,7 +156,7 @@ fn code_name(code: Code) -> String {
 
 /// Fields of requests that belong to no kind, as the command line has them.
 const GIVEN_AS: &[(&str, &str)] =
-    &[("name", "ID"), ("parent", "--cloud or --location"), ("filter", "--filter"), ("request_id", "--request-id"), ("etag", "--etag"), ("adopt", "--adopt")];
+    &[("name", "ID"), ("parent", "--cloud, --location or --in"), ("filter", "--filter"), ("request_id", "--request-id"), ("etag", "--etag"), ("adopt", "--adopt")];
 
 /// What to do, by reason.
 const ADVICE: &[(&str, &str)] = &[

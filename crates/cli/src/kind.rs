@@ -14,6 +14,8 @@ pub(crate) struct Kind {
     pub(crate) in_location: bool,
     /// Does it live in the location `global` alone?
     pub(crate) is_global: bool,
+    /// The collection of the resource that it lives in, where it lives in one: `dnsZones`.
+    pub(crate) within: Option<String>,
     pub(crate) message: MessageDescriptor,
     service: ServiceDescriptor,
 }
@@ -25,8 +27,10 @@ impl Kind {
         let message = get.output();
         let pattern = text(&extension(&message.options(), "google.api.resource")?, "pattern");
         let (parent, collection) = pattern.rsplit_once('/')?.0.rsplit_once('/')?;
-        let (in_location, is_global) = (parent.contains("/locations/"), parent.ends_with("/locations/global"));
-        Some(Self { collection: collection.to_owned(), name: message.name().to_owned(), in_location, is_global, message, service })
+        let below = parent.split_once("/locations/").map(|(_, below)| below);
+        let (in_location, is_global) = (below.is_some(), below.is_some_and(|below| below.split('/').next() == Some("global")));
+        let within = below.and_then(|below| below.split('/').nth(1)).map(str::to_owned);
+        Some(Self { collection: collection.to_owned(), name: message.name().to_owned(), in_location, is_global, within, message, service })
     }
     /// The method of a verb: `get`, `list`, `create`, `update`, `delete`, one of the kind's own, or a question.
     pub(crate) fn method(&self, verb: &str) -> Option<MethodDescriptor> {
@@ -59,7 +63,8 @@ impl Kind {
             (true, false) => "locations/LOCATION/",
             (false, false) => "",
         };
-        format!("clouds/CLOUD/{location}{}/ID", self.collection)
+        let within = self.within.as_ref().map(|collection| format!("{collection}/{}/", snake(&singular(collection)).to_ascii_uppercase())).unwrap_or_default();
+        format!("clouds/CLOUD/{location}{within}{}/ID", self.collection)
     }
     /// What it is: `A virtual machine`.
     pub(crate) fn about(&self) -> String {
@@ -210,7 +215,21 @@ mod tests {
         collections.sort_unstable();
         assert_eq!(
             collections,
-            ["addresses", "disks", "dnsZones", "images", "instances", "locations", "machineTypes", "natGateways", "networks", "routeTables", "securityGroups", "subnets"]
+            [
+                "addresses",
+                "disks",
+                "dnsZones",
+                "images",
+                "instances",
+                "locations",
+                "machineTypes",
+                "natGateways",
+                "networks",
+                "recordSets",
+                "routeTables",
+                "securityGroups",
+                "subnets"
+            ]
         );
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);

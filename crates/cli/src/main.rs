@@ -81,7 +81,7 @@ async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
         Some(("clouds", m)) => read::clouds(&connect(kinds, m).await?, format_of(m)).await,
         Some(("capabilities", m)) => {
             let cloud = one(m, "name").or_else(|| given(m, "cloud")).map(str::to_owned);
-            read::capabilities(&connect(kinds, m).await?, &Place { cloud, location: None }, format_of(m)).await
+            read::capabilities(&connect(kinds, m).await?, &Place { cloud, ..Place::default() }, format_of(m)).await
         }
         Some((verb, m)) => {
             let kind = kind_of(&kinds, m)?;
@@ -150,7 +150,7 @@ fn format_of(m: &ArgMatches) -> Format {
     m.get_one::<Format>("output").copied().unwrap_or(Format::Table)
 }
 fn place_of(m: &ArgMatches) -> Place {
-    Place { cloud: given(m, "cloud").map(str::to_owned), location: given(m, "location").map(str::to_owned) }
+    Place { cloud: given(m, "cloud").map(str::to_owned), location: given(m, "location").map(str::to_owned), within: given(m, "in").map(str::to_owned) }
 }
 fn wait_timeout(m: &ArgMatches) -> Duration {
     m.get_one::<Duration>("wait-timeout").copied().unwrap_or_default()

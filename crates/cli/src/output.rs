@@ -5,6 +5,7 @@ use crate::{
     failure::Failure,
     kind::Kind,
     message::{last_part, part, text},
+    word::{kebab, singular},
 };
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
@@ -75,14 +76,18 @@ pub(crate) fn resources(format: Format, kind: &Kind, items: &[DynamicMessage], w
 fn resource_table(kind: &Kind, items: &[DynamicMessage], wide: bool) -> String {
     let exists = |c: &&Column| (wide || !c.wide) && kind.message.get_field_by_name(c.path).is_some();
     let columns: Vec<&Column> = column::of(&kind.collection).iter().chain(column::LAST).filter(exists).collect();
-    let places: &[&str] = if kind.in_location { &["NAME", "CLOUD", "LOCATION"] } else { &["NAME", "CLOUD"] };
-    let head = places.iter().copied().chain(columns.iter().map(|c| c.title)).collect();
+    let within = kind.within.as_ref().map(|collection| kebab(&singular(collection)).replace('-', " ").to_ascii_uppercase());
+    let mut places = vec!["NAME", "CLOUD"];
+    places.extend(kind.in_location.then_some("LOCATION"));
+    places.extend(within.as_deref());
+    let head = places.into_iter().chain(columns.iter().map(|c| c.title)).collect();
     let rows = items.iter().map(|item| {
         let name = text(item, "name");
         let mut row = vec![last_part(&name).to_owned(), part(&name, "clouds").to_owned()];
         if kind.in_location {
             row.push(part(&name, "locations").to_owned());
         }
+        row.extend(kind.within.as_ref().map(|collection| part(&name, collection).to_owned()));
         row.extend(columns.iter().map(|c| cell(item, c.path)));
         row
     });

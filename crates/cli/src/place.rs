@@ -5,6 +5,7 @@ use crate::{
     failure::{Exit, Failure},
     kind::Kind,
     message::{last_part, part, text, with},
+    word::kebab,
 };
 use prost_reflect::{DynamicMessage, Kind as Type, ReflectMessage as _, Value};
 use std::collections::BTreeSet;
@@ -19,6 +20,8 @@ const NAME_ONE: &str = "name the location with --location or WELKIN_LOCATION, an
 pub(crate) struct Place {
     pub(crate) cloud: Option<String>,
     pub(crate) location: Option<String>,
+    /// The resource that it lives in, by its id or its name.
+    pub(crate) within: Option<String>,
 }
 
 impl Place {
@@ -46,7 +49,15 @@ impl Place {
     /// What a resource of this kind lives in.
     pub(crate) async fn parent(&self, api: &Api, kind: &Kind) -> Result<String, Failure> {
         let cloud = self.cloud(api).await?;
-        Ok(if kind.in_location { format!("clouds/{cloud}/locations/{}", self.location(api, kind, &cloud).await?) } else { format!("clouds/{cloud}") })
+        if !kind.in_location {
+            return Ok(format!("clouds/{cloud}"));
+        }
+        let location = format!("clouds/{cloud}/locations/{}", self.location(api, kind, &cloud).await?);
+        let Some(collection) = &kind.within else { return Ok(location) };
+        let Some(within) = &self.within else {
+            return Err(Failure::usage(format!("in which of the {}? Name it with --in, or give the whole name: {}", kebab(collection), kind.name_form())));
+        };
+        Ok(inside(&cloud, &location, collection, within))
     }
     /// Where to list: everywhere that is not ruled out.
     pub(crate) async fn list_parent(&self, api: &Api, kind: &Kind) -> Result<String, Failure> {
@@ -56,10 +67,12 @@ impl Place {
             Err(e) if e.exit == Exit::Usage => "-".into(),
             Err(e) => return Err(e),
         };
-        Ok(if kind.in_location {
-            format!("clouds/{cloud}/locations/{}", if kind.is_global { GLOBAL } else { self.location.as_deref().unwrap_or("-") })
-        } else {
-            format!("clouds/{cloud}")
+        let anywhere = if kind.is_global && kind.within.is_none() { GLOBAL } else { "-" };
+        Ok(match (&kind.within, &self.within) {
+            _ if !kind.in_location => format!("clouds/{cloud}"),
+            (Some(collection), Some(within)) => inside(&cloud, &format!("clouds/{cloud}/locations/{GLOBAL}"), collection, within),
+            (Some(collection), None) => format!("clouds/{cloud}/locations/{anywhere}/{collection}/-"),
+            (None, _) => format!("clouds/{cloud}/locations/{}", self.location.as_deref().filter(|_| !kind.is_global).unwrap_or(anywhere)),
         })
     }
     /// The full name of a resource, from its id, its name below the cloud, or its full name.
@@ -77,6 +90,15 @@ impl Place {
         } else {
             Ok(format!("{}/{}/{id}", self.parent(api, kind).await?, kind.collection))
         }
+    }
+}
+
+/// The name of the resource that something lives in, from its id, its name below the cloud, or its full name.
+fn inside(cloud: &str, location: &str, collection: &str, within: &str) -> String {
+    match within {
+        full if full.starts_with("clouds/") => full.to_owned(),
+        below if below.starts_with("locations/") => format!("clouds/{cloud}/{below}"),
+        id => format!("{location}/{collection}/{id}"),
     }
 }
 

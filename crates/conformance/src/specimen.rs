@@ -6,6 +6,7 @@ mod dns_zone;
 mod instance;
 mod nat_gateway;
 mod network;
+mod record_set;
 mod route_table;
 mod security_group;
 mod subnet;
@@ -20,9 +21,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
 };
-use welkin_core::{FieldPath, IdShape, Kind, LocationName, Managed, Object, Reason, Ref, ResourceId, VendorId, changed_paths, rename};
+use welkin_core::{
+    DnsZone, FieldPath, IdShape, Kind, LocationName, Managed, Name, Object, Parent, Reason, RecordId, Ref, ResourceId, Scope, Segment, VendorId, changed_paths, rename,
+};
 
 pub(crate) use instance::Site;
+pub(crate) use record_set::named;
 
 /// A specification that must not be made.
 #[derive(Debug, Clone)]
@@ -63,7 +67,7 @@ pub(crate) type Unchangeable<K> = (Object<K>, Vec<Wrong<K>>);
 
 /// A kind as the trials need it. A new kind implements this once, and every trial that is generic over kinds runs for it.
 #[async_trait(?Send)]
-pub(crate) trait Specimen: Managed<Parent = LocationName, Id = ResourceId> {
+pub(crate) trait Specimen: Managed<Parent: Home, Id: Chosen> {
     /// What resources of this kind stand on.
     type Ground: Send + Sync;
     /// Makes it.
@@ -103,8 +107,20 @@ pub(crate) trait Specimen: Managed<Parent = LocationName, Id = ResourceId> {
     fn once() -> Option<Self::Action>;
     /// What can be asked of it, each with what every answer has to be.
     fn questions() -> Vec<(Self::Question, Plausible<Self>)>;
-    /// The labels, which every kind has.
-    fn labels(spec: &mut Self::Spec) -> &mut BTreeMap<String, String>;
+    /// The labels, where the kind has them.
+    fn labels(spec: &mut Self::Spec) -> Option<&mut BTreeMap<String, String>>;
+}
+
+/// A specification that is another one than this.
+pub(crate) fn another<K: Specimen>(stand: &Stand<'_>, ground: &K::Ground, spec: &K::Spec) -> K::Spec {
+    let mut other = spec.clone();
+    match K::labels(&mut other) {
+        Some(labels) => {
+            labels.insert("team".into(), "another".into());
+            other
+        }
+        None => K::plain(stand, ground, 77),
+    }
 }
 
 /// The paths at which the answer is not what was asked for, whatever the cloud chose, and whatever the provider calls what is referred to.
@@ -124,26 +140,67 @@ fn net(text: &str) -> Verdict<IpNet> {
 fn labelled(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
 }
-/// An id as the vendor could have given it, of something that is not there.
-pub(crate) fn id_of_nothing<K: Kind>(stand: &Stand<'_>) -> String {
-    match stand.subject.provider.capabilities().kinds.get(K::COLLECTION).map(|c| c.id_shape) {
-        Some(IdShape::PrefixedHex(prefix)) => format!("{prefix}{:017x}", 0),
-        _ => "no-such-thing".to_owned(),
+/// What resources of a kind live in.
+pub(crate) trait Home: Parent {
+    fn of<K: Kind>(stand: &Stand<'_>) -> Verdict<Self>;
+}
+impl Home for LocationName {
+    /// The subject's region, or `global`.
+    fn of<K: Kind>(stand: &Stand<'_>) -> Verdict<Self> {
+        match stand.capabilities::<K>()?.scope {
+            Scope::Region => Ok(stand.subject.location.clone()),
+            Scope::Global => Ok(Self::of("global")?),
+        }
     }
+}
+impl Home for Name<DnsZone> {
+    /// The zone that the trial has made, called as drivers call it.
+    fn of<K: Kind>(stand: &Stand<'_>) -> Verdict<Self> {
+        stand.dns_zone().ok_or_else(|| Stop::Failed("a record set is named before its zone is made".into()))
+    }
+}
+/// An id that nothing has yet.
+pub(crate) trait Chosen: Segment {
+    fn from_label(label: &str) -> Verdict<Self>;
+    /// Of something that is not there, as the vendor could have given it.
+    fn of_nothing(shape: Option<IdShape>) -> String;
+}
+impl Chosen for ResourceId {
+    fn from_label(label: &str) -> Verdict<Self> {
+        Ok(label.parse()?)
+    }
+    fn of_nothing(shape: Option<IdShape>) -> String {
+        match shape {
+            Some(IdShape::PrefixedHex(prefix)) => format!("{prefix}{:017x}", 0),
+            _ => "no-such-thing".to_owned(),
+        }
+    }
+}
+impl Chosen for RecordId {
+    fn from_label(label: &str) -> Verdict<Self> {
+        Ok(format!("{label}.{}~A", record_set::ZONE).parse()?)
+    }
+    fn of_nothing(_: Option<IdShape>) -> String {
+        format!("no-such-thing.{}~A", record_set::ZONE)
+    }
+}
+/// An id as the vendor could have given it, of something that is not there.
+pub(crate) fn id_of_nothing<K: Kind<Id: Chosen>>(stand: &Stand<'_>) -> String {
+    K::Id::of_nothing(stand.subject.provider.capabilities().kinds.get(K::COLLECTION).map(|c| c.id_shape))
 }
 /// What is wrong with labels on every kind.
 fn wrong_labels<K: Specimen>(plain: &K::Spec) -> Vec<Wrong<K>> {
-    let with = |pairs: &[(&str, &str)]| {
+    let with = |labels: BTreeMap<String, String>| {
         let mut spec = plain.clone();
-        *K::labels(&mut spec) = labelled(pairs);
+        if let Some(all) = K::labels(&mut spec) {
+            *all = labels;
+        }
         spec
     };
-    let mut many = plain.clone();
-    *K::labels(&mut many) = (0..100).map(|n| (format!("k{n}"), String::new())).collect();
     vec![
-        Wrong::new("a reserved label", with(&[("welkin.dev/owner", "me")]), "labels[\"welkin.dev/owner\"]"),
-        Wrong::new("a label without a key", with(&[("", "x")]), "labels[\"\"]"),
-        Wrong::new("too many labels", many, "labels"),
+        Wrong::new("a reserved label", with(labelled(&[("welkin.dev/owner", "me")])), "labels[\"welkin.dev/owner\"]"),
+        Wrong::new("a label without a key", with(labelled(&[("", "x")])), "labels[\"\"]"),
+        Wrong::new("too many labels", with((0..100).map(|n| (format!("k{n}"), String::new())).collect()), "labels"),
     ]
 }
 

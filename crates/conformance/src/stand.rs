@@ -4,7 +4,7 @@ use crate::{
     Plant, WorldObject,
     report::Mishaps,
     runner::{Driven, End, Manner, backoff, context, drive},
-    specimen::{Specimen, differences},
+    specimen::{Chosen as _, Home, Specimen, differences},
     subject::Subject,
 };
 use async_trait::async_trait;
@@ -17,8 +17,8 @@ use std::{
 };
 use tokio::time::Instant;
 use welkin_core::{
-    Api, Change, Digest, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, LocationName, Mutability, Name, Object, OpenGate, Page, Past, Permit,
-    Query, Reason, Ref, ResourceId, Result as Outcome, Resume, Scope, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, unix_millis, with_kind,
+    Api, Change, Digest, DnsZone, Driver, Error, FieldCapability, Gate, Image, Kind, KindCapabilities, Location, Mark, Mutability, Name, Object, OpenGate, Page, Past, Permit,
+    Query, Reason, Ref, Result as Outcome, Resume, Support, Target, Uid, VendorId, Verb, VerbName, changed_paths, set_fields, unix_millis, with_kind,
 };
 
 /// Why a trial ended early.
@@ -94,6 +94,9 @@ struct State {
     mishaps: Mishaps,
     /// How things were before their updates, as an engine knows it: by uid.
     pasts: BTreeMap<Uid, serde_json::Value>,
+    dns_zone: Option<Name<DnsZone>>,
+    /// Whose what carries no mark is, as an engine knows it: by name.
+    known: BTreeMap<String, Mark>,
 }
 
 impl<'a> Stand<'a> {
@@ -186,14 +189,20 @@ impl<'a> Stand<'a> {
         state.count
     }
     pub(crate) fn name<K: Specimen>(&self) -> Verdict<Name<K>> {
-        Ok(Name::new(self.place::<K>()?, format!("{}-{}", self.prefix, self.number()).parse()?))
+        Ok(Name::new(self.place::<K>()?, K::Id::from_label(&format!("{}-{}", self.prefix, self.number()))?))
     }
-    /// Where resources of this kind lie: the subject's region, or `global`.
-    pub(crate) fn place<K: Specimen>(&self) -> Verdict<LocationName> {
-        match self.capabilities::<K>()?.scope {
-            Scope::Region => Ok(self.subject.location.clone()),
-            Scope::Global => Ok(LocationName::of("global")?),
-        }
+    /// Where resources of this kind are.
+    pub(crate) fn place<K: Specimen>(&self) -> Verdict<K::Parent> {
+        <K::Parent as Home>::of::<K>(self)
+    }
+    /// The zone that record sets of this trial are in.
+    pub(crate) fn dns_zone(&self) -> Option<Name<DnsZone>> {
+        self.state.lock().dns_zone.clone()
+    }
+    pub(crate) fn keep_dns_zone(&self, zone: &Object<DnsZone>) -> Verdict {
+        let id = DnsZone::foreign_id(zone.vendor_id.as_str())?;
+        self.state.lock().dns_zone = Some(Name::new(zone.name.parent.clone(), id));
+        Ok(())
     }
     pub(crate) fn create_of<K: Specimen>(&self, spec: K::Spec) -> Verdict<Change<K>> {
         let digest: Digest = format!("v1-{}", self.number()).parse()?;
@@ -206,7 +215,15 @@ impl<'a> Stand<'a> {
     pub(crate) fn change_of<K: Specimen>(&self, object: &Object<K>, verb: Verb<K>) -> Verdict<Change<K>> {
         let Some(mark) = &object.mark else { return failed(format!("{} came back without a mark", object.name)) };
         let target = Target::Named { name: object.name.clone(), uid: Some(mark.uid.clone()), vendor_id: Some(object.vendor_id.clone()) };
-        self.change(target, mark.uid.clone(), verb)
+        let expect = object.revision.clone().filter(|_| !K::IS_MARKED);
+        Ok(Change { expect, ..self.change(target, mark.uid.clone(), verb)? })
+    }
+    /// What carries no mark is ours because it was made here; a server knows that itself.
+    fn recognised<K: Kind>(&self, mut object: Object<K>) -> Object<K> {
+        if !K::IS_MARKED && !self.subject.served {
+            object.mark = self.state.lock().known.get(&object.name.to_string()).cloned();
+        }
+        object
     }
 
     // Doing.
@@ -236,6 +253,7 @@ impl<'a> Stand<'a> {
             let made = Made { collection: K::COLLECTION, name: name.to_string(), uid: change.uid.clone(), token: change.token.clone(), vendor_id, left: driven.left.clone() };
             self.state.lock().made.push(made);
         }
+        let driven = Driven { end: driven.end.map(|end| self.known_by(change, end)), ..driven };
         if let Ok(End::Object(object)) = &driven.end {
             let past = change.past_after(&object.spec, unix_millis(SystemTime::now()));
             match past.and_then(|past| serde_json::to_value(past).map_err(|e| Error::internal(e.to_string()))) {
@@ -244,6 +262,21 @@ impl<'a> Stand<'a> {
             }
         }
         driven
+    }
+    /// What an engine's store would know after this end.
+    fn known_by<K: Specimen>(&self, change: &Change<K>, end: End<K>) -> End<K> {
+        match end {
+            End::Object(object) if !K::IS_MARKED => {
+                let mark = Mark { owner: self.subject.owner.clone(), uid: change.uid.clone(), digest: None };
+                self.state.lock().known.entry(object.name.to_string()).or_insert(mark);
+                End::Object(Box::new(self.recognised(*object)))
+            }
+            End::Deleted => {
+                self.state.lock().known.remove(&change.target.to_string());
+                End::Deleted
+            }
+            end => end,
+        }
     }
     pub(crate) async fn create<K: Specimen>(&self, spec: K::Spec) -> Verdict<Object<K>> {
         let change = self.create_of::<K>(spec)?;
@@ -282,7 +315,8 @@ impl<'a> Stand<'a> {
     }
     /// What the engine does after a create that failed or was cancelled.
     pub(crate) async fn clean<K: Specimen>(&self, create: &Change<K>, left: Resume) -> Verdict {
-        let change = Change { verb: Verb::Delete, ..create.clone() };
+        let expect = if let Verb::Create { spec, .. } = &create.verb { K::version(spec) } else { None };
+        let change = Change { verb: Verb::Delete, expect, ..create.clone() };
         self.cleaned(&change, left).await
     }
     /// A delete that cleans up.
@@ -337,7 +371,8 @@ impl<'a> Stand<'a> {
     /// One read, repeated only as its errors allow.
     pub(crate) async fn get<K: Kind>(&self, target: &Target<K>) -> Outcome<Object<K>> {
         let reader = K::reader(&*self.subject.provider).ok_or_else(|| Error::unsupported_kind(K::COLLECTION))?;
-        self.repeated(async || reader.get(&context(self.subject, Arc::new(OpenGate)), target).await).await
+        let found = self.repeated(async || reader.get(&context(self.subject, Arc::new(OpenGate)), target).await).await;
+        found.map(|object| self.recognised(object))
     }
     /// One question, repeated only as its errors allow. It must not write.
     pub(crate) async fn ask<K: Specimen>(&self, target: &Target<K>, question: &K::Question) -> Outcome<K::Answer> {
@@ -413,7 +448,7 @@ impl<'a> Stand<'a> {
                 let page = self.page(query, &shard, from.as_ref()).await?;
                 ensure!(page.unreachable.is_empty(), "{:?} could not be read", page.unreachable);
                 ensure!(page.items.len() <= query.page_size, "a page of {} where {} were asked for", page.items.len(), query.page_size);
-                all.extend(page.items);
+                all.extend(page.items.into_iter().map(|object| self.recognised(object)));
                 from = page.next;
                 if from.is_none() {
                     break;
@@ -480,6 +515,10 @@ impl<'a> Stand<'a> {
         let left = if made.vendor_id.is_some() { Resume::default() } else { made.left.clone() };
         let target = Target::Named { name: made.name.parse()?, uid: Some(made.uid.clone()), vendor_id: made.vendor_id.clone() };
         let change = Change::<K> { target, uid: made.uid.clone(), token: made.token.clone(), expect: None, past: Vec::new(), verb: Verb::Delete };
+        if !K::IS_MARKED && made.vendor_id.is_some() {
+            // Nothing is left of a create that ended well: it is a delete like any other.
+            return Ok(drive(self.subject, &change, left, Manner::PLAIN).await.end.map(drop)?);
+        }
         self.cleaned(&change, left).await
     }
 }
@@ -499,7 +538,6 @@ pub(crate) fn census(objects: &[WorldObject]) -> BTreeMap<&'static str, usize> {
     out
 }
 /// The id under which a vendor's object that is not ours appears.
-pub(crate) fn foreign<K: Specimen>(location: &LocationName, vendor_id: &str) -> Verdict<Name<K>> {
-    let id: ResourceId = K::foreign_id(vendor_id)?;
-    Ok(Name::new(location.clone(), id))
+pub(crate) fn foreign<K: Specimen>(place: &K::Parent, vendor_id: &str) -> Verdict<Name<K>> {
+    Ok(Name::new(place.clone(), K::foreign_id(vendor_id)?))
 }

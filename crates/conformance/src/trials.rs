@@ -9,6 +9,7 @@ mod life;
 mod list;
 mod mishap;
 mod question;
+mod record;
 mod refusal;
 mod server;
 
@@ -21,6 +22,7 @@ macro_rules! trial {
         Trial::new($collection, $what, $proves, |stand| Box::pin($run(stand)))
     };
 }
+use trial;
 
 macro_rules! all {
     ([] managed { $($f:ident: $k:ident),* } catalogue { $($g:ident: $c:ident),* }) => {
@@ -28,6 +30,7 @@ macro_rules! all {
             let mut out = Vec::new();
             $(out.extend(managed::<welkin_core::$k>());)*
             out.extend(instance::all());
+            out.extend(record::all());
             $(out.extend(catalogue::of::<welkin_core::$c>());)*
             out
         }

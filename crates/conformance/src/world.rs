@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use ipnet::IpNet;
 use std::fmt::Debug;
-use welkin_core::{Owner, ResourceId, Result, Uid};
+use std::net::IpAddr;
+use welkin_core::{Owner, Result, Uid};
 
 /// What a world can do. What it cannot leads to skipped trials, each of which needs a declared reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -85,6 +86,15 @@ pub enum Planted {
         /// The vendor's id of the subnet.
         subnet: String,
     },
+    /// Records of type A. They are called by their id.
+    RecordSet {
+        /// The vendor's id of the zone.
+        zone: String,
+        /// Their id: `www.example.com~A`.
+        id: String,
+        /// Their value.
+        address: IpAddr,
+    },
     /// A public zone of the domain name system.
     DnsZone {
         /// Its name.
@@ -97,7 +107,7 @@ pub struct PlantMark {
     /// Whose.
     pub owner: Owner,
     /// The resource's id.
-    pub id: ResourceId,
+    pub id: String,
     /// Its uid.
     pub uid: Uid,
 }

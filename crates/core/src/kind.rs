@@ -1,6 +1,6 @@
 //! What a kind of resource is.
 
-use crate::{CloudProvider, Driver, Error, Name, Reader, ResourceId, VendorId, Violation};
+use crate::{CloudProvider, Driver, Error, Location, Name, Reader, ResourceId, Revision, Root, VendorId, Violation};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     borrow::Cow,
@@ -17,6 +17,13 @@ impl<T: Clone + Debug + PartialEq + Serialize + DeserializeOwned + Send + Sync +
 pub trait Segment: Data + Eq + Ord + Hash + Display + FromStr<Err: Into<Error> + Debug> {}
 impl<T: Data + Eq + Ord + Hash + Display + FromStr<Err: Into<Error> + Debug>> Segment for T {}
 
+/// What something lives in: the cloud itself, a location, or another resource.
+pub trait Parent: Segment {
+    /// The resource that it is, as collection and name, where it is one that a caller can have named: whoever calls the vendor has to find its
+    /// vendor's id first. None for the cloud and its locations, whose ids are the vendor's own.
+    fn resource(&mut self) -> Option<(&'static str, &mut dyn AnyName)>;
+}
+
 /// A kind of resource, as a type without values. Everything that is not particular to one kind is written once, over `K: Kind`.
 pub trait Kind: Clone + Debug + Eq + Ord + Hash + Send + Sync + 'static {
     /// The collection in names and in the API: `instances`, `machineTypes`.
@@ -27,8 +34,12 @@ pub trait Kind: Clone + Debug + Eq + Ord + Hash + Send + Sync + 'static {
     const FIELDS: &'static [&'static str];
     /// Fields that are sent and never answered, because the vendor does not tell (or must not).
     const INPUT_ONLY: &'static [&'static str];
-    /// What it lives in.
-    type Parent: Segment;
+    /// Do the vendor's objects carry our mark? What carries none is ours by its row in the store alone, and every change of it is made against exactly
+    /// what was there before ([`Managed::version`]).
+    const IS_MARKED: bool = true;
+    /// What it lives in. Where that is a resource, engine and callers call it as they do everywhere; drivers get it, and answer it, called by the
+    /// vendor's id ([`Kind::foreign_id`]), so that no driver has to look for it.
+    type Parent: Parent;
     /// Its id there.
     type Id: Segment;
     /// What a caller asks for. Its serde form is its canonical form.
@@ -48,6 +59,17 @@ pub trait Kind: Clone + Debug + Eq + Ord + Hash + Send + Sync + 'static {
     fn condition(status: &Self::Status) -> Condition;
     /// Every reference in the specification, for the engine to resolve.
     fn refs(spec: &mut Self::Spec) -> Vec<AnyRef<'_>>;
+}
+
+impl Parent for Root {
+    fn resource(&mut self) -> Option<(&'static str, &mut dyn AnyName)> {
+        None
+    }
+}
+impl<K: Kind> Parent for Name<K> {
+    fn resource(&mut self) -> Option<(&'static str, &mut dyn AnyName)> {
+        if K::COLLECTION == Location::COLLECTION { None } else { Some((K::COLLECTION, self)) }
+    }
 }
 
 /// What can be done with a resource, whatever its kind.
@@ -104,6 +126,14 @@ pub trait Managed: Kind {
     fn zone_mut(spec: &mut Self::Spec) -> Option<&mut Option<String>>;
     /// What is wrong with this specification on any cloud. What depends on the cloud is in its capabilities.
     fn violations(spec: &Self::Spec) -> Vec<Violation>;
+    /// Brings what a caller wrote of the resource called `id` into its one canonical form, and tells what is wrong with it under that id.
+    fn canonical(_id: &Self::Id, _spec: &mut Self::Spec) -> Vec<Violation> {
+        Vec::new()
+    }
+    /// The version of an object that is exactly so, where nothing but what it says is its version: of kinds without a mark.
+    fn version(_spec: &Self::Spec) -> Option<Revision> {
+        None
+    }
 }
 
 /// For a kind without actions, or without questions. (`Infallible` has no serde.)

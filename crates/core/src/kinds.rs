@@ -9,6 +9,7 @@ pub(crate) mod location;
 pub(crate) mod machine_type;
 pub(crate) mod nat_gateway;
 pub(crate) mod network;
+pub(crate) mod record_set;
 pub(crate) mod route_table;
 pub(crate) mod security_group;
 pub(crate) mod subnet;
@@ -124,7 +125,7 @@ impl<'de> Deserialize<'de> for Secret {
 
 /// Declares the marker type of a kind and its `Kind` implementation; what differs from kind to kind stays visible at its use.
 macro_rules! kind {
-    ($(#[$doc:meta])* $k:ident at $collection:literal in $parent:ty, id $id:ty, spec $spec:ty, status $status:ty, fields $fields:expr, input_only $input:expr, reader $reader:expr, zone $zone:expr, condition $condition:expr, refs $refs:expr) => {
+    ($(#[$doc:meta])* $k:ident at $collection:literal in $parent:ty, id $id:ty, spec $spec:ty, status $status:ty, fields $fields:expr, input_only $input:expr, reader $reader:expr, zone $zone:expr, condition $condition:expr, refs $refs:expr $(, marked $marked:expr)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum $k {}
@@ -133,6 +134,7 @@ macro_rules! kind {
             const KIND: &'static str = stringify!($k);
             const FIELDS: &'static [&'static str] = $fields;
             const INPUT_ONLY: &'static [&'static str] = $input;
+            $(const IS_MARKED: bool = $marked;)?
             type Parent = $parent;
             type Id = $id;
             type Spec = $spec;

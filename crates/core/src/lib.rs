@@ -16,7 +16,7 @@ pub use capability::{Capabilities, FieldCapability, KindCapabilities, Mutability
 pub use dns::{BatchSize, Batches, DnsName, RecordData, RecordId, RecordType};
 pub use error::{Effect, Error, ErrorKind, Reason, Result, Retry, VendorError, Violation};
 pub use gate::{Api, Cx, Gate, OpenGate, Permit};
-pub use kind::{AnyName, AnyRef, Condition, Data, Kind, Managed, NoAction, Ref, Segment, VendorConfig, rename, unresolve};
+pub use kind::{AnyName, AnyRef, Condition, Data, Kind, Managed, NoAction, Parent, Ref, Segment, VendorConfig, rename, unresolve};
 pub use kinds::address::{Address, AddressSpec, AddressState, AddressStatus};
 pub use kinds::disk::{Disk, DiskSpec, DiskState, DiskStatus};
 pub use kinds::dns_zone::{DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus};
@@ -26,6 +26,7 @@ pub use kinds::location::{Location, LocationSpec, LocationStatus};
 pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};
 pub use kinds::nat_gateway::{Connectivity, NatGateway, NatGatewaySpec, NatGatewayState, NatGatewayStatus};
 pub use kinds::network::{Network, NetworkSpec, NetworkState, NetworkStatus};
+pub use kinds::record_set::{FailoverRole, RecordItem, RecordSet, RecordSetSpec, RecordSetStatus, Routing};
 pub use kinds::route_table::{Route, RouteChanges, RouteTable, RouteTableSpec, RouteTableState, RouteTableStatus};
 pub use kinds::security_group::{Direction, Peer, PeerRule, Protocol, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, SecurityRule};
 pub use kinds::subnet::{Subnet, SubnetSpec, SubnetState, SubnetStatus};

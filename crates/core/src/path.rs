@@ -163,9 +163,9 @@ pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<Field
 mod tests {
     use super::*;
     use crate::{
-        Address, AddressSpec, Alternative, Connectivity, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, Image, Instance, InstanceSpec, LocationName, Name, NatGateway,
-        NatGatewaySpec, Network, NetworkSpec, Protocol, Ref, RootDisk, Route, RouteTable, RouteTableSpec, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec,
-        VendorConfig,
+        Address, AddressSpec, Alternative, Connectivity, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, FailoverRole, Image, Instance, InstanceSpec, LocationName, Name,
+        NatGateway, NatGatewaySpec, Network, NetworkSpec, Protocol, RecordItem, RecordSet, RecordSetSpec, Ref, RootDisk, Route, RouteTable, RouteTableSpec, Routing, SecurityGroup,
+        SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, VendorConfig,
     };
 
     fn full() -> InstanceSpec {
@@ -255,6 +255,23 @@ mod tests {
         };
         let set: BTreeSet<_> = set_fields::<DnsZone>(&zone).into_iter().filter(|p| !p.contains('=')).collect();
         assert_eq!(set, DnsZone::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let record_set = RecordSetSpec {
+            ttl_s: Some(60),
+            values: vec!["192.0.2.1".into()],
+            routing: Routing::Weighted,
+            items: vec![RecordItem {
+                id: "a".into(),
+                values: vec!["192.0.2.1".into()],
+                weight: Some(1),
+                region: text(),
+                country: text(),
+                failover: FailoverRole::Primary,
+                health_check: text(),
+            }],
+            provider_config: full().provider_config,
+        };
+        let set: BTreeSet<_> = set_fields::<RecordSet>(&record_set).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, RecordSet::FIELDS.iter().map(|s| (*s).to_owned()).collect());
         let nat_gateway = NatGatewaySpec {
             subnet: Some(Ref::to("locations/r/subnets/s".parse().unwrap())),
             connectivity: Connectivity::Public,

@@ -18,7 +18,8 @@ use std::{
 use tokio::{sync::Semaphore, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use welkin_core::{
-    Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Managed, Mark, Name, Object, Owner, Reason, ResourceId, Result, Retry, Target, Uid, VendorId, VerbName,
+    Api, Capabilities, CloudProvider, Cx, Error, ErrorKind, Gate, Kind, Managed, Mark, Name, Object, Owner, Parent as _, Reason, ResourceId, Result, Retry, Target, Uid, VendorId,
+    VerbName,
 };
 
 /// How an engine behaves. The defaults suit a server.
@@ -229,6 +230,7 @@ impl Account {
     pub async fn get<K: Kind>(&self, name: &Name<K>) -> Result<Object<K>> {
         self.capabilities().check_verb::<K>("get")?;
         let (target, since_ms) = self.target(name)?;
+        let target = self.outward_target(target).await?;
         let answer = layer::ask(&self.stack, self.cx(), Get(target)).await;
         match answer {
             Ok(mut object) => self.recognise(&mut object).map(|()| object),
@@ -242,6 +244,7 @@ impl Account {
     pub async fn ask<K: Managed>(&self, name: &Name<K>, question: K::Question) -> Result<K::Answer> {
         self.capabilities().check_verb::<K>(&question.to_string())?;
         let (target, since_ms) = self.target(name)?;
+        let target = self.outward_target(target).await?;
         layer::ask(&self.stack, self.cx(), Ask { target, question }).await.map_err(|e| self.explain_unread(name, since_ms, e))
     }
 
@@ -251,7 +254,9 @@ impl Account {
             return if error.resource().is_some() { error } else { error.with_resource(name.to_string()) };
         }
         if !since_ms.is_some_and(|since| self.is_fresh::<K>(since)) {
-            return error;
+            // A driver calls what it lives in otherwise than the caller.
+            let is_nested = name.parent.clone().resource().is_some();
+            return if is_nested { Error::not_found(Target::named(name.clone())) } else { error };
         }
         Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("{name} was just created and the cloud does not show it yet"))
             .with_retry(Retry::After(Duration::from_secs(1)))
@@ -280,9 +285,11 @@ impl Account {
         if names.rows.is_empty() {
             return Ok(None);
         }
+        let mut name = name.clone();
+        names.inward(&mut name)?;
         let text = name.to_string();
         let Some(row) = names.find(&text) else { return Ok(None) };
-        let name = if row.name == text { name.clone() } else { row.name.parse()? };
+        let name = if row.name == text { name } else { row.name.parse()? };
         let target = if row.adopted {
             Target::Vendor { parent: name.parent, vendor_id: row.vendor_id.clone() }
         } else {
@@ -292,10 +299,22 @@ impl Account {
     }
     /// The name that a target of ours has in the table of names and in the book of open operations.
     pub(crate) fn name_of<K: Kind>(&self, target: &Target<K>) -> String {
-        let Target::Vendor { parent, vendor_id } = target else { return target.to_string() };
-        let Ok(id) = K::foreign_id(vendor_id.as_str()) else { return target.to_string() };
-        let alias = Name::<K> { parent: parent.clone(), id }.to_string();
-        self.names.read().find(&alias).map_or(alias, |row| row.name.clone())
+        let names = self.names.read();
+        let mut called = match target {
+            Target::Named { name, .. } => name.clone(),
+            Target::Vendor { parent, vendor_id } => match K::foreign_id(vendor_id.as_str()) {
+                Ok(id) => Name { parent: parent.clone(), id },
+                Err(_) => return target.to_string(),
+            },
+        };
+        if let Err(error) = names.inward(&mut called) {
+            tracing::error!(%target, %error, "what it lives in is not known by its name");
+        }
+        let text = called.to_string();
+        if matches!(target, Target::Named { .. }) {
+            return text;
+        }
+        names.find(&text).map_or(text, |row| row.name.clone())
     }
 
     /// What was adopted, and what the store knows as ours although the cloud does not show its tags yet, is shown under its name, and so is
@@ -305,11 +324,13 @@ impl Account {
         if names.rows.is_empty() {
             return Ok(());
         }
+        names.inward(&mut object.name)?;
         welkin_core::rename::<K>(&mut object.spec, |name, vendor_id| names.of_vendor_id(name, vendor_id).map(ToOwned::to_owned))?;
         if object.mark.is_some() {
             return Ok(());
         }
-        let Some(row) = names.find(&object.name.to_string()).filter(|row| row.vendor_id == object.vendor_id && (row.adopted || self.is_fresh::<K>(row.since_ms))) else {
+        let Some(row) = names.find(&object.name.to_string()).filter(|row| row.vendor_id == object.vendor_id && (row.adopted || !K::IS_MARKED || self.is_fresh::<K>(row.since_ms)))
+        else {
             return Ok(());
         };
         object.name = row.name.parse()?;

@@ -44,6 +44,10 @@ impl Account {
         if let Some(id) = K::label(&name.id) {
             check_chosen_id(id, self.capabilities().of::<K>()?.id_shape, "id")?;
         }
+        let wrong = K::canonical(&name.id, &mut spec);
+        if !wrong.is_empty() {
+            return Err(Error::violated(Reason::InvalidField, wrong));
+        }
         self.capabilities().check_spec::<K>(&spec)?;
         let digest = self.digester.digest::<K>(&spec)?;
         self.admit(name, Wish::Create { spec, digest }, options).await
@@ -81,6 +85,7 @@ impl Account {
 
     pub(crate) async fn admit<K: Managed>(self: &Arc<Self>, mut name: Name<K>, wish: Wish<K>, options: Options) -> Result<Operation> {
         let id = Uuid::now_v7();
+        self.names.read().inward(&mut name)?;
         let payload = self.digester.payload(&name, &wish, options.etag.as_ref())?;
         if matches!(wish, Wish::Delete { release: true, .. })
             && let Some(row) = self.names.read().find(&name.to_string())
@@ -92,7 +97,7 @@ impl Account {
         let (verb, target) = (wish.verb(), name.to_string());
         let intent = Intent { name, uid: Uuid::new_v4().simple().to_string().parse()?, token: id.to_string(), etag: options.etag, wish };
         if options.validate_only {
-            return self.validate(intent, verb, target).await;
+            return Box::pin(self.validate(intent, verb, target)).await;
         }
         let row = Row {
             id: id.to_string(),

@@ -53,17 +53,19 @@ impl Account {
     pub(crate) async fn adopt<K: Managed>(self: &Arc<Self>, name: Name<K>, spec: &K::Spec, id: String, options: Options) -> Result<Operation> {
         // What cannot be created or deleted is not managed here.
         self.capabilities().check_verb::<K>("delete")?;
-        let Some(label) = K::label(&name.id) else {
-            return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, format!("{} cannot be adopted: their ids cannot be chosen", K::COLLECTION)));
-        };
-        check_chosen_id(label, self.capabilities().of::<K>()?.id_shape, "id")?;
+        if let Some(label) = K::label(&name.id) {
+            check_chosen_id(label, self.capabilities().of::<K>()?.id_shape, "id")?;
+        }
         let set = set_fields::<K>(spec);
         let why = "what is adopted stays as it is: leave this out, and update it afterwards";
         let given: Vec<_> = K::FIELDS.iter().filter(|field| set.contains(**field)).map(|field| Violation::new(*field, why)).collect();
         if !given.is_empty() {
             return Err(Error::violated(Reason::InvalidField, given));
         }
-        Wanted::parse(&id)?.alias::<K>(&name.parent).map_err(|e| e.with_field(FIELD))?;
+        let alias = Wanted::parse(&id)?.alias::<K>(&name.parent).map_err(|e| e.with_field(FIELD))?;
+        if K::label(&name.id).is_none() && alias.id != name.id {
+            return Err(Error::invalid(FIELD, format!("what is called {} is that, and not {}: its id follows from what it is", name.id, alias.id)));
+        }
         self.admit(name, Wish::Adopt { id }, options).await
     }
 
@@ -71,6 +73,9 @@ impl Account {
     pub(crate) fn claim<K: Managed>(&self, live: &Live, intent: &Intent<K>) -> Result<()> {
         let Wish::Adopt { id } = &intent.wish else { return Ok(()) };
         let place = Wanted::parse(id)?.alias::<K>(&intent.name.parent)?.to_string();
+        if place == live.row().target {
+            return Ok(()); // It is called as it is at the vendor.
+        }
         let Err(other) = self.open.lock().claim(&live.id, &place) else { return Ok(()) };
         Err(Error::new(ErrorKind::Aborted, Reason::OperationInProgress, format!("operation {other} is working on {place}"))
             .with_retry(Retry::After(Duration::from_secs(1)))
@@ -80,16 +85,18 @@ impl Account {
 
     pub(crate) async fn prepare_adopt<K: Managed>(&self, name: Name<K>, uid: Uid, token: String, id: &str) -> Result<Prepared<K>> {
         let wanted = Wanted::parse(id)?;
+        let alias = wanted.alias::<K>(&name.parent)?.to_string();
         match self.get(&name).await {
+            // It is called so as a foreign one.
+            Ok(existing) if existing.mark.is_none() && alias == name.to_string() => {}
             Ok(existing) => return self.adopted_already(existing, &wanted),
             Err(e) if e.is_not_found() => {}
             Err(e) => return Err(e),
         }
-        let alias = wanted.alias::<K>(&name.parent)?.to_string();
         if let Some(row) = self.names.read().find(&alias).filter(|row| row.name != name.to_string()) {
             return Err(managed_already(&alias, &row.name));
         }
-        let target = Target::<K>::Vendor { parent: name.parent.clone(), vendor_id: wanted.vendor_id.clone() };
+        let target = self.outward_target(Target::<K>::Vendor { parent: name.parent.clone(), vendor_id: wanted.vendor_id.clone() }).await?;
         let mut object: Object<K> = layer::ask(&self.stack, self.cx(), Get(target.clone())).await.map_err(|e| e.with_field(FIELD))?;
         wanted.check(&object)?;
         if object.mark.is_some() {

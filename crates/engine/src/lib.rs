@@ -14,6 +14,7 @@ mod listing;
 mod live;
 mod operation;
 mod operations;
+mod parent;
 mod past;
 mod prepare;
 mod run;

@@ -69,7 +69,7 @@ impl Engine {
     pub async fn list<K: Kind>(&self, request: ListRequest<K>) -> Result<ListAnswer<K>> {
         let filter = Filter::parse::<K>(&request.filter)?;
         let size = request.page_size.clamp(1, MAX_PAGE);
-        let mut left = self.positions(&request)?;
+        let mut left = self.positions(&request).await?;
         let (mut items, mut unreachable) = (Vec::new(), Vec::new());
         let end = self.accounts().next().map_or_else(Instant::now, |a| Instant::now() + a.settings.read_deadline);
         // A single named parent that is down fails as a whole (google.aip.dev/217), and so does a cloud of which nothing answers.
@@ -114,7 +114,7 @@ impl Engine {
         Ok(ListAnswer { items, next_page_token: write_token(&request, left)?, unreachable })
     }
 
-    fn positions<K: Kind>(&self, request: &ListRequest<K>) -> Result<Vec<Position>> {
+    async fn positions<K: Kind>(&self, request: &ListRequest<K>) -> Result<Vec<Position>> {
         if !request.page_token.is_empty() {
             return read_token(request);
         }
@@ -126,7 +126,7 @@ impl Engine {
         for account in accounts {
             account.capabilities().check_verb::<K>("list")?;
             let reader = K::reader(&*account.provider).ok_or_else(|| Error::unsupported_kind(K::COLLECTION))?;
-            let shards = reader.shards(&query(request, MAX_PAGE));
+            let shards = reader.shards(&query(account, request, MAX_PAGE).await?);
             if shards.is_empty()
                 && let (Some(parent), Some(cloud)) = (&request.parent, &request.cloud)
             {
@@ -141,7 +141,7 @@ impl Engine {
     async fn page<K: Kind>(&self, request: &ListRequest<K>, at: Position, share: usize) -> (Position, Result<(Page<K>, Option<Position>)>) {
         let answer = async {
             let account = self.account(&at.cloud)?;
-            let list = List { query: query(request, share), shard: at.shard.clone(), from: at.from.clone() };
+            let list = List { query: query(account, request, share).await?, shard: at.shard.clone(), from: at.from.clone() };
             let mut page = layer::ask(&account.stack, account.cx(), list).await?;
             page.items.iter_mut().try_for_each(|o| account.recognise(o))?;
             if page.items.len() > share {
@@ -155,8 +155,12 @@ impl Engine {
     }
 }
 
-fn query<K: Kind>(request: &ListRequest<K>, page_size: usize) -> Query<K> {
-    Query { parent: request.parent.clone(), ..Query::all(page_size) }
+async fn query<K: Kind>(account: &Account, request: &ListRequest<K>, page_size: usize) -> Result<Query<K>> {
+    let parent = match &request.parent {
+        Some(parent) => Some(account.outward::<K>(parent.clone()).await?),
+        None => None,
+    };
+    Ok(Query { parent, ..Query::all(page_size) })
 }
 
 /// A shard that is a location is named as one.

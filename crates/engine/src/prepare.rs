@@ -12,8 +12,8 @@ use crate::{
 };
 use std::time::Duration;
 use welkin_core::{
-    AnyRef, Change, Condition, Digest, Error, ErrorKind, Etag, Kind, Location, Managed, Name, Object, Past, Reason, Result, Retry, Target, Uid, VendorId, Verb, changed_paths,
-    merge,
+    AnyRef, Change, Condition, Digest, Error, ErrorKind, Etag, Kind, Location, Managed, Name, Object, Past, Reason, Result, Retry, Revision, Target, Uid, VendorId, Verb,
+    changed_paths, merge,
 };
 
 /// What an intent came to.
@@ -25,6 +25,9 @@ pub(crate) enum Prepared<K: Managed> {
     Answer(Outcome, NameChange),
 }
 
+/// Whom a change is about, its uid, and of a kind without marks the version that must still be there.
+type Addressed<K> = (Target<K>, Uid, Option<Revision>);
+
 /// What a reference means.
 struct Resolved {
     vendor_id: VendorId,
@@ -33,12 +36,25 @@ struct Resolved {
 
 impl Account {
     pub(crate) async fn prepare<K: Managed>(&self, intent: Intent<K>) -> Result<Prepared<K>> {
+        if !matches!(intent.wish, Wish::Delete { release: true, .. }) {
+            self.check_parent(&intent.name).await?;
+        }
+        Ok(match self.prepare_here(intent).await? {
+            Prepared::Change(change) => Prepared::Change(Change { target: self.outward_target(change.target).await?, ..change }),
+            answer @ Prepared::Answer(..) => answer,
+        })
+    }
+    async fn prepare_here<K: Managed>(&self, intent: Intent<K>) -> Result<Prepared<K>> {
         let Intent { name, uid, token, etag, wish } = intent;
         match wish {
             Wish::Create { spec, digest } => self.prepare_create(name, uid, token, spec, digest).await,
             Wish::Update { patch, paths } => {
                 let (current, mut past) = self.current(&name, etag.as_ref()).await?;
-                let merged = merge::<K>(&current.spec, &patch, &paths)?;
+                let mut merged = merge::<K>(&current.spec, &patch, &paths)?;
+                let wrong = K::canonical(&name.id, &mut merged);
+                if !wrong.is_empty() {
+                    return Err(Error::violated(Reason::InvalidField, wrong));
+                }
                 let changed = changed_paths::<K>(&current.spec, &merged)?;
                 self.capabilities().check_update::<K>(&changed)?;
                 if changed.is_empty() {
@@ -48,25 +64,25 @@ impl Account {
                 let (mut desired, revision) = (merged, current.revision.clone());
                 self.resolve_refs::<K>(&mut desired).await?;
                 past.push(Past { spec: current.spec.clone(), paths: changed.clone(), ended_ms: None });
-                let (target, uid) = self.owned_target(current)?;
+                let (target, uid, _) = self.owned_target(current)?;
                 Ok(Prepared::Change(Change { target, uid, token, expect: revision, past, verb: Verb::Update { desired, paths: changed } }))
             }
             Wish::Adopt { id } => Box::pin(self.prepare_adopt(name, uid, token, &id)).await,
             Wish::Delete { allow_missing, release: true } => Box::pin(self.prepare_release(name, etag.as_ref(), allow_missing)).await,
             Wish::Delete { allow_missing, release: false } => self.prepare_delete(name, token, etag.as_ref(), allow_missing).await,
             Wish::Act(action) => {
-                let (target, uid) = match self.known_target(&name, etag.as_ref())? {
+                let (target, uid, expect) = match self.known_target(&name, etag.as_ref())? {
                     Some(known) => known,
                     None => self.owned_target(self.own(&name, etag.as_ref()).await?)?,
                 };
-                Ok(Prepared::Change(Change { target, uid, token, expect: None, past: Vec::new(), verb: Verb::Act(action) }))
+                Ok(Prepared::Change(Change { target, uid, token, expect, past: Vec::new(), verb: Verb::Act(action) }))
             }
         }
     }
 
     async fn prepare_create<K: Managed>(&self, name: Name<K>, uid: Uid, token: String, mut spec: K::Spec, digest: Digest) -> Result<Prepared<K>> {
         match self.get(&name).await {
-            Ok(existing) => return self.same_or_taken(existing, &digest),
+            Ok(existing) => return self.same_or_taken(existing, &spec, &digest),
             Err(e) if e.is_not_found() => {}
             Err(e) => return Err(e),
         }
@@ -113,7 +129,7 @@ impl Account {
     }
 
     /// A create met something under its name.
-    fn same_or_taken<K: Managed>(&self, existing: Object<K>, digest: &Digest) -> Result<Prepared<K>> {
+    fn same_or_taken<K: Managed>(&self, existing: Object<K>, spec: &K::Spec, digest: &Digest) -> Result<Prepared<K>> {
         let name = existing.name.to_string();
         let refuse = |kind, reason, message: String| Err(Error::new(kind, reason, message).with_resource(name.clone()));
         let Some(mark) = existing.mark.clone().filter(|m| m.owner == self.owner) else {
@@ -128,15 +144,20 @@ impl Account {
             Condition::Failed => return refuse(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{name} exists and has failed: delete it first")),
             Condition::Incomplete => return refuse(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{name} exists and is incomplete: delete it first")),
         }
-        if mark.digest.as_ref() != Some(digest) {
+        let is_same = if K::IS_MARKED { mark.digest.as_ref() == Some(digest) } else { changed_paths::<K>(&existing.spec, spec)?.is_empty() };
+        if !is_same {
             return refuse(ErrorKind::AlreadyExists, Reason::NameTaken, format!("{name} exists with another specification"));
+        }
+        if !K::IS_MARKED {
+            // Its row is all that makes it ours, so it is there.
+            return Ok(Prepared::Answer(Outcome::Object(stored_object(existing)?), NameChange::Keep));
         }
         let row = NameChange::Set(name_row(&existing, &mark.uid, self.clock.now_ms()));
         Ok(Prepared::Answer(Outcome::Object(stored_object(existing)?), row))
     }
 
     async fn prepare_delete<K: Managed>(&self, name: Name<K>, token: String, etag: Option<&Etag>, allow_missing: bool) -> Result<Prepared<K>> {
-        let (target, uid) = match self.known_target(&name, etag)? {
+        let (target, uid, expect) = match self.known_target(&name, etag)? {
             Some(known) => known,
             None => match self.own(&name, etag).await {
                 Ok(current) => self.owned_target(current)?,
@@ -144,15 +165,15 @@ impl Account {
                 Err(e) => return Err(e),
             },
         };
-        Ok(Prepared::Change(Change { target, uid, token, expect: None, past: Vec::new(), verb: Verb::Delete }))
+        Ok(Prepared::Change(Change { target, uid, token, expect, past: Vec::new(), verb: Verb::Delete }))
     }
 
-    /// From the store alone, where no etag has to be compared.
-    fn known_target<K: Managed>(&self, name: &Name<K>, etag: Option<&Etag>) -> Result<Option<(Target<K>, Uid)>> {
-        if etag.is_some() {
+    /// From the store alone, where neither an etag nor what is there has to be compared.
+    fn known_target<K: Managed>(&self, name: &Name<K>, etag: Option<&Etag>) -> Result<Option<Addressed<K>>> {
+        if etag.is_some() || !K::IS_MARKED {
             return Ok(None);
         }
-        Ok(self.known(name)?.map(|known| (known.target, known.uid)))
+        Ok(self.known(name)?.map(|known| (known.target, known.uid, None)))
     }
 
     /// The object as it is now, refused where it is not ours or not at this version.
@@ -166,13 +187,14 @@ impl Account {
         Ok(current)
     }
 
-    fn owned_target<K: Managed>(&self, object: Object<K>) -> Result<(Target<K>, Uid)> {
+    fn owned_target<K: Managed>(&self, object: Object<K>) -> Result<Addressed<K>> {
+        let expect = object.revision.clone().filter(|_| !K::IS_MARKED);
         let is_adopted = self.is_adopted(&object);
         let uid = object.mark.map(|m| m.uid).ok_or_else(|| Error::internal("an owned object has a mark"))?;
         if is_adopted {
-            return Ok((Target::Vendor { parent: object.name.parent, vendor_id: object.vendor_id }, uid));
+            return Ok((Target::Vendor { parent: object.name.parent, vendor_id: object.vendor_id }, uid, expect));
         }
-        Ok((Target::Named { name: object.name, uid: Some(uid.clone()), vendor_id: Some(object.vendor_id) }, uid))
+        Ok((Target::Named { name: object.name, uid: Some(uid.clone()), vendor_id: Some(object.vendor_id) }, uid, expect))
     }
 
     /// Puts the vendor's ids into every reference, and answers the zones that the references lie in.
@@ -206,6 +228,7 @@ impl Account {
     async fn resolve_as<R: Kind>(&self, r: &AnyRef<'_>) -> Result<Resolved> {
         let name: Name<R> = r.name.to_string().parse().map_err(|e: Error| e.with_field(&*r.path))?;
         let (target, _) = self.target(&name)?;
+        let target = self.outward_target(target).await.map_err(|e| e.with_field(&*r.path))?;
         let object = layer::ask(&self.stack, self.cx(), Get(target)).await.map_err(|e| {
             if e.kind() != ErrorKind::NotFound {
                 return e.with_field(&*r.path);

@@ -112,7 +112,7 @@ impl Account {
             Ok(Step::Done(Changed::Gone)) if is_cleaning => {
                 let error = live.failure().unwrap_or_else(|| Error::internal("cleaning without a failure"));
                 // Whatever it did is undone.
-                Turn::End(Err(error.with_effect(Effect::None)), NameChange::Remove(change.target.to_string()))
+                Turn::End(Err(error.with_effect(Effect::None)), NameChange::Remove(self.name_of(&change.target)))
             }
             Ok(Step::Done(done)) => self.done(&change, done),
             Ok(Step::Wait { handle, after, progress }) => {
@@ -204,9 +204,7 @@ impl Account {
             tracing::error!(%name, answered = %object.name, vendor_id = %object.vendor_id, "a driver answered a change with another name");
             object.name = name.clone();
         }
-        if matches!(change.target, Target::Vendor { .. })
-            && let Ok(name) = self.name_of(&change.target).parse()
-        {
+        if let Ok(name) = self.name_of(&change.target).parse() {
             object.name = name;
         }
         let digest = match &change.verb {
@@ -276,13 +274,18 @@ fn is_ours_to_mend(error: &Error) -> bool {
     theirs && error.effect() == Effect::None
 }
 
-/// The delete that follows a failed create: of its own uid, whatever its name stands for.
+/// The delete that follows a failed create: of its own uid, whatever its name stands for; without marks, of what is exactly so as it was to be.
 fn cleaning<K: Managed>(change: &Change<K>) -> Change<K> {
     let target = match &change.target {
         Target::Named { name, .. } => Target::Named { name: name.clone(), uid: Some(change.uid.clone()), vendor_id: None },
         vendor @ Target::Vendor { .. } => vendor.clone(),
     };
-    Change { target, uid: change.uid.clone(), token: change.token.clone(), expect: None, past: Vec::new(), verb: Verb::Delete }
+    let expect = match &change.verb {
+        Verb::Create { spec, .. } => K::version(spec),
+        // Taken up again by a restart: it is that delete already.
+        _ => change.expect.clone(),
+    };
+    Change { target, uid: change.uid.clone(), token: change.token.clone(), expect, past: Vec::new(), verb: Verb::Delete }
 }
 
 /// For errors of a caller who waits.

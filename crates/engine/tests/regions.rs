@@ -131,6 +131,9 @@ impl CloudProvider for Regions {
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
         None
     }
+    fn record_sets(&self) -> Option<&dyn Driver<RecordSet>> {
+        None
+    }
     fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
         None
     }

@@ -7,7 +7,7 @@ use std::{
 };
 use welkin_core::{
     Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, Mutability, NatGateway, Network,
-    RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
+    RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
@@ -109,6 +109,21 @@ const DNS_ZONE: &[(&str, Field)] = &[
     ("provider_config", Field::UNSUPPORTED),
 ];
 
+const RECORD_SET: &[(&str, Field)] = &[
+    ("ttl_s", Field::MUTABLE),
+    ("values", Field::MUTABLE.at_most(400)),
+    ("routing", Field::MUTABLE),
+    ("items", Field::MUTABLE),
+    ("items.id", Field::MUTABLE),
+    ("items.values", Field::MUTABLE),
+    ("items.weight", Field::MUTABLE),
+    ("items.region", Field::MUTABLE),
+    ("items.country", Field::MUTABLE),
+    ("items.failover", Field::MUTABLE),
+    ("items.health_check", Field::UNSUPPORTED),
+    ("provider_config", Field::UNSUPPORTED),
+];
+
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
 const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
 const OPERATE: &[VerbName] =
@@ -145,6 +160,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (DnsZone::COLLECTION, limited(kind(Scope::Global, MANAGE, DNS_ZONE, IdShape::PrefixedHex("zone-"), horizon), "per_account", quotas.dns_zones)),
         (NatGateway::COLLECTION, region(MANAGE, NAT_GATEWAY, "nat-", quotas.nat_gateways)),
         (RouteTable::COLLECTION, region(MANAGE, ROUTE_TABLE, "rtb-", quotas.route_tables)),
+        (RecordSet::COLLECTION, kind(Scope::Global, MANAGE, RECORD_SET, IdShape::Other, Duration::ZERO)),
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
         (Image::COLLECTION, kind(Scope::Region, READ, &[], IdShape::PrefixedHex("img-"), Duration::ZERO)),
@@ -169,6 +185,7 @@ mod tests {
             (DnsZone::COLLECTION, DnsZone::FIELDS),
             (NatGateway::COLLECTION, NatGateway::FIELDS),
             (RouteTable::COLLECTION, RouteTable::FIELDS),
+            (RecordSet::COLLECTION, RecordSet::FIELDS),
         ];
         for (collection, fields) in kinds {
             assert_eq!(caps.kinds[collection].fields.keys().copied().collect::<BTreeSet<_>>(), fields.iter().copied().collect(), "{collection}");

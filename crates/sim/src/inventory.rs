@@ -2,17 +2,20 @@
 
 use crate::{
     Config,
-    vendor::{Body, Cloud, DiskEdit, GroupPeer, GroupRule, Item, NewDisk, NewInstance, NewNatGateway, NewNetwork, NewRouteTable, NewSecurityGroup, NewSubnet, NewZone, Refusal},
+    vendor::{
+        Body, Cloud, Code, DiskEdit, GroupPeer, GroupRule, Item, NewDisk, NewInstance, NewNatGateway, NewNetwork, NewRouteTable, NewSecurityGroup, NewSubnet, NewZone, Refusal,
+    },
 };
 use ipnet::IpNet;
 use std::{collections::BTreeMap, sync::Arc};
+use welkin_core::{Managed as _, RecordId, RecordSet, RecordSetSpec};
 
 /// An object of the vendor, with what no read shows yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorObject {
     /// The vendor's id.
     pub id: String,
-    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address`, `disk`, `zone`, `nat_gateway` or `route_table`.
+    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address`, `disk`, `zone`, `records`, `nat_gateway` or `route_table`.
     pub object_type: &'static str,
     /// Where it is.
     pub region: String,
@@ -82,6 +85,15 @@ pub enum Planted {
         /// Its destination.
         destination: IpNet,
     },
+    /// Records in a zone that is there.
+    Records {
+        /// The zone's vendor id.
+        zone: String,
+        /// Their name and type.
+        id: RecordId,
+        /// Their values.
+        values: Vec<String>,
+    },
     /// A public zone of the domain name system, whatever the region.
     Zone {
         /// Its name.
@@ -102,10 +114,12 @@ pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
         let addresses = region.addresses.iter().map(|i| row("address", name, i, 0));
         let disks = region.disks.iter().map(|i| row("disk", name, i, 0));
         let zones = region.zones.iter().map(|i| row("zone", name, i, 0));
+        let records = region.records.iter().flat_map(|(zone, all)| all.keys().map(move |id| format!("{zone}/{id}")));
+        let records = records.map(|id| VendorObject { id, object_type: "records", region: name.to_owned(), tags: BTreeMap::new(), reboots: 0 });
         let nat_gateways = region.nat_gateways.iter().filter(|i| !i.body.is_gone(now_ms)).map(|i| row("nat_gateway", name, i, 0));
         let route_tables = region.route_tables.iter().map(|i| row("route_table", name, i, 0));
         let ranged = networks.chain(gateways).chain(subnets).chain(groups);
-        ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(nat_gateways).chain(route_tables).collect()
+        ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(records).chain(nat_gateways).chain(route_tables).collect()
     })
 }
 
@@ -148,6 +162,12 @@ pub(crate) fn plant(cloud: &Cloud, region: &str, planted: Planted, tags: BTreeMa
             let [first, ..] = Config::zones(region);
             let new = NewDisk { zone: zone.unwrap_or(first), size_gib: 8, edit: DiskEdit::default(), encrypted: None, encryption_key: None, tags };
             cloud.plant_disk(region, new)
+        }
+        Planted::Records { zone, id, values } => {
+            let mut says = RecordSetSpec { values, ..RecordSetSpec::default() };
+            let wrong = RecordSet::canonical(&id, &mut says);
+            wrong.first().map_or(Ok(()), |v| Err(Refusal::new(Code::RecordMisplaced, v.description.clone())))?;
+            cloud.plant_records(&zone, id, says)
         }
         Planted::Zone { dns_name } => cloud.plant_zone(NewZone { dns_name, networks: Vec::new(), comment: String::new(), tags }),
         Planted::RouteTable { network } => cloud.plant_route_table(region, NewRouteTable { network, routes: Vec::new(), subnets: Vec::new(), tags }),

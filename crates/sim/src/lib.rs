@@ -15,6 +15,7 @@ mod mark;
 mod nat_gateway;
 mod network;
 mod provider;
+mod record_set;
 mod resource;
 mod route_table;
 mod security_group;

@@ -16,6 +16,7 @@ mod item;
 mod log;
 mod nat_gateways;
 mod networks;
+mod records;
 mod refusal;
 mod route_tables;
 mod security_groups;
@@ -35,6 +36,7 @@ pub(crate) use item::{
 };
 pub(crate) use nat_gateways::{NatGatewayRequest, NewNatGateway};
 pub(crate) use networks::NewNetwork;
+pub(crate) use records::{AtName, RecordChange};
 pub(crate) use refusal::{Code, Refusal};
 pub(crate) use route_tables::{MOST_ROUTES, NewRouteTable, Traced};
 pub(crate) use security_groups::NewSecurityGroup;

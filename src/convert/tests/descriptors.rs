@@ -10,8 +10,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MessageDescri
 use prost_types::{DescriptorProto, FieldMask, FileDescriptorProto, FileDescriptorSet};
 use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::{
-    AddressState, Architecture, Connectivity, Direction, DiskState, DnsZoneState, InstanceState, NatGatewayState, NetworkState, RouteTableState, SecurityGroupState, SubnetState,
-    kinds,
+    AddressState, Architecture, Connectivity, Direction, DiskState, DnsZoneState, FailoverRole, InstanceState, NatGatewayState, NetworkState, RouteTableState, Routing,
+    SecurityGroupState, SubnetState, kinds,
 };
 
 const REQUIRED: i32 = 2;
@@ -124,6 +124,8 @@ fn enums_have_the_numbers_of_the_core() {
     same_enum("DnsZone.State", "STATE", DnsZoneState::ALL);
     same_enum("NatGateway.State", "STATE", NatGatewayState::ALL);
     same_enum("NatGateway.Connectivity", "CONNECTIVITY", Connectivity::ALL);
+    same_enum("RecordSet.Routing", "ROUTING", Routing::ALL);
+    same_enum("RecordSet.FailoverRole", "FAILOVER_ROLE", FailoverRole::ALL);
     same_enum("RouteTable.State", "STATE", RouteTableState::ALL);
     same_enum("Architecture", "ARCHITECTURE", Architecture::ALL);
 }

@@ -127,6 +127,24 @@ prop_compose! {
         Route { destination, internet, instance, nat_gateway, peering }
     }
 }
+fn zone() -> impl Strategy<Value = Name<DnsZone>> {
+    "[a-z]{1,8}".prop_map(|id| format!("locations/global/dnsZones/{id}").parse().unwrap())
+}
+fn record_id() -> impl Strategy<Value = RecordId> {
+    (dns_name(), 0..RecordType::ALL.len()).prop_map(|(name, t)| RecordId { name, record_type: RecordType::ALL[t] })
+}
+prop_compose! {
+    fn record_item()(id in "\\PC{0,8}", values in vec("\\PC{0,8}", 0..3), weight in option::of(any::<u32>()), region in text(), country in text(),
+                     failover in 0usize..FailoverRole::ALL.len(), health_check in text()) -> RecordItem {
+        RecordItem { id, values, weight, region, country, failover: FailoverRole::ALL[failover], health_check }
+    }
+}
+prop_compose! {
+    fn record_set()(ttl_s in option::of(any::<u32>()), values in vec("\\PC{0,8}", 0..3), routing in 0usize..Routing::ALL.len(), items in vec(record_item(), 0..3),
+                    provider_config in vendor_config()) -> RecordSetSpec {
+        RecordSetSpec { ttl_s, values, routing: Routing::ALL[routing], items, provider_config }
+    }
+}
 prop_compose! {
     fn route_table()(network in reference(), routes in vec(route(), 0..4), subnets in btree_set(name::<Subnet>().prop_map(Ref::to), 0..3), labels in labels(),
                      provider_config in vendor_config()) -> RouteTableSpec {
@@ -153,7 +171,10 @@ fn mark() -> impl Strategy<Value = Option<Mark>> {
     }))
 }
 fn object<K: Kind<Parent = LocationName, Id = ResourceId>>(spec: impl Strategy<Value = K::Spec>, status: impl Strategy<Value = K::Status>) -> impl Strategy<Value = Object<K>> {
-    (name::<K>(), "[a-z]{1,4}-[0-9a-f]{17}", mark(), option::of("[a-z0-9]{1,8}".prop_map(Revision)), option::of(0u64..4_000_000_000_000), spec, status).prop_map(
+    object_of(name::<K>(), spec, status)
+}
+fn object_of<K: Kind>(name: impl Strategy<Value = Name<K>>, spec: impl Strategy<Value = K::Spec>, status: impl Strategy<Value = K::Status>) -> impl Strategy<Value = Object<K>> {
+    (name, "[a-z]{1,4}-[0-9a-f]{17}", mark(), option::of("[a-z0-9]{1,8}".prop_map(Revision)), option::of(0u64..4_000_000_000_000), spec, status).prop_map(
         |(name, vendor_id, mark, revision, created_ms, spec, status)| Object {
             name,
             provider_id: ProviderId::new("sim", "", &["zone", &vendor_id]).unwrap(),
@@ -220,6 +241,12 @@ proptest! {
     #[test]
     fn nat_gateway_objects_come_back(o in object::<NatGateway>(nat_gateway(), (0usize..NatGatewayState::ALL.len(), "\\PC{0,8}", option::of(ip()), option::of(ip()))
         .prop_map(|(i, state_reason, public_ip, private_ip)| NatGatewayStatus { state: NatGatewayState::ALL[i], state_reason, public_ip, private_ip }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn record_sets_come_back(spec in record_set(), at in zone()) { spec_comes_back::<RecordSet>(&spec, &at); }
+    #[test]
+    fn record_set_objects_come_back(o in object_of::<RecordSet>((zone(), record_id()).prop_map(|(zone, id)| Name::new(zone, id)), record_set(), record_id().prop_map(|id| RecordSetStatus::of(&id)))) {
         object_comes_back(&o);
     }
     #[test]

@@ -39,13 +39,13 @@ async fn good_part(alike: &[Subject], wanted: impl Fn(&str) -> bool) -> Report {
 /// What every subject has to declare.
 fn declared(mut subject: Subject) -> Subject {
     if !subject.served {
-        for kind in ["networks", "subnets", "securityGroups", "instances", "addresses", "disks", "dnsZones", "natGateways", "routeTables"] {
+        for kind in ["networks", "subnets", "securityGroups", "instances", "addresses", "disks", "dnsZones", "natGateways", "routeTables", "recordSets"] {
             for trial in ["same_name", "request_id", "adopted"] {
                 subject = subject.skipping(format!("{kind}.{trial}"), "names, request ids and adoption are the engine's; they are tried through a server");
             }
         }
     }
-    for kind in ["networks", "subnets", "securityGroups", "addresses", "disks", "dnsZones", "natGateways", "routeTables"] {
+    for kind in ["networks", "subnets", "securityGroups", "addresses", "disks", "dnsZones", "natGateways", "routeTables", "recordSets"] {
         for trial in ["actions", "once"] {
             subject = subject.skipping(format!("{kind}.{trial}"), "only instances have actions");
         }
@@ -55,7 +55,10 @@ fn declared(mut subject: Subject) -> Subject {
         .skipping("networks.refused", "a network stands alone: nothing well-formed is refused")
         .skipping("networks.refused_changes", "a network stands alone: nothing well-formed is refused")
         .skipping("subnets.refused_changes", "of a subnet only labels and a default can be changed: nothing well-formed is refused")
-        .skipping("dnsZones.in_use", "nothing stands on a zone before there are record sets")
+        .skipping("recordSets.foreign", "without marks only an engine knows what is ours: recordSets.adopted and recordSets.exact")
+        .skipping("recordSets.in_use", "nothing stands on a record set")
+        .skipping("recordSets.refused", "what a zone refuses depends on the name: recordSets.places")
+        .skipping("recordSets.refused_changes", "a name stays: no well-formed change is refused")
         .skipping("instances.in_use", "nothing stands on an instance")
         .skipping("natGateways.in_use", "nothing stands on a NAT gateway: a route that leads to one that has gone leads nowhere")
         .skipping("routeTables.in_use", "nothing stands on a route table but the subnets that are a part of it")

@@ -111,8 +111,8 @@ impl Specimen for Address {
     fn questions() -> Vec<(NoAction, Plausible<Self>)> {
         Vec::new()
     }
-    fn labels(spec: &mut AddressSpec) -> &mut BTreeMap<String, String> {
-        &mut spec.labels
+    fn labels(spec: &mut AddressSpec) -> Option<&mut BTreeMap<String, String>> {
+        Some(&mut spec.labels)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{collections::BTreeMap, net::IpAddr};
-use welkin_core::{DnsName, DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Kind, Name, Network, NoAction, Object, Reason, Ref};
+use welkin_core::{DnsName, DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Kind, Name, Network, NoAction, Object, Reason, RecordSet, Ref};
 
 #[async_trait(?Send)]
 impl Specimen for DnsZone {
@@ -106,8 +106,13 @@ impl Specimen for DnsZone {
     fn addresses(_: &DnsZoneStatus) -> Vec<IpAddr> {
         Vec::new()
     }
-    async fn occupied(_: &Stand<'_>) -> Verdict<Option<Object<Self>>> {
-        Ok(None)
+    async fn occupied(stand: &Stand<'_>) -> Verdict<Option<Object<Self>>> {
+        if stand.capabilities::<RecordSet>().is_err() {
+            return Ok(None);
+        }
+        let ground = RecordSet::ground(stand, Depth::Plain).await?;
+        stand.create::<RecordSet>(RecordSet::plain(stand, &ground, 1)).await?;
+        Ok(Some(ground))
     }
     fn planted(_: &Self::Ground) -> Verdict<Planted> {
         Ok(Planted::DnsZone { dns_name: "planted.conformance.example".into() })
@@ -121,8 +126,8 @@ impl Specimen for DnsZone {
     fn questions() -> Vec<(NoAction, Plausible<Self>)> {
         Vec::new()
     }
-    fn labels(spec: &mut DnsZoneSpec) -> &mut BTreeMap<String, String> {
-        &mut spec.labels
+    fn labels(spec: &mut DnsZoneSpec) -> Option<&mut BTreeMap<String, String>> {
+        Some(&mut spec.labels)
     }
 }
 

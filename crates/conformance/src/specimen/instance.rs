@@ -218,7 +218,7 @@ impl Specimen for Instance {
         let is_hidden = |a: &ConsoleOutput| a.text.expose().is_empty() || !format!("{a:?}").contains(a.text.expose());
         vec![(InstanceQuestion::ConsoleOutput, is_hidden)]
     }
-    fn labels(spec: &mut InstanceSpec) -> &mut BTreeMap<String, String> {
-        &mut spec.labels
+    fn labels(spec: &mut InstanceSpec) -> Option<&mut BTreeMap<String, String>> {
+        Some(&mut spec.labels)
     }
 }

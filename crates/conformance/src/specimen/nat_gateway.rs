@@ -96,8 +96,8 @@ impl Specimen for NatGateway {
     fn questions() -> Vec<(NoAction, Plausible<Self>)> {
         Vec::new()
     }
-    fn labels(spec: &mut NatGatewaySpec) -> &mut BTreeMap<String, String> {
-        &mut spec.labels
+    fn labels(spec: &mut NatGatewaySpec) -> Option<&mut BTreeMap<String, String>> {
+        Some(&mut spec.labels)
     }
 }
 

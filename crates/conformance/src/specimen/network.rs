@@ -106,7 +106,7 @@ impl Specimen for Network {
     fn questions() -> Vec<(NoAction, Plausible<Self>)> {
         Vec::new()
     }
-    fn labels(spec: &mut NetworkSpec) -> &mut BTreeMap<String, String> {
-        &mut spec.labels
+    fn labels(spec: &mut NetworkSpec) -> Option<&mut BTreeMap<String, String>> {
+        Some(&mut spec.labels)
     }
 }

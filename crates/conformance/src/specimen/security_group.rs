@@ -120,8 +120,8 @@ impl Specimen for SecurityGroup {
     fn questions() -> Vec<(NoAction, Plausible<Self>)> {
         Vec::new()
     }
-    fn labels(spec: &mut SecurityGroupSpec) -> &mut BTreeMap<String, String> {
-        &mut spec.labels
+    fn labels(spec: &mut SecurityGroupSpec) -> Option<&mut BTreeMap<String, String>> {
+        Some(&mut spec.labels)
     }
 }
 pub(super) fn group_in(network: &Object<Network>) -> SecurityGroupSpec {

@@ -34,7 +34,7 @@ pub(super) async fn amnesia<K: Specimen>(stand: &Stand<'_>) -> Verdict {
             stand.act(&made, action.clone(), Manner::FORGETFUL).await?;
             stand.eventually_with(&Target::<K>::named(made.name.clone()), |now| reached(&now.status)).await?;
         }
-        stand.delete(&made, Manner::FORGETFUL).await?;
+        stand.delete(&latest, Manner::FORGETFUL).await?;
         let left = stand.new_since(&before).await?;
         ensure!(left.is_empty(), "{what}: the vendor still has {left:?}");
     }

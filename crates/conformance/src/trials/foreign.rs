@@ -3,7 +3,7 @@
 use crate::{
     Plant, PlantMark,
     runner::Manner,
-    specimen::{Depth, Specimen, id_of_nothing},
+    specimen::{Depth, Specimen, another, differences, id_of_nothing},
     stand::{Stand, Verdict, census, ensure, failed, foreign as foreign_name, ids, minted, skipped},
 };
 use welkin_core::{Condition, Name, Query, Reason, Resume, Target, Verb, VerbName};
@@ -12,12 +12,15 @@ pub(super) async fn foreign<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if !stand.subject.world.abilities().plants {
         return skipped("nothing can be planted");
     }
+    if !K::IS_MARKED {
+        return skipped("without marks only an engine knows what is ours; what there is counts by what it says (the trials adopted and exact)");
+    }
     for marked in [false, true] {
         let ground = K::ground(stand, Depth::Plain).await?;
         // The very name and uid that a create of ours has: only the owner differs.
         let create = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
         let name = create.target.name()?.clone();
-        let mark = if marked { Some(PlantMark { owner: "somebody-else".parse()?, id: name.id.clone(), uid: create.uid.clone() }) } else { None };
+        let mark = if marked { Some(PlantMark { owner: "somebody-else".parse()?, id: name.id.to_string(), uid: create.uid.clone() }) } else { None };
         let planted = stand.plant(Plant { what: K::planted(&ground)?, mark }).await?;
         let before = stand.inventory().await?;
         let there = async |after: &str| -> Verdict {
@@ -79,34 +82,41 @@ pub(super) async fn adopted<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let ground = K::ground(stand, Depth::Plain).await?;
     let before = stand.inventory().await?;
     let create = stand.create_of::<K>(K::plain(stand, &ground, 1))?;
-    let name = create.target.name()?.clone();
-    let mark = PlantMark { owner: "somebody-else".parse()?, id: name.id.clone(), uid: create.uid.clone() };
-    let theirs = stand.plant(Plant { what: K::planted(&ground)?, mark: Some(mark) }).await?;
+    let mut name = create.target.name()?.clone();
     let refusal = |answer: welkin_core::Result<()>, reason: Reason| match answer {
         Err(e) if e.reason() == reason => Ok(()),
         other => failed(format!("{other:?} instead of {reason}")),
     };
     let adopt = async |name: &Name<K>, id: &str| stand.repeated(async || engine.adopt(K::COLLECTION, &name.to_string(), id).await).await;
-    stand.eventually::<K>(&Target::Vendor { parent: stand.place::<K>()?, vendor_id: theirs.parse()? }).await?;
-    refusal(adopt(&name, &theirs).await, Reason::NotOwned)?;
-    refusal(adopt(&name, &id_of_nothing::<K>(stand)).await, Reason::ResourceNotFound)?;
-    stand.subject.world.remove(&theirs).await?;
+    let nothing = id_of_nothing::<K>(stand);
+    if K::IS_MARKED {
+        let mark = PlantMark { owner: "somebody-else".parse()?, id: name.id.to_string(), uid: create.uid.clone() };
+        let theirs = stand.plant(Plant { what: K::planted(&ground)?, mark: Some(mark) }).await?;
+        stand.eventually::<K>(&Target::Vendor { parent: stand.place::<K>()?, vendor_id: theirs.parse()? }).await?;
+        refusal(adopt(&name, &theirs).await, Reason::NotOwned)?;
+        stand.subject.world.remove(&theirs).await?;
+    }
+    let is_chosen = K::label(&name.id).is_some();
+    let of_nothing = if is_chosen { name.clone() } else { foreign_name(&stand.place::<K>()?, &nothing)? };
+    refusal(adopt(&of_nothing, &nothing).await, Reason::ResourceNotFound)?;
 
     let planted = stand.plant(Plant { what: K::planted(&ground)?, mark: None }).await?;
     let by_id = Target::Vendor { parent: stand.place::<K>()?, vendor_id: planted.parse()? };
     let foreign = stand.eventually::<K>(&by_id).await?;
+    if !is_chosen {
+        name = foreign.name.clone();
+    }
     adopt(&name, &foreign.provider_id.to_string()).await?;
     adopt(&name, &planted).await?;
-    refusal(adopt(&stand.name::<K>()?, &planted).await, Reason::AlreadyManaged)?;
+    refusal(adopt(&stand.name::<K>()?, &planted).await, if is_chosen { Reason::AlreadyManaged } else { Reason::InvalidField })?;
     let mut ours = stand.eventually(&Target::named(name.clone())).await?;
     ensure!(ours.mark.as_ref().is_some_and(|m| m.digest.is_none()) && ours.vendor_id == foreign.vendor_id, "it is shown as {ours:?}");
     ensure!((&ours.spec, &ours.status) == (&foreign.spec, &foreign.status), "adopted, it has changed from {foreign:?} to {ours:?}");
     let listed = stand.list(&Query::<K>::below(stand.place::<K>()?, 100)).await?;
     ensure!(listed.iter().any(|o| o.name == name && o.mark == ours.mark), "it is not listed by its name");
-    let mut labelled = ours.spec.clone();
-    K::labels(&mut labelled).insert("team".into(), "adopted".into());
-    ours = stand.update(&ours, labelled.clone(), Manner::PLAIN).await?;
-    ensure!(ours.name == name && K::labels(&mut ours.spec.clone()) == K::labels(&mut labelled), "it was changed to {ours:?}");
+    let desired = another::<K>(stand, &ground, &ours.spec);
+    ours = stand.update(&ours, desired.clone(), Manner::PLAIN).await?;
+    ensure!(ours.name == name && differences::<K>(&desired, &ours.spec)?.is_empty(), "it was changed to {ours:?}");
     for (action, reached) in K::fixed_points() {
         stand.act(&ours, action, Manner::PLAIN).await?;
         stand.eventually_with(&Target::named(name.clone()), |o| reached(&o.status)).await?;
@@ -115,7 +125,9 @@ pub(super) async fn adopted<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     ensure!(uids().await? == [None], "a mark was written on it");
 
     engine.release(K::COLLECTION, &name.to_string()).await?;
-    stand.eventually_gone(&Target::named(name.clone())).await?;
+    if is_chosen {
+        stand.eventually_gone(&Target::named(name.clone())).await?;
+    }
     let released = stand.eventually::<K>(&by_id).await?;
     ensure!(released.mark.is_none() && uids().await?.len() == 1, "released, it is shown as {released:?}");
     let answer = stand.drive(&stand.change(by_id.clone(), create.uid.clone(), Verb::Delete)?, Manner::PLAIN).await.end;

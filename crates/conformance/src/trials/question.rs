@@ -12,9 +12,9 @@ pub(super) async fn questions<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     if questions.is_empty() {
         return skipped("nothing can be asked of the kind");
     }
+    let ground = K::ground(stand, Depth::Plain).await?;
     let place = stand.place::<K>()?;
     let parent = || place.clone();
-    let ground = K::ground(stand, Depth::Plain).await?;
     let made = stand.create::<K>(K::plain(stand, &ground, 1)).await?;
     let known = Target::Named { name: made.name.clone(), uid: made.mark.map(|m| m.uid), vendor_id: Some(made.vendor_id.clone()) };
     let mut targets = vec![Target::named(made.name), known, Target::Vendor { parent: parent(), vendor_id: made.vendor_id }];

@@ -148,9 +148,9 @@ pub(super) async fn immutable<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 
 pub(super) async fn absent<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     stand.needs::<K>(VerbName::Get)?;
+    let ground = K::ground(stand, Depth::Plain).await?;
     let name: Name<K> = stand.name()?;
     let nothing: VendorId = id_of_nothing::<K>(stand).parse()?;
-    let ground = K::ground(stand, Depth::Plain).await?;
     let by_vendor = Target::Vendor { parent: stand.place::<K>()?, vendor_id: nothing.clone() };
     for target in [Target::named(name.clone()), by_vendor] {
         match stand.get::<K>(&target).await {

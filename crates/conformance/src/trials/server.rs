@@ -2,7 +2,7 @@
 
 use crate::{
     runner::Manner,
-    specimen::{Depth, Specimen, id_of_nothing},
+    specimen::{Depth, Specimen, another, id_of_nothing},
     stand::{Stand, Verdict, census, ensure, failed, minted, skipped},
 };
 use welkin_core::{Change, ErrorKind, Name, Reason, Target};
@@ -27,8 +27,7 @@ pub(super) async fn same_name<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let new = stand.new_since(&before).await?;
     let same = stand.drive(&again(stand, &first, spec.clone())?, Manner::PLAIN).await.object()?;
     ensure!(same.vendor_id == made.vendor_id, "the same specification made {same:?} beside {made:?}");
-    let mut other = spec;
-    K::labels(&mut other).insert("team".into(), "another".into());
+    let other = another::<K>(stand, &ground, &spec);
     match stand.drive(&again(stand, &first, other)?, Manner::PLAIN).await.end {
         Err(e) if e.kind() == ErrorKind::AlreadyExists && e.reason() == Reason::NameTaken => {}
         other => return failed(format!("another specification under the same name: {other:?}")),
@@ -38,7 +37,10 @@ pub(super) async fn same_name<K: Specimen>(stand: &Stand<'_>) -> Verdict {
 
     // An id that a foreign object may have cannot be chosen.
     let id = id_of_nothing::<K>(stand);
-    let name: Name<K> = Name::new(stand.place::<K>()?, id.parse()?);
+    let name: Name<K> = Name::new(stand.place::<K>()?, K::foreign_id(&id)?);
+    if K::label(&name.id).is_none() {
+        return Ok(());
+    }
     let create = stand.create_of::<K>(K::plain(stand, &ground, 2))?;
     match stand.drive(&Change { target: Target::named(name), ..create }, Manner::PLAIN).await.end {
         Err(e) if e.kind() == ErrorKind::InvalidArgument => Ok(()),
@@ -56,8 +58,7 @@ pub(super) async fn request_id<K: Specimen>(stand: &Stand<'_>) -> Verdict {
     let made = stand.drive(&first, Manner::PLAIN).await.object()?;
     let joined = stand.drive(&first, Manner::PLAIN).await.object()?;
     ensure!(joined.vendor_id == made.vendor_id, "the same request made {joined:?} beside {made:?}");
-    let mut other = spec;
-    K::labels(&mut other).insert("team".into(), "another".into());
+    let other = another::<K>(stand, &ground, &spec);
     let reused = Change { token: first.token.clone(), ..again(stand, &first, other)? };
     match stand.drive(&reused, Manner::PLAIN).await.end {
         Err(e) if e.kind() == ErrorKind::InvalidArgument && e.reason() == Reason::RequestIdReused => {}

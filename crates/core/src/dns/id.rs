@@ -31,6 +31,15 @@ impl Display for RecordId {
         write!(f, "{}~{}", percent_encode(self.name.as_str()), self.record_type)
     }
 }
+impl RecordId {
+    /// The id of what a vendor has: drivers give record sets their own id as the vendor's.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for what is no id of a record set.
+    pub fn of_vendor(vendor_id: &str) -> Result<Self, Error> {
+        vendor_id.parse()
+    }
+}
 impl FromStr for RecordId {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {

@@ -9,7 +9,7 @@ use super::{
     gateways, instances,
     item::{Body, Condition, Item, Tags},
     log::Log,
-    nat_gateways, networks,
+    nat_gateways, networks, records,
     refusal::{Code, Refusal},
     route_tables, security_groups,
     state::{Edit, Record, Region, State},
@@ -48,6 +48,7 @@ actions! {
         DescribeAddresses, DescribeDisks, DescribeZones,
         DescribeNatGateways,
         DescribeRouteTables,
+        DescribeRecords,
         DryRun,
     }
     writes {
@@ -57,6 +58,7 @@ actions! {
         AllocateAddress, AssociateAddress, DisassociateAddress, ReleaseAddress, TagAddress,
         CreateDisk, ModifyDisk, AttachDisk, DetachDisk, DeleteDisk, TagDisk,
         CreateZone, AssociateNetwork, DisassociateNetwork, CommentZone, DeleteZone, TagZone,
+        ChangeRecords,
         CreateNatGateway, DeleteNatGateway, TagNatGateway,
         CreateRouteTable, CreateRoute, ReplaceRoute, DeleteRoute, AssociateRouteTable, DisassociateRouteTable, DeleteRouteTable, TagRouteTable,
     }
@@ -65,7 +67,9 @@ actions! {
 impl Action {
     /// Is it about what lies in no region?
     const fn is_global(self) -> bool {
-        matches!(self, Self::DescribeZones | Self::CreateZone | Self::AssociateNetwork | Self::DisassociateNetwork | Self::CommentZone | Self::DeleteZone | Self::TagZone)
+        let is_zone =
+            matches!(self, Self::DescribeZones | Self::CreateZone | Self::AssociateNetwork | Self::DisassociateNetwork | Self::CommentZone | Self::DeleteZone | Self::TagZone);
+        is_zone || matches!(self, Self::DescribeRecords | Self::ChangeRecords)
     }
 }
 
@@ -227,6 +231,7 @@ impl Cloud {
             "sg" => security_groups::deleted(r, id, draw.now_ms),
             "addr" => addresses::removed(r, id),
             "disk" => disks::removed(r, id),
+            "zone" if id.contains('/') => records::removed(r, id),
             "zone" => zones::deleted(r, id),
             "nat" => nat_gateways::removed(r, id, draw.now_ms),
             "rtb" => route_tables::removed(r, id),

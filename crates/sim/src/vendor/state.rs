@@ -12,6 +12,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
+use welkin_core::{RecordId, RecordSetSpec};
 
 /// One change of one item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub(crate) enum Edit {
     PutAddress(Box<Item<Address>>),
     PutDisk(Box<Item<Disk>>),
     PutZone(Box<Item<Zone>>),
+    /// The records of one name and type in a zone.
+    PutRecords(String, RecordId, Box<RecordSetSpec>),
     PutNatGateway(Box<Item<NatGateway>>),
     PutRouteTable(Box<Item<RouteTable>>),
     RemoveNetwork(String),
@@ -35,6 +38,7 @@ pub(crate) enum Edit {
     RemoveAddress(String),
     RemoveDisk(String),
     RemoveZone(String),
+    RemoveRecords(String, RecordId),
     RemoveNatGateway(String),
     RemoveRouteTable(String),
 }
@@ -65,7 +69,14 @@ impl State {
     pub(crate) fn len(&self) -> usize {
         let of = |r: &Region| {
             let networks = r.networks.len() + r.gateways.len() + r.subnets.len() + r.security_groups.len();
-            networks + r.instances.len() + r.addresses.len() + r.disks.len() + r.zones.len() + r.nat_gateways.len() + r.route_tables.len()
+            networks
+                + r.instances.len()
+                + r.addresses.len()
+                + r.disks.len()
+                + r.zones.len()
+                + r.records.values().map(BTreeMap::len).sum::<usize>()
+                + r.nat_gateways.len()
+                + r.route_tables.len()
         };
         self.regions.values().map(of).sum()
     }
@@ -115,6 +126,8 @@ pub(crate) struct Region {
     pub(crate) disks: Table<Disk>,
     /// In `global` alone.
     pub(crate) zones: Table<Zone>,
+    /// What is answered in each zone; a zone without records is not in it.
+    pub(crate) records: BTreeMap<String, BTreeMap<RecordId, RecordSetSpec>>,
     pub(crate) nat_gateways: Table<NatGateway>,
     pub(crate) route_tables: Table<RouteTable>,
     /// Addresses in use, by subnet.
@@ -136,6 +149,8 @@ impl Region {
             Edit::PutAddress(i) => self.put_address(*i),
             Edit::PutDisk(i) => self.put_disk(*i),
             Edit::PutZone(i) => self.zones.put(*i),
+            Edit::PutRecords(zone, id, says) => _ = self.records.entry(zone).or_default().insert(id, *says),
+            Edit::RemoveRecords(zone, id) => self.remove_records(&zone, &id),
             Edit::PutNatGateway(i) => self.put_nat_gateway(*i),
             Edit::PutRouteTable(i) => self.route_tables.put(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
@@ -184,6 +199,14 @@ impl Region {
         ips.iter().for_each(|ip| taken.remove(ip));
         if taken.ips.is_empty() {
             self.taken.remove(subnet);
+        }
+    }
+    fn remove_records(&mut self, zone: &str, id: &RecordId) {
+        if let Some(records) = self.records.get_mut(zone) {
+            records.remove(id);
+            if records.is_empty() {
+                self.records.remove(zone);
+            }
         }
     }
     fn put_nat_gateway(&mut self, item: Item<NatGateway>) {
@@ -245,9 +268,10 @@ impl Region {
         let addresses = self.addresses.iter().map(|i| Edit::PutAddress(boxed(i)));
         let disks = self.disks.iter().map(|i| Edit::PutDisk(boxed(i)));
         let zones = self.zones.iter().map(|i| Edit::PutZone(boxed(i)));
+        let records = self.records.iter().flat_map(|(zone, all)| all.iter().map(|(id, says)| Edit::PutRecords(zone.clone(), id.clone(), Box::new(says.clone()))));
         let nat_gateways = self.nat_gateways.iter().map(|i| Edit::PutNatGateway(boxed(i)));
         let route_tables = self.route_tables.iter().map(|i| Edit::PutRouteTable(boxed(i)));
         let ranged = networks.chain(gateways).chain(subnets).chain(groups);
-        ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(nat_gateways).chain(route_tables)
+        ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(records).chain(nat_gateways).chain(route_tables)
     }
 }

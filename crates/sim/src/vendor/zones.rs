@@ -19,7 +19,7 @@ pub(crate) struct NewZone {
     pub(crate) tags: Tags,
 }
 
-fn zone_of<'a>(region: &'a Region, id: &str) -> Result<&'a Arc<Item<Zone>>, Refusal> {
+pub(super) fn zone_of<'a>(region: &'a Region, id: &str) -> Result<&'a Arc<Item<Zone>>, Refusal> {
     region.zones.get(id).ok_or_else(|| Refusal::new(Code::ZoneNotFound, format!("there is no zone {id:?}")))
 }
 fn put(item: Item<Zone>, now_ms: u64) -> (Shown<Zone>, Vec<Edit>) {
@@ -133,5 +133,8 @@ fn check_conflict(region: &Region, own: Option<&str>, dns_name: &str, network: &
 }
 pub(super) fn deleted(region: &Region, id: &str) -> Result<((), Vec<Edit>), Refusal> {
     zone_of(region, id)?;
+    if let Some((first, _)) = region.records.get(id).and_then(|records| records.first_key_value()) {
+        return Err(Refusal::new(Code::ZoneNotEmpty, format!("{id} has records: {first}")));
+    }
     Ok(((), vec![Edit::RemoveZone(id.to_owned())]))
 }

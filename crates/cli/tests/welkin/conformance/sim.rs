@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Owner, Reason, Result, RouteTable, SecurityGroup, Subnet,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Owner, Reason, RecordSet, Result, RouteTable, SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -39,13 +39,15 @@ impl World for SimWorld {
                 "address" => Some(Address::COLLECTION),
                 "disk" => Some(Disk::COLLECTION),
                 "zone" => Some(DnsZone::COLLECTION),
+                "records" => Some(RecordSet::COLLECTION),
                 "nat_gateway" => Some(NatGateway::COLLECTION),
                 "route_table" => Some(RouteTable::COLLECTION),
                 _ => None,
             },
             uid: o.tags.get("welkin.dev/uid").cloned(),
             reboots: Some(o.reboots).filter(|_| o.object_type == "instance"),
-            vendor_id: o.id,
+            // Records are called by their own id.
+            vendor_id: o.id.rsplit('/').next().unwrap_or(&o.id).to_owned(),
         });
         Ok(all.collect())
     }
@@ -60,6 +62,9 @@ impl World for SimWorld {
             Planted::Instance { subnet, image } => SimPlanted::Instance { subnet, image },
             Planted::Address => SimPlanted::Address,
             Planted::Disk { zone } => SimPlanted::Disk { zone },
+            Planted::RecordSet { zone, id, address } => {
+                return self.sim.plant(REGION, SimPlanted::Records { zone, id: id.parse()?, values: vec![address.to_string()] }, tags).map(|_| id);
+            }
             Planted::DnsZone { dns_name } => SimPlanted::Zone { dns_name },
             Planted::NatGateway { subnet } => SimPlanted::NatGateway { subnet },
             Planted::RouteTable { network } => SimPlanted::RouteTable { network },
@@ -67,7 +72,11 @@ impl World for SimWorld {
         self.sim.plant(REGION, what, tags)
     }
     async fn remove(&self, vendor_id: &str) -> Result<()> {
-        self.sim.uproot(if vendor_id.starts_with("zone-") { "global" } else { REGION }, vendor_id)
+        let of_zone = format!("/{vendor_id}");
+        match self.sim.inventory().into_iter().find(|o| o.id.ends_with(&of_zone)) {
+            Some(records) => self.sim.uproot("global", &records.id),
+            None => self.sim.uproot(if vendor_id.starts_with("zone-") { "global" } else { REGION }, vendor_id),
+        }
     }
     async fn run_short(&self, machine_type: &str, zone: Option<&str>) -> Result<()> {
         self.sim.run_short(machine_type, zone);

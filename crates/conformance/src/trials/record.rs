@@ -1,0 +1,128 @@
+//! What is true of record sets alone: they carry no mark, and their names have a place in a zone.
+
+use crate::{
+    Plant, Planted,
+    runner::Manner,
+    specimen::{Depth, Specimen, named},
+    stand::{Stand, Verdict, ensure, failed, ids, skipped},
+    trial::Trial,
+};
+use welkin_core::{Change, Managed as _, Name, Object, Reason, RecordId, RecordSet, RecordSetSpec, Resume, Target, Verb};
+
+pub(super) fn all() -> Vec<Trial> {
+    let c = <RecordSet as welkin_core::Kind>::COLLECTION;
+    vec![
+        super::trial!(c, "exact", "what is there counts by what it says: somebody else's is neither taken nor changed nor removed", exact),
+        super::trial!(c, "places", "every type is answered as asked for, and refused where a zone cannot have it, by the field and before any write", places),
+    ]
+}
+
+fn says(values: &[&str], id: &RecordId) -> RecordSetSpec {
+    let mut spec = RecordSetSpec { values: values.iter().map(|v| (*v).to_owned()).collect(), ..RecordSetSpec::default() };
+    RecordSet::canonical(id, &mut spec);
+    spec
+}
+fn create_of(stand: &Stand<'_>, id: &RecordId, spec: RecordSetSpec) -> Verdict<Change<RecordSet>> {
+    let name = Name::new(stand.place::<RecordSet>()?, id.clone());
+    Ok(Change { target: Target::named(name), ..stand.create_of::<RecordSet>(spec)? })
+}
+
+async fn exact(stand: &Stand<'_>) -> Verdict {
+    if !stand.subject.world.abilities().plants || !stand.subject.world.abilities().removes {
+        return skipped("nothing can be planted");
+    }
+    let zone = RecordSet::ground(stand, Depth::Plain).await?;
+    let (theirs, ours) = (says(&["192.0.2.77"], &named("exact", "A")?), says(&["192.0.2.78"], &named("exact", "A")?));
+    let id = named("exact", "A")?;
+    let plant = async || {
+        let what = Planted::RecordSet { zone: zone.vendor_id.to_string(), id: id.to_string(), address: [192, 0, 2, 77].into() };
+        stand.plant(Plant { what, mark: None }).await
+    };
+    let there = async |after: &str| -> Verdict<Object<RecordSet>> {
+        let seen = stand.get(&Target::named(Name::new(stand.place::<RecordSet>()?, id.clone()))).await?;
+        ensure!(seen.spec == theirs, "{after}, it is {seen:?}");
+        Ok(seen)
+    };
+    let planted = plant().await?;
+    for wanted in [&ours, &theirs] {
+        let create = create_of(stand, &id, wanted.clone())?;
+        let driven = stand.drive(&create, Manner::PLAIN).await;
+        match driven.end {
+            Err(e) if e.reason() == Reason::NotOwned => {}
+            other => return failed(format!("a create where somebody else's records are: {other:?}")),
+        }
+        stand.clean(&create, driven.left).await?;
+        there("after a create that was refused").await?;
+    }
+    // One whose fate is not known, and which has made nothing.
+    let lost = Resume { unresolved: Some(tokio::time::Instant::now()), ..Resume::default() };
+    stand.clean(&create_of(stand, &id, ours.clone())?, lost).await?;
+    there("after cleaning up for a create that was lost").await?;
+    stand.subject.world.remove(&planted).await?;
+
+    if stand.subject.served {
+        // An engine reads what is there before each change.
+        return Ok(());
+    }
+    let made = stand.drive(&create_of(stand, &id, ours.clone())?, Manner::PLAIN).await.object()?;
+    stand.subject.world.remove(made.vendor_id.as_str()).await?;
+    let planted = plant().await?;
+    let desired = says(&["192.0.2.79"], &id);
+    for verb in [stand.update_of(&made, desired)?, stand.change_of(&made, Verb::Delete)?] {
+        match stand.drive(&verb, Manner::PLAIN).await.end {
+            Err(e) if e.reason() == Reason::EtagMismatch => {}
+            other => return failed(format!("{} of what somebody else has changed: {other:?}", verb.verb.name())),
+        }
+        there("after a change of what was there before it").await?;
+    }
+    ensure!(ids(&stand.inventory().await?).contains(&planted), "it is gone");
+    Ok(())
+}
+
+async fn places(stand: &Stand<'_>) -> Verdict {
+    RecordSet::ground(stand, Depth::Plain).await?;
+    let long = "x".repeat(700);
+    let good: [(&str, &str, &[&str]); 12] = [
+        ("", "A", &["192.0.2.1", "192.0.2.2"]),
+        ("", "MX", &["10 Mail.Example.com.", "0 ."]),
+        ("", "TXT", &["v=spf1 -all", &long]),
+        ("", "CAA", &["0 issue \"ca.example.net\""]),
+        ("six", "AAAA", &["2001:db8::1"]),
+        ("*", "CNAME", &["elsewhere.example"]),
+        (r"a\056b", "TXT", &[r#"a "quoted" text"#]),
+        ("_sip._tcp", "SRV", &["10 60 5060 sip.example.com"]),
+        ("below", "NS", &["ns1.example.com", "ns2.example.com"]),
+        ("Bücher", "PTR", &["host.example.com"]),
+        ("phone", "NAPTR", &[r#"100 50 "u" "E2U+sip" "!^.*$!sip:info@example.com!" ."#]),
+        ("alias", "CNAME", &["six.records.conformance.example"]),
+    ];
+    for (label, of, values) in good {
+        let id = named(label, of)?;
+        let spec = says(values, &id);
+        let made = stand.drive(&create_of(stand, &id, spec.clone())?, Manner::PLAIN).await.object()?;
+        let seen = stand.eventually(&Target::named(made.name.clone())).await?;
+        ensure!(made.spec == spec && seen.spec == spec && seen.status.record_type == Some(id.record_type), "{id}: {spec:?} became {seen:?}");
+    }
+    let before = stand.inventory().await?;
+    let elsewhere: RecordId = "www.elsewhere.example~A".parse()?;
+    let bad = [
+        ("a CNAME where the zone begins", named("", "CNAME")?, "host.example", Reason::InvalidField),
+        ("name servers where the zone begins", named("", "NS")?, "ns.example", Reason::InvalidField),
+        ("name servers of a wildcard", named("*.six", "NS")?, "ns.example", Reason::InvalidField),
+        ("a name outside the zone", elsewhere, "192.0.2.1", Reason::InvalidField),
+        ("a CNAME beside another type", named("six", "CNAME")?, "host.example", Reason::InUse),
+        ("another type beside a CNAME", named("alias", "A")?, "192.0.2.1", Reason::InUse),
+    ];
+    for (what, id, value, reason) in bad {
+        let create = create_of(stand, &id, says(&[value], &id))?;
+        let driven = stand.drive(&create, Manner::PLAIN).await;
+        match driven.end {
+            Err(e) if e.reason() == reason && e.violations().iter().any(|v| v.field == "record_set_id") => {}
+            other => return failed(format!("{what}: {other:?}")),
+        }
+        ensure!(stand.subject.served || driven.writes == 0, "{what} was found out by {} writes", driven.writes);
+    }
+    let now = stand.inventory().await?;
+    ensure!(now == before, "there is {now:?} instead of {before:?}");
+    Ok(())
+}
