@@ -28,10 +28,13 @@ struct Wanted {
     provider_id: Option<ProviderId>,
 }
 impl Wanted {
-    fn parse(text: &str) -> Result<Self> {
+    fn parse<K: Managed>(text: &str) -> Result<Self> {
         let provider_id: Option<ProviderId> = if text.contains("://") { Some(text.parse().map_err(|e: Error| e.with_field(FIELD))?) } else { None };
-        let vendor_id = provider_id.as_ref().map_or(text, ProviderId::last).parse().map_err(|e: Error| e.with_field(FIELD))?;
-        Ok(Self { vendor_id, provider_id })
+        let called = provider_id.as_ref().map_or(text, ProviderId::last);
+        let id = K::foreign_id(called).map_err(|e| e.with_field(FIELD))?;
+        // An id that follows from what it is has one canonical form, in whichever it was written.
+        let vendor_id = if K::label(&id).is_some() { called.parse() } else { id.to_string().parse() };
+        Ok(Self { vendor_id: vendor_id.map_err(|e: Error| e.with_field(FIELD))?, provider_id })
     }
     /// The name that the object has as a foreign one.
     fn alias<K: Kind>(&self, parent: &K::Parent) -> Result<Name<K>> {
@@ -62,7 +65,7 @@ impl Account {
         if !given.is_empty() {
             return Err(Error::violated(Reason::InvalidField, given));
         }
-        let alias = Wanted::parse(&id)?.alias::<K>(&name.parent).map_err(|e| e.with_field(FIELD))?;
+        let alias = Wanted::parse::<K>(&id)?.alias::<K>(&name.parent).map_err(|e| e.with_field(FIELD))?;
         if K::label(&name.id).is_none() && alias.id != name.id {
             return Err(Error::invalid(FIELD, format!("what is called {} is that, and not {}: its id follows from what it is", name.id, alias.id)));
         }
@@ -72,7 +75,7 @@ impl Account {
     /// Holds the place of the foreign object too, so that it is not adopted twice at once.
     pub(crate) fn claim<K: Managed>(&self, live: &Live, intent: &Intent<K>) -> Result<()> {
         let Wish::Adopt { id } = &intent.wish else { return Ok(()) };
-        let place = Wanted::parse(id)?.alias::<K>(&intent.name.parent)?.to_string();
+        let place = Wanted::parse::<K>(id)?.alias::<K>(&intent.name.parent)?.to_string();
         if place == live.row().target {
             return Ok(()); // It is called as it is at the vendor.
         }
@@ -84,7 +87,7 @@ impl Account {
     }
 
     pub(crate) async fn prepare_adopt<K: Managed>(&self, name: Name<K>, uid: Uid, token: String, id: &str) -> Result<Prepared<K>> {
-        let wanted = Wanted::parse(id)?;
+        let wanted = Wanted::parse::<K>(id)?;
         let alias = wanted.alias::<K>(&name.parent)?.to_string();
         match self.get(&name).await {
             // It is called so as a foreign one.

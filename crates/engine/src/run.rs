@@ -208,7 +208,7 @@ impl Account {
             object.name = name;
         }
         let digest = match &change.verb {
-            Verb::Create { digest, .. } => Some(digest.clone()),
+            Verb::Create { digest, .. } => Some(digest.clone()).filter(|_| K::IS_MARKED),
             _ => object.mark.take().and_then(|m| m.digest),
         };
         object.mark = Some(Mark { owner: self.owner.clone(), uid: change.uid.clone(), digest });

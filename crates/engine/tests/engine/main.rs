@@ -6,4 +6,5 @@ mod adopt;
 mod changes;
 mod lab;
 mod reads;
+mod records;
 mod recovery;

@@ -1,0 +1,131 @@
+//! What lives in another resource and carries no mark: record sets of zones.
+
+use crate::lab::Lab;
+use welkin_core::{DnsZone, DnsZoneSpec, LocationName, Name, Object, Reason, RecordSet, RecordSetSpec};
+use welkin_engine::{ListRequest, Operation, Options, Outcome};
+use welkin_sim::{Config, Fault, FaultKind, Planted};
+
+fn zone(id: &str) -> Name<DnsZone> {
+    Name::new(LocationName::of("global").unwrap(), id.parse().unwrap())
+}
+fn www(of: &str) -> Name<RecordSet> {
+    Name::new(zone(of), "www.example.com~A".parse().unwrap())
+}
+fn says(value: &str) -> RecordSetSpec {
+    RecordSetSpec { values: vec![value.into()], ..RecordSetSpec::default() }
+}
+impl Lab {
+    /// A zone of ours called `z1`, and the vendor's id of it.
+    async fn zone(&self) -> String {
+        let spec = DnsZoneSpec { dns_name: Some("example.com".parse().unwrap()), ..DnsZoneSpec::default() };
+        let op = self.account().create(zone("z1"), spec, Options::default()).await.unwrap();
+        self.end(op).await.object::<DnsZone>().unwrap().vendor_id.to_string()
+    }
+    async fn record(&self, name: Name<RecordSet>, value: &str) -> welkin_core::Result<Object<RecordSet>> {
+        let op = self.account().create(name, says(value), Options::default()).await?;
+        self.end(op).await.object()
+    }
+    async fn removed(&self, name: Name<RecordSet>, options: Options) -> welkin_core::Result<Operation> {
+        let op = self.account().delete(name, options).await?;
+        Ok(self.end(op).await)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_is_called_by_its_name_or_by_the_vendors_id() {
+    let lab = Lab::open(Config::default()).await;
+    let id = lab.zone().await;
+    let made = lab.record(www("z1"), "192.0.2.1").await.unwrap();
+    assert_eq!((&made.name, made.vendor_id.as_str(), made.mark.is_some()), (&www("z1"), "www.example.com~A", true));
+    for called in [www("z1"), www(&id)] {
+        assert_eq!(lab.account().get(&called).await.unwrap(), made, "{called}");
+        // The same again makes nothing, and another one is refused.
+        assert_eq!(lab.record(called.clone(), "192.0.2.1").await.unwrap(), made);
+        assert_eq!(lab.record(called.clone(), "192.0.2.2").await.unwrap_err().reason(), Reason::NameTaken);
+        let op = lab.account().update(called, says("192.0.2.1"), ["values".into()].into(), Options::default()).await.unwrap();
+        assert_eq!(lab.end(op).await.object::<RecordSet>().unwrap().name, www("z1"));
+    }
+    assert_eq!(lab.calls("ChangeRecords"), 1);
+    for parent in [None, Some(zone("z1")), Some(zone(&id))] {
+        let list = ListRequest::<RecordSet> { cloud: None, parent, filter: "owned = true".into(), page_size: 10, page_token: String::new() };
+        assert_eq!(lab.engine.list(list).await.unwrap().items.into_iter().map(|(_, o)| o).collect::<Vec<_>>(), [made.clone()]);
+    }
+    // A restart knows it too.
+    let lab = lab.crash().await;
+    assert_eq!(lab.account().get(&www(&id)).await.unwrap(), made);
+    lab.removed(www(&id), Options::default()).await.unwrap();
+    assert!(lab.account().get(&www("z1")).await.unwrap_err().is_not_found());
+    assert_eq!(lab.count("records"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_where_the_zone_is_not_ours() {
+    let lab = Lab::open(Config::default()).await;
+    let foreign = lab.sim.plant("global", Planted::Zone { dns_name: "example.com".into() }, [].into()).unwrap();
+    let refusal = lab.record(www(&foreign), "192.0.2.1").await.unwrap_err();
+    assert_eq!((refusal.reason(), refusal.violations()[0].field.as_str()), (Reason::NotOwned, "parent"));
+    let missing = lab.record(www("z9"), "192.0.2.1").await.unwrap_err();
+    assert_eq!((missing.reason(), missing.violations()[0].field.as_str()), (Reason::ReferenceNotFound, "parent"));
+    assert_eq!(lab.writes(), 0);
+    // Adopted, it is.
+    let adopted = Options { adopt: Some(foreign.clone()), ..Options::default() };
+    let op = lab.account().create(zone("z1"), DnsZoneSpec::default(), adopted).await.unwrap();
+    lab.end(op).await.object::<DnsZone>().unwrap();
+    assert_eq!(lab.record(www(&foreign), "192.0.2.1").await.unwrap().name, www("z1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn somebody_elses_records_are_ours_once_they_are_adopted() {
+    let lab = Lab::open(Config::default()).await;
+    let id = lab.zone().await;
+    lab.sim.plant("global", Planted::Records { zone: id, id: "www.example.com~A".parse().unwrap(), values: vec!["192.0.2.7".into()] }, [].into()).unwrap();
+    assert_eq!(lab.account().get(&www("z1")).await.unwrap().mark, None);
+    // Not even with the very value that is there.
+    for value in ["192.0.2.1", "192.0.2.7"] {
+        assert_eq!(lab.record(www("z1"), value).await.unwrap_err().reason(), Reason::NotOwned);
+    }
+    assert_eq!(lab.removed(www("z1"), Options::default()).await.unwrap_err().reason(), Reason::NotOwned);
+    let adopt = |id: &str| Options { adopt: Some(id.into()), ..Options::default() };
+    let other = lab.account().create(www("z1"), RecordSetSpec::default(), adopt("mail.example.com~A")).await;
+    assert_eq!(other.unwrap_err().violations()[0].field, "adopt");
+    for _ in 0..2 {
+        let op = lab.account().create(www("z1"), RecordSetSpec::default(), adopt("WWW.example.com.~A")).await.unwrap();
+        assert!(lab.end(op).await.object::<RecordSet>().unwrap().mark.is_some());
+    }
+    let release = Options { release: true, ..Options::default() };
+    assert!(matches!(lab.removed(www("z1"), release).await.unwrap().end, Some(Ok(Outcome::Deleted))));
+    assert_eq!((lab.account().get(&www("z1")).await.unwrap().mark, lab.calls("ChangeRecords"), lab.count("records")), (None, 0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_has_changed_is_not_removed_unseen() {
+    let lab = Lab::open(Config::default()).await;
+    let id = lab.zone().await;
+    let made = lab.record(www("z1"), "192.0.2.1").await.unwrap();
+    lab.sim.uproot("global", &format!("{id}/www.example.com~A")).unwrap();
+    lab.sim.plant("global", Planted::Records { zone: id, id: "www.example.com~A".parse().unwrap(), values: vec!["192.0.2.7".into()] }, [].into()).unwrap();
+    let at = Options { etag: Some(made.etag()), ..Options::default() };
+    assert_eq!(lab.removed(www("z1"), at).await.unwrap_err().reason(), Reason::EtagMismatch);
+    assert_eq!(lab.count("records"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_create_whose_reply_was_lost_is_found_by_what_it_says() {
+    let lab = Lab::open(Config::default()).await;
+    lab.zone().await;
+    lab.sim.inject(Fault { action: Some("ChangeRecords".into()), after: 0, kind: FaultKind::ReplyLost });
+    let made = lab.record(www("z1"), "192.0.2.1").await.unwrap();
+    assert_eq!((made.mark.is_some(), lab.calls("ChangeRecords"), lab.count("records")), (true, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_zone_with_records_is_not_deleted() {
+    let lab = Lab::open(Config::default()).await;
+    lab.zone().await;
+    lab.record(www("z1"), "192.0.2.1").await.unwrap();
+    let op = lab.account().delete(zone("z1"), Options::default()).await.unwrap();
+    assert_eq!(crate::lab::failure(&lab.end(op).await).reason(), Reason::InUse);
+    lab.removed(www("z1"), Options::default()).await.unwrap();
+    let op = lab.account().delete(zone("z1"), Options::default()).await.unwrap();
+    assert!(matches!(lab.end(op).await.end, Some(Ok(Outcome::Deleted))));
+}
