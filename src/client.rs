@@ -275,9 +275,11 @@ impl Cloud {
     /// # Errors
     /// `NotFound`, `FailedPrecondition` for what is not ours, `Unimplemented` where the cloud does not have the verb.
     pub async fn act<K: Mutable>(&self, name: &Name<K>, action: K::Action, options: Options) -> Result<Operation> {
-        let method = K::ACTIONS.iter().find(|(_, a)| *a == action).map(|(method, _)| *method);
+        let verb = action.to_string();
+        let method = K::ACTIONS.iter().find(|(_, a)| a.to_string() == verb).map(|(method, _)| *method);
         let method = method.ok_or_else(|| Error::internal(format!("{action} is no method of {}", K::SERVICE)))?;
-        self.change::<K, _>(method, self.touch(name, options)).await
+        let request = wire::Act { touch: self.touch(name, options), arguments: K::arguments(&self.name, &action)? };
+        self.change::<K, _>(method, request).await
     }
 
     /// An operation as it is now.

@@ -51,8 +51,24 @@ pub trait Resource: Kind {
 
 /// A kind that can be changed through the API.
 pub trait Mutable: Resource + Managed {
-    /// Its verbs, by the names of their methods: `StartInstance`.
+    /// Its verbs, by the names of their methods, without what a request says beside the resource: `StartInstance`.
     const ACTIONS: &'static [(&'static str, Self::Action)];
+    /// What requests of its verbs say beside that: a message with numbers from 7 on, and nothing for most.
+    type Arguments: Message + Default + Clone + PartialEq + 'static;
+    /// An action with its arguments. What is wrong goes to `scope`.
+    fn with_arguments(action: Self::Action, arguments: Self::Arguments, scope: &mut Scope<'_, Self>) -> Self::Action;
+    /// The arguments of an action.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a vendor configuration that is none of the API's messages.
+    fn arguments(cloud: &str, action: &Self::Action) -> Result<Self::Arguments>;
+    /// The message that an operation of a verb ends with; None where that is the empty one.
+    fn encode_outcome(cloud: &str, outcome: Self::Outcome) -> Option<Any>;
+    /// The outcome of that message.
+    ///
+    /// # Errors
+    /// `Internal` for what no server of this API sends.
+    fn decode_outcome(any: &Any) -> Result<Self::Outcome>;
     /// What can be asked of it beyond a read, by the names of the methods: `GetInstanceConsoleOutput`.
     const QUESTIONS: &'static [(&'static str, Self::Question)];
     /// The message of an answer to such a question.
@@ -244,6 +260,24 @@ macro_rules! name_and_etag {
         }
     };
 }
+/// For a kind whose verbs have no arguments and answer nothing of their own.
+macro_rules! no_arguments {
+    () => {
+        type Arguments = ();
+        fn with_arguments(action: Self::Action, (): (), _: &mut $crate::convert::Scope<'_, Self>) -> Self::Action {
+            action
+        }
+        fn arguments(_: &str, _: &Self::Action) -> welkin_core::Result<()> {
+            Ok(())
+        }
+        fn encode_outcome(_: &str, (): ()) -> Option<prost_types::Any> {
+            None
+        }
+        fn decode_outcome(any: &prost_types::Any) -> welkin_core::Result<()> {
+            Err(welkin_core::Error::internal(format!("a verb ended with a {}", any.type_url)))
+        }
+    };
+}
 /// For a kind of which nothing can be asked beyond a read.
 macro_rules! no_questions {
     () => {
@@ -267,7 +301,7 @@ macro_rules! catalogue_head {
         }
     };
 }
-use {catalogue_head, head, message, name_and_etag, no_questions};
+use {catalogue_head, head, message, name_and_etag, no_arguments, no_questions};
 
 /// Packs a message in the form that every language's `Any.Pack` writes; prost's own has no host.
 fn pack<M: Message + prost::Name>(message: &M) -> Any {

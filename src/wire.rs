@@ -3,7 +3,12 @@
 //! `GetInstanceRequest` and `GetNetworkRequest` are the same bytes, so the handlers and the client are written once over these. A test compares
 //! them, field by field, with the descriptors of every kind.
 
-use prost::Message;
+use crate::api::v1;
+use prost::{
+    DecodeError, Message,
+    bytes::{Buf, BufMut},
+    encoding::{DecodeContext, WireType},
+};
 use prost_types::FieldMask;
 use std::fmt::Debug;
 
@@ -111,4 +116,45 @@ pub struct Touch {
     /// Of delete: leave the object and only manage it no longer.
     #[prost(bool, tag = "6")]
     pub release: bool,
+}
+
+/// `{Verb}{Kind}Request` of a verb with arguments: those of every verb, and the kind's own from number 7 on.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Act<A> {
+    /// What every verb has.
+    pub touch: Touch,
+    /// What this one has beside it.
+    pub arguments: A,
+}
+/// The first number that is not [`Touch`]'s.
+const FIRST_ARGUMENT: u32 = 7;
+impl<A: Message> Message for Act<A> {
+    fn encode_raw(&self, buf: &mut impl BufMut) {
+        self.touch.encode_raw(buf);
+        self.arguments.encode_raw(buf);
+    }
+    fn merge_field(&mut self, tag: u32, wire_type: WireType, buf: &mut impl Buf, ctx: DecodeContext) -> Result<(), DecodeError> {
+        if tag < FIRST_ARGUMENT { self.touch.merge_field(tag, wire_type, buf, ctx) } else { self.arguments.merge_field(tag, wire_type, buf, ctx) }
+    }
+    fn encoded_len(&self) -> usize {
+        self.touch.encoded_len() + self.arguments.encoded_len()
+    }
+    fn clear(&mut self) {
+        self.touch.clear();
+        self.arguments.clear();
+    }
+}
+
+/// What ChangeRecordsDnsZoneRequest has beside [`Touch`].
+#[derive(Clone, PartialEq, Message)]
+pub struct ChangeRecords {
+    /// The changes.
+    #[prost(message, repeated, tag = "7")]
+    pub changes: Vec<v1::change_records_dns_zone_request::Change>,
+    /// What becomes of the others.
+    #[prost(enumeration = "v1::change_records_dns_zone_request::Mode", tag = "8")]
+    pub mode: i32,
+    /// How many are removed.
+    #[prost(uint32, optional, tag = "9")]
+    pub deletes: Option<u32>,
 }

@@ -1,6 +1,6 @@
 //! Addresses that are kept.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, no_questions, vendor_config};
 use crate::api::v1;
 use welkin_core::{Address, AddressSpec, AddressState, AddressStatus, NoAction, Object, Result};
 
@@ -30,6 +30,7 @@ impl Mutable for Address {
     const ACTIONS: &'static [(&'static str, NoAction)] = &[];
     const ID_FIELD: &'static str = "address_id";
     name_and_etag!();
+    no_arguments!();
     no_questions!();
 
     fn decode_spec(m: v1::Address, scope: &mut Scope<'_, Self>) -> AddressSpec {

@@ -1,6 +1,6 @@
 //! Disks of their own.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, no_questions, vendor_config};
 use crate::api::v1;
 use welkin_core::{Disk, DiskSpec, DiskState, DiskStatus, NoAction, Object, Result};
 
@@ -29,6 +29,7 @@ impl Mutable for Disk {
     const ACTIONS: &'static [(&'static str, NoAction)] = &[];
     const ID_FIELD: &'static str = "disk_id";
     name_and_etag!();
+    no_arguments!();
     no_questions!();
 
     fn decode_spec(m: v1::Disk, scope: &mut Scope<'_, Self>) -> DiskSpec {

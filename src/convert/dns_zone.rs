@@ -1,8 +1,16 @@
 //! Zones of the domain name system.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
-use crate::api::v1;
-use welkin_core::{DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus, NoAction, Object, Result};
+use super::{Head, Mutable, Resource, Scope, error, field, head, message, name_and_etag, no_questions, pack, vendor_config};
+use crate::{
+    api::v1::{self, change_records_dns_zone_request::Change, change_records_dns_zone_response::Outcome},
+    wire,
+};
+use prost::{Message as _, Name as _};
+use prost_types::Any;
+use welkin_core::{
+    ChangeMode, DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Error, Name, Object, RecordChange, RecordChanges, RecordOutcome, RecordOutcomes, RecordSet,
+    Result,
+};
 
 impl Resource for DnsZone {
     type Message = v1::DnsZone;
@@ -25,7 +33,37 @@ impl Resource for DnsZone {
 }
 
 impl Mutable for DnsZone {
-    const ACTIONS: &'static [(&'static str, NoAction)] = &[];
+    const ACTIONS: &'static [(&'static str, DnsZoneAction)] =
+        &[("ChangeRecordsDnsZone", DnsZoneAction::ChangeRecords(RecordChanges { mode: ChangeMode::Unspecified, changes: Vec::new(), deletes: None, most_deleted_percent: 0 }))];
+    type Arguments = wire::ChangeRecords;
+
+    fn with_arguments(DnsZoneAction::ChangeRecords(mut all): DnsZoneAction, arguments: wire::ChangeRecords, scope: &mut Scope<'_, Self>) -> DnsZoneAction {
+        all.mode = field::value(ChangeMode::ALL, arguments.mode);
+        all.deletes = arguments.deletes;
+        all.changes = arguments.changes.into_iter().enumerate().filter_map(|(i, change)| decode_change(change, &format!("changes[{i}]"), scope)).collect();
+        DnsZoneAction::ChangeRecords(all)
+    }
+    fn arguments(cloud: &str, DnsZoneAction::ChangeRecords(all): &DnsZoneAction) -> Result<wire::ChangeRecords> {
+        let encode = |c: &RecordChange| {
+            let record_set = c.desired.clone().map(|spec| RecordSet::encode_spec(cloud, spec)).transpose()?;
+            Ok(Change { record_set_id: c.id.to_string(), record_set })
+        };
+        Ok(wire::ChangeRecords { changes: all.changes.iter().map(encode).collect::<Result<_>>()?, mode: all.mode as i32, deletes: all.deletes })
+    }
+    fn encode_outcome(cloud: &str, outcome: RecordOutcomes) -> Option<Any> {
+        let encode = |o: RecordOutcome| Outcome { record_set_id: o.id.to_string(), wanted: o.wanted, error: o.error.map(|e| error::to_proto(&e, Some(cloud))) };
+        Some(pack(&v1::ChangeRecordsDnsZoneResponse { outcomes: outcome.0.into_iter().map(encode).collect() }))
+    }
+    fn decode_outcome(any: &Any) -> Result<RecordOutcomes> {
+        let expected = v1::ChangeRecordsDnsZoneResponse::full_name();
+        if any.type_url.rsplit('/').next() != Some(expected.as_str()) {
+            return Err(Error::internal(format!("a change of records ended with a {}", any.type_url)));
+        }
+        let message =
+            v1::ChangeRecordsDnsZoneResponse::decode(any.value.as_slice()).map_err(|e| Error::internal("the outcome of a change of records cannot be read").with_source(e))?;
+        let decode = |o: Outcome| Ok(RecordOutcome { id: o.record_set_id.parse()?, wanted: o.wanted, error: o.error.as_ref().map(error::from_proto) });
+        message.outcomes.into_iter().map(decode).collect::<Result<_>>().map(RecordOutcomes)
+    }
     const ID_FIELD: &'static str = "dns_zone_id";
     name_and_etag!();
     no_questions!();
@@ -51,4 +89,23 @@ impl Mutable for DnsZone {
             ..Default::default()
         })
     }
+}
+
+fn decode_change(change: Change, at: &str, scope: &mut Scope<'_, DnsZone>) -> Option<RecordChange> {
+    let id = match change.record_set_id.parse() {
+        Ok(id) => Some(id),
+        Err(e) => {
+            let why: &Error = &e;
+            scope.refuse(format!("{at}.record_set_id"), why.message());
+            None
+        }
+    };
+    // Nothing in a record set is read relative to its zone.
+    let zone = Name::new(scope.parent.clone(), "any".parse().ok()?);
+    let mut inner = Scope::<RecordSet> { cloud: scope.cloud, parent: &zone, wrong: Vec::new() };
+    let desired = change.record_set.map(|message| RecordSet::decode_spec(message, &mut inner));
+    for wrong in inner.wrong {
+        scope.refuse(format!("{at}.record_set.{}", wrong.field), wrong.description);
+    }
+    Some(RecordChange { id: id?, desired, owned: false })
 }

@@ -1,6 +1,6 @@
 //! Instances.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, millis, name_and_etag, timestamp, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, millis, name_and_etag, no_arguments, timestamp, vendor_config};
 use crate::api::v1::{self, instance};
 use welkin_core::{Alternative, ConsoleOutput, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, InstanceStatus, Object, Result, RootDisk, Secret};
 
@@ -43,6 +43,7 @@ impl Mutable for Instance {
     const ID_FIELD: &'static str = "instance_id";
 
     name_and_etag!();
+    no_arguments!();
 
     fn decode_spec(m: v1::Instance, scope: &mut Scope<'_, Self>) -> InstanceSpec {
         let disk = m.root_disk.unwrap_or_default();

@@ -1,6 +1,6 @@
 //! NAT gateways.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, no_questions, vendor_config};
 use crate::api::v1;
 use welkin_core::{Connectivity, NatGateway, NatGatewaySpec, NatGatewayState, NatGatewayStatus, NoAction, Object, Result};
 
@@ -36,6 +36,7 @@ impl Mutable for NatGateway {
     const ACTIONS: &'static [(&'static str, NoAction)] = &[];
     const ID_FIELD: &'static str = "nat_gateway_id";
     name_and_etag!();
+    no_arguments!();
     no_questions!();
 
     fn decode_spec(m: v1::NatGateway, scope: &mut Scope<'_, Self>) -> NatGatewaySpec {

@@ -1,6 +1,6 @@
 //! Networks.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, no_questions, vendor_config};
 use crate::api::v1;
 use welkin_core::{Network, NetworkSpec, NetworkState, NetworkStatus, NoAction, Object, Result};
 
@@ -29,6 +29,7 @@ impl Mutable for Network {
     const ID_FIELD: &'static str = "network_id";
 
     name_and_etag!();
+    no_arguments!();
     no_questions!();
 
     fn decode_spec(m: v1::Network, scope: &mut Scope<'_, Self>) -> NetworkSpec {

@@ -1,6 +1,6 @@
 //! Operations of the engine as `google.longrunning.Operation`, and back.
 
-use super::{Resource, error, full_name, millis, pack, split_name, timestamp};
+use super::{Mutable, Resource, error, full_name, millis, pack, split_name, timestamp};
 use crate::api::{
     google::longrunning::{Operation as Message, operation::Result as End},
     v1::{OperationMetadata, operation_metadata::Phase as Stage},
@@ -8,7 +8,7 @@ use crate::api::{
 use prost::{Message as _, Name};
 use prost_types::Any;
 use serde_json::Value;
-use welkin_core::{Error, Object, Result, with_any_kind};
+use welkin_core::{Error, Object, Result, with_any_kind, with_kind};
 use welkin_engine::{Operation, Outcome, Phase};
 
 const PHASES: &[(Phase, Stage)] = &[(Phase::Pending, Stage::Pending), (Phase::Running, Stage::Running), (Phase::Cleaning, Stage::Cleaning), (Phase::Ended, Stage::Ended)];
@@ -39,7 +39,11 @@ pub fn encode(operation: &Operation) -> Result<Message> {
         Some(Ok(Outcome::Object(value))) => {
             Some(End::Response(with_any_kind!(operation.collection.as_str(), K => resource::<K>(cloud, value)?, else return Err(unknown_kind(&operation.collection)))))
         }
-        Some(Ok(Outcome::Deleted | Outcome::Acted(_) | Outcome::Validated)) => Some(End::Response(Any { type_url: EMPTY.into(), value: Vec::new() })),
+        Some(Ok(Outcome::Acted(value))) => {
+            let own = with_kind!(operation.collection.as_str(), K => acted::<K>(cloud, value)?, else return Err(unknown_kind(&operation.collection)));
+            Some(End::Response(own.unwrap_or_else(|| Any { type_url: EMPTY.into(), value: Vec::new() })))
+        }
+        Some(Ok(Outcome::Deleted | Outcome::Validated)) => Some(End::Response(Any { type_url: EMPTY.into(), value: Vec::new() })),
     };
     let name = if operation.id.is_empty() { String::new() } else { format!("clouds/{cloud}/operations/{}", operation.id) };
     Ok(Message { name, metadata: Some(pack(&metadata)), done: end.is_some(), result: end })
@@ -47,6 +51,13 @@ pub fn encode(operation: &Operation) -> Result<Message> {
 fn resource<K: Resource>(cloud: &str, value: &Value) -> Result<Any> {
     let object: Object<K> = serde::Deserialize::deserialize(value).map_err(|e| Error::internal("an operation's outcome cannot be read").with_source(e))?;
     Ok(pack(&K::encode(cloud, object)?))
+}
+fn acted<K: Mutable>(cloud: &str, value: &Value) -> Result<Option<Any>> {
+    let outcome: K::Outcome = serde::Deserialize::deserialize(value).map_err(|e| Error::internal("what a verb came to cannot be read").with_source(e))?;
+    Ok(K::encode_outcome(cloud, outcome))
+}
+fn acted_again<K: Mutable>(any: &Any) -> Result<Value> {
+    serde_json::to_value(K::decode_outcome(any)?).map_err(|e| Error::internal("what a verb came to does not serialise").with_source(e))
 }
 fn unknown_kind(collection: &str) -> Error {
     Error::internal(format!("an operation is about {collection}, which is no kind"))
@@ -74,6 +85,9 @@ pub fn decode(message: Message) -> Result<Operation> {
         } else {
             Outcome::Acted(Value::Null)
         })),
+        Some(End::Response(any)) if !matches!(metadata.verb.as_str(), "create" | "adopt" | "update") => {
+            Some(Ok(Outcome::Acted(with_kind!(collection, K => acted_again::<K>(&any)?, else return Err(unknown_kind(collection))))))
+        }
         Some(End::Response(any)) => Some(Ok(Outcome::Object(with_any_kind!(collection, K => outcome::<K>(cloud, &any)?, else return Err(unknown_kind(collection)))))),
         None => return Err(Error::internal(format!("operation {} has ended without a result", message.name))),
     };

@@ -1,6 +1,6 @@
 //! Record sets of a zone.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, no_questions, vendor_config};
 use crate::api::v1::{self, record_set};
 use welkin_core::{Error, FailoverRole, NoAction, Object, RecordItem, RecordSet, RecordSetSpec, RecordSetStatus, Result, Routing};
 
@@ -33,6 +33,7 @@ impl Mutable for RecordSet {
     const ACTIONS: &'static [(&'static str, NoAction)] = &[];
     const ID_FIELD: &'static str = "record_set_id";
     name_and_etag!();
+    no_arguments!();
     no_questions!();
 
     fn decode_spec(m: v1::RecordSet, scope: &mut Scope<'_, Self>) -> RecordSetSpec {

@@ -1,6 +1,6 @@
 //! Route tables.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, no_questions, vendor_config};
 use crate::api::v1::{self, route_table};
 use welkin_core::{Managed, NoAction, Object, Result, Route, RouteTable, RouteTableSpec, RouteTableState, RouteTableStatus};
 
@@ -33,6 +33,7 @@ impl Mutable for RouteTable {
     const ACTIONS: &'static [(&'static str, NoAction)] = &[];
     const ID_FIELD: &'static str = "route_table_id";
     name_and_etag!();
+    no_arguments!();
     no_questions!();
 
     /// The order of routes and subnets means nothing, so it is not part of what was asked for. What is wrong is told by the caller's order.

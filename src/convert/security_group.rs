@@ -1,6 +1,6 @@
 //! Security groups.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, no_questions, vendor_config};
 use crate::api::v1::{self, security_group};
 use welkin_core::{Direction, NoAction, Object, Result, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, SecurityRule};
 
@@ -29,6 +29,7 @@ impl Mutable for SecurityGroup {
     const ID_FIELD: &'static str = "security_group_id";
 
     name_and_etag!();
+    no_arguments!();
     no_questions!();
 
     /// The order of rules and peers means nothing, so it is not part of what was asked for. What is wrong is told by the caller's order.

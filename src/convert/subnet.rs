@@ -1,6 +1,6 @@
 //! Subnets.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_questions, vendor_config};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, no_questions, vendor_config};
 use crate::api::v1;
 use welkin_core::{NoAction, Object, Result, Subnet, SubnetSpec, SubnetState, SubnetStatus};
 
@@ -34,6 +34,7 @@ impl Mutable for Subnet {
     const ID_FIELD: &'static str = "subnet_id";
 
     name_and_etag!();
+    no_arguments!();
     no_questions!();
 
     fn decode_spec(m: v1::Subnet, scope: &mut Scope<'_, Self>) -> SubnetSpec {

@@ -190,8 +190,13 @@ pub(super) async fn delete<K: Mutable>(shared: &Shared, request: wire::Touch) ->
 }
 
 /// `{Verb}{Kind}`.
-pub(super) async fn act<K: Mutable>(shared: &Shared, request: wire::Touch, action: K::Action) -> Reply<Operation> {
-    let (account, name, options) = touched::<K>(shared, &request)?;
+pub(super) async fn act<K: Mutable>(shared: &Shared, request: wire::Act<K::Arguments>, action: K::Action) -> Reply<Operation> {
+    let (account, name, options) = touched::<K>(shared, &request.touch)?;
+    let mut scope = Scope { cloud: account.cloud(), parent: &name.parent, wrong: Vec::new() };
+    let action = K::with_arguments(action, request.arguments, &mut scope);
+    if !scope.wrong.is_empty() {
+        return Err(status_of(account)(Error::violated(Reason::InvalidField, scope.wrong)));
+    }
     answer(account, account.act::<K>(name, action, options).await)
 }
 

@@ -75,8 +75,7 @@ enum Change<A> {
 impl<A: Clone> Change<A> {
     /// `CreateInstance`, `UpdateInstance`, `DeleteInstance`, and the kind's own verbs.
     fn of<K: Mutable<Action = A>>(method: &str) -> Option<Self> {
-        let verb = method.strip_suffix(K::KIND)?;
-        match verb {
+        match method.strip_suffix(K::KIND)? {
             "Create" => Some(Self::Create),
             "Update" => Some(Self::Update),
             "Delete" => Some(Self::Delete),

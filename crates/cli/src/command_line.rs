@@ -36,7 +36,8 @@ pub(crate) fn command(kinds: &Kinds) -> Command {
         .subcommand(on_one("delete", "Delete a resource and everything that was made for it", kinds).arg(allow_missing()).arg(release()));
     for verb in own_verbs(kinds) {
         let about = format!("{} a resource", crate::word::capitalised(&verb));
-        command = command.subcommand(on_one(&verb, &about, kinds));
+        let arguments = kinds.all.iter().any(|k| k.takes_arguments(&verb)).then(|| file().required(true));
+        command = command.subcommand(on_one(&verb, &about, kinds).args(arguments));
     }
     for (question, about) in questions(kinds) {
         command = command.subcommand(about_one(&question, &about, kinds));

@@ -175,6 +175,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("OPERATION_IN_PROGRESS", "`welkin operations` shows the other operation; wait for it and repeat the command"),
     ("OPERATION_OPEN", "wait for it with `welkin operations wait ID`, or cancel it first"),
     ("ETAG_MISMATCH", "somebody changed it: get it again and decide anew"),
+    ("DELETES_NOT_STATED", "say how many are to be removed, if that is what is meant"),
     ("IN_USE", "delete what uses it first"),
     ("IMAGE_NOT_FOUND", "`welkin get images` lists the images"),
     ("MACHINE_TYPE_NOT_FOUND", "`welkin get machine-types` lists the machine types"),

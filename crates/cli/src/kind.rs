@@ -56,6 +56,11 @@ impl Kind {
         let methods = self.service.methods().filter_map(|m| m.name().strip_suffix(self.name.as_str()).map(str::to_owned));
         methods.filter(|verb| !standard.contains(&verb.as_str())).map(|verb| kebab(&verb)).collect()
     }
+    /// Do requests of one of its own verbs say anything beside the resource?
+    pub(crate) fn takes_arguments(&self, verb: &str) -> bool {
+        let always = ["name", "etag", "request_id", "validate_only", "allow_missing", "release"];
+        self.method(verb).is_some_and(|m| m.input().fields().any(|f| !always.contains(&f.name())))
+    }
     /// How its names look.
     pub(crate) fn name_form(&self) -> String {
         let location = match (self.in_location, self.is_global) {

@@ -136,11 +136,17 @@ pub(crate) async fn update(api: &Api, kind: &Kind, id: &str, file: Option<&str>,
     finish(api, kind, &method, request, &name, options).await
 }
 
-/// `welkin delete KIND ID`, and the kind's own verbs.
-pub(crate) async fn act(api: &Api, kind: &Kind, verb: &str, id: &str, options: &Options) -> Result<(), Failure> {
+/// `welkin delete KIND ID`, and the kind's own verbs; what such a verb says beside the resource is in the file.
+pub(crate) async fn act(api: &Api, kind: &Kind, verb: &str, id: &str, file: Option<&str>, options: &Options) -> Result<(), Failure> {
     let method = method(api, kind, verb)?;
+    let mut request = match file {
+        Some(file) => input::message(&method.input(), file)?.0,
+        None => with(&method.input(), []),
+    };
     let name = options.place.name(api, kind, id).await?;
-    let mut request = with(&method.input(), options.fields());
+    for (field, value) in options.fields() {
+        set(&mut request, field, value);
+    }
     set(&mut request, "name", Value::String(name.clone()));
     finish(api, kind, &method, request, &name, options).await
 }
@@ -165,6 +171,11 @@ async fn finish(api: &Api, kind: &Kind, method: &MethodDescriptor, request: Dyna
     }
     let ended = operation::wait(api, accepted, options.wait_timeout).await?;
     let resource = operation::outcome(api, &ended).map_err(|e| explained(api, kind, e))?;
+    if let Some(answer) = operation::answer(&ended) {
+        output::print(&output::answer(options.format, &answer)?)?;
+        let (all, refused) = output::refused(&answer);
+        return if refused == 0 { Ok(()) } else { Err(Failure::failed(format!("{refused} of {all} were refused"))) };
+    }
     show(api, kind, name, resource, &ended, options, method).await
 }
 

@@ -8,7 +8,7 @@ use crate::{
     place::Place,
 };
 use indicatif::{ProgressBar, ProgressStyle};
-use prost_reflect::{DynamicMessage, MessageDescriptor, Value};
+use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage as _, Value};
 use std::{
     io::{IsTerminal as _, stderr},
     time::{Duration, Instant},
@@ -66,6 +66,11 @@ pub(crate) fn outcome(api: &Api, operation: &Ended) -> Result<Option<DynamicMess
         Some(error) => Err(Failure::of_operation(&api.endpoint, &error)),
         None => Ok(unpacked(operation, "response").filter(|r| r.get_field_by_name("name").is_some())),
     }
+}
+
+/// What a verb answers of its own.
+pub(crate) fn answer(operation: &Ended) -> Option<DynamicMessage> {
+    unpacked(operation, "response").filter(|r| r.descriptor().fields().len() > 0 && r.get_field_by_name("name").is_none())
 }
 
 /// A moving line on a terminal, one line for each change elsewhere.

@@ -4,7 +4,7 @@ use crate::{
     column::{self, Column},
     failure::Failure,
     kind::Kind,
-    message::{last_part, part, text},
+    message::{last_part, nested, part, several, text},
     word::{kebab, singular},
 };
 use clap::ValueEnum;
@@ -71,6 +71,26 @@ pub(crate) fn resources(format: Format, kind: &Kind, items: &[DynamicMessage], w
         Format::Name => Ok(items.iter().map(|i| text(i, "name") + "\n").collect()),
         Format::Table | Format::Wide => Ok(resource_table(kind, items, format == Format::Wide)),
     }
+}
+
+/// What a verb answers: in a table its first list.
+pub(crate) fn answer(format: Format, message: &DynamicMessage) -> Result<String, Failure> {
+    if matches!(format, Format::Json | Format::Yaml) {
+        return document(format, message);
+    }
+    let rows = rows(message);
+    let fields: Vec<String> = rows.first().map(|r| r.descriptor().fields().map(|f| f.name().to_owned()).collect()).unwrap_or_default();
+    let titles: Vec<String> = fields.iter().map(|f| f.replace('_', " ").to_ascii_uppercase()).collect();
+    let value = |row: &DynamicMessage, field: &str| nested(row, field).map_or_else(|| cell(row, field), |inner| text(&inner, "message"));
+    Ok(table(titles.iter().map(String::as_str).collect(), rows.iter().map(|row| fields.iter().map(|f| value(row, f)).collect())))
+}
+fn rows(message: &DynamicMessage) -> Vec<DynamicMessage> {
+    message.descriptor().fields().find(|f| f.is_list()).map(|f| several(message, f.name())).unwrap_or_default()
+}
+/// How many a verb's answer is about, and how many of them have an error.
+pub(crate) fn refused(message: &DynamicMessage) -> (usize, usize) {
+    let rows = rows(message);
+    (rows.len(), rows.iter().filter(|row| nested(row, "error").is_some()).count())
 }
 
 fn resource_table(kind: &Kind, items: &[DynamicMessage], wide: bool) -> String {

@@ -59,6 +59,8 @@ pub enum VerbName {
     Stop,
     /// Reboot one.
     Reboot,
+    /// Change record sets in one.
+    ChangeRecords,
     /// Read what one has last written on its console.
     ConsoleOutput,
 }
@@ -75,6 +77,7 @@ impl VerbName {
             Self::Start => "start",
             Self::Stop => "stop",
             Self::Reboot => "reboot",
+            Self::ChangeRecords => "change_records",
             Self::ConsoleOutput => "console_output",
         }
     }

@@ -1,11 +1,13 @@
 //! The domain name system: names and what records say, as every cloud means them.
 
 mod batch;
+mod change;
 mod data;
 mod id;
 mod name;
 
 pub use batch::{BatchSize, Batches};
+pub use change::{ChangeMode, RecordChange, RecordChanges, RecordEdit, RecordOutcome, RecordOutcomes, RecordWork, RecordsThere};
 pub use data::{RecordData, RecordType};
 pub use id::RecordId;
 pub use name::DnsName;

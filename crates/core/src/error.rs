@@ -139,6 +139,8 @@ reasons! {
     OperationOpen = "OPERATION_OPEN",
     /// The etag is not the current one.
     EtagMismatch = "ETAG_MISMATCH",
+    /// More of a zone's record sets would be removed than may be without saying how many.
+    DeletesNotStated = "DELETES_NOT_STATED",
     /// The resource is still used by something else.
     InUse = "IN_USE",
     /// The address range overlaps another one.

@@ -1,6 +1,6 @@
 //! What a kind of resource is.
 
-use crate::{CloudProvider, Driver, Error, Location, Name, Reader, ResourceId, Revision, Root, VendorId, Violation};
+use crate::{CloudProvider, Driver, Error, Handle, Location, Name, Reader, ResourceId, Revision, Root, VendorId, Violation};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     borrow::Cow,
@@ -130,10 +130,34 @@ pub trait Managed: Kind {
     fn canonical(_id: &Self::Id, _spec: &mut Self::Spec) -> Vec<Violation> {
         Vec::new()
     }
+    /// The names of the resources in this one that an action is about: nothing else may work on them meanwhile.
+    fn children(_name: &Name<Self>, _action: &Self::Action) -> Vec<String> {
+        Vec::new()
+    }
+    /// Tells an action which of these are ours, and what share of them it may remove unsaid, and brings it into canonical form. What is wrong with it
+    /// is answered.
+    fn known(_action: &mut Self::Action, _name: &Name<Self>, _ours: &dyn Fn(&str) -> bool, _most_deleted_percent: u32) -> Vec<Violation> {
+        Vec::new()
+    }
+    /// Which of them it has made or kept, and which removed, as far as its outcome tells or, where it did not come to its end, its handle.
+    fn left(_name: &Name<Self>, _action: &Self::Action, _outcome: Option<&Self::Outcome>, _handle: Option<&Handle>) -> Vec<Child> {
+        Vec::new()
+    }
     /// The version of an object that is exactly so, where nothing but what it says is its version: of kinds without a mark.
     fn version(_spec: &Self::Spec) -> Option<Revision> {
         None
     }
+}
+
+/// A resource in another one, after an action on that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Its name.
+    pub name: String,
+    /// The vendor's id of it.
+    pub vendor_id: String,
+    /// Is it there?
+    pub exists: bool,
 }
 
 /// For a kind without actions, or without questions. (`Infallible` has no serde.)

@@ -13,13 +13,15 @@ mod provider;
 mod time;
 
 pub use capability::{Capabilities, FieldCapability, KindCapabilities, Mutability, Scope, Support, VerbName};
-pub use dns::{BatchSize, Batches, DnsName, RecordData, RecordId, RecordType};
+pub use dns::{
+    BatchSize, Batches, ChangeMode, DnsName, RecordChange, RecordChanges, RecordData, RecordEdit, RecordId, RecordOutcome, RecordOutcomes, RecordType, RecordWork, RecordsThere,
+};
 pub use error::{Effect, Error, ErrorKind, Reason, Result, Retry, VendorError, Violation};
 pub use gate::{Api, Cx, Gate, OpenGate, Permit};
-pub use kind::{AnyName, AnyRef, Condition, Data, Kind, Managed, NoAction, Parent, Ref, Segment, VendorConfig, rename, unresolve};
+pub use kind::{AnyName, AnyRef, Child, Condition, Data, Kind, Managed, NoAction, Parent, Ref, Segment, VendorConfig, rename, unresolve};
 pub use kinds::address::{Address, AddressSpec, AddressState, AddressStatus};
 pub use kinds::disk::{Disk, DiskSpec, DiskState, DiskStatus};
-pub use kinds::dns_zone::{DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus};
+pub use kinds::dns_zone::{DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus};
 pub use kinds::image::{Image, ImageSpec, ImageStatus};
 pub use kinds::instance::{Alternative, ConsoleOutput, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, InstanceStatus, RootDisk};
 pub use kinds::location::{Location, LocationSpec, LocationStatus};

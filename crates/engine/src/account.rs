@@ -45,6 +45,8 @@ pub struct Settings {
     pub retention: Duration,
     /// How many operations of one account take a step at once.
     pub concurrent_steps: usize,
+    /// The share of a zone's record sets, in percent, that one request may remove without saying how many.
+    pub most_deleted_percent: u32,
 }
 impl Default for Settings {
     fn default() -> Self {
@@ -59,6 +61,7 @@ impl Default for Settings {
             max_age: Duration::from_secs(3600),
             retention: Duration::from_secs(7 * 24 * 3600),
             concurrent_steps: 64,
+            most_deleted_percent: 30,
         }
     }
 }
@@ -84,8 +87,8 @@ impl Stop {
 pub(crate) struct Open {
     pub(crate) by_id: HashMap<String, Arc<Live>>,
     pub(crate) by_target: HashMap<String, String>,
-    /// A second place that an operation holds: of what it adopts.
-    pub(crate) claimed: HashMap<String, String>,
+    /// Further places that an operation holds: of what it adopts, of what lives in its target.
+    pub(crate) claimed: HashMap<String, Vec<String>>,
     /// Request id to operation and payload.
     pub(crate) by_request: HashMap<String, (String, String)>,
 }
@@ -359,6 +362,7 @@ impl Account {
             NameChange::Remove(name) => {
                 self.names.write().remove(name);
             }
+            NameChange::Many(all) => all.iter().for_each(|one| self.note_name(one)),
         }
     }
 }

@@ -280,12 +280,12 @@ impl crate::account::Open {
             _ => {}
         }
         self.by_target.insert(place.to_owned(), id.to_owned());
-        self.claimed.insert(id.to_owned(), place.to_owned());
+        self.claimed.entry(id.to_owned()).or_default().push(place.to_owned());
         Ok(())
     }
     fn forget(&mut self, row: &Row) {
         self.by_id.remove(&row.id);
-        if let Some(place) = self.claimed.remove(&row.id) {
+        for place in self.claimed.remove(&row.id).unwrap_or_default() {
             self.by_target.remove(&place);
         }
         if self.by_target.get(&row.target) == Some(&row.id) {

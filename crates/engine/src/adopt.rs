@@ -73,13 +73,17 @@ impl Account {
     }
 
     /// Holds the place of the foreign object too, so that it is not adopted twice at once.
-    pub(crate) fn claim<K: Managed>(&self, live: &Live, intent: &Intent<K>) -> Result<()> {
+    pub(crate) fn claim_adopted<K: Managed>(&self, live: &Live, intent: &Intent<K>) -> Result<()> {
         let Wish::Adopt { id } = &intent.wish else { return Ok(()) };
         let place = Wanted::parse::<K>(id)?.alias::<K>(&intent.name.parent)?.to_string();
         if place == live.row().target {
             return Ok(()); // It is called as it is at the vendor.
         }
-        let Err(other) = self.open.lock().claim(&live.id, &place) else { return Ok(()) };
+        self.claim(live, &place)
+    }
+    /// Holds one more place.
+    pub(crate) fn claim(&self, live: &Live, place: &str) -> Result<()> {
+        let Err(other) = self.open.lock().claim(&live.id, place) else { return Ok(()) };
         Err(Error::new(ErrorKind::Aborted, Reason::OperationInProgress, format!("operation {other} is working on {place}"))
             .with_retry(Retry::After(Duration::from_secs(1)))
             .with_resource(place)

@@ -124,6 +124,8 @@ pub enum NameChange {
     Set(NameRow),
     /// The name stands for nothing.
     Remove(String),
+    /// All of these.
+    Many(Vec<NameChange>),
 }
 
 /// Where operations and names are kept. Every method is durable when it returns, as far as the journal is durable at all.

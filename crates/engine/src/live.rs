@@ -152,6 +152,10 @@ impl Live {
         r.last_write.is_some() || !r.marks.is_empty()
     }
 
+    /// What the driver's last step left.
+    pub(crate) fn handle(&self) -> Option<Handle> {
+        self.record.lock().row.progress.handle.clone()
+    }
     /// When the last write left.
     pub(crate) fn last_write_ms(&self) -> Option<u64> {
         self.record.lock().row.progress.last_write_ms

@@ -70,11 +70,17 @@ impl Account {
             Wish::Adopt { id } => Box::pin(self.prepare_adopt(name, uid, token, &id)).await,
             Wish::Delete { allow_missing, release: true } => Box::pin(self.prepare_release(name, etag.as_ref(), allow_missing)).await,
             Wish::Delete { allow_missing, release: false } => self.prepare_delete(name, token, etag.as_ref(), allow_missing).await,
-            Wish::Act(action) => {
+            Wish::Act(mut action) => {
                 let (target, uid, expect) = match self.known_target(&name, etag.as_ref())? {
                     Some(known) => known,
                     None => self.owned_target(self.own(&name, etag.as_ref()).await?)?,
                 };
+                // It may have been called by the vendor's id.
+                let name = self.name_of(&target).parse()?;
+                let wrong = K::known(&mut action, &name, &|child| self.names.read().get(child).is_some(), self.settings.most_deleted_percent);
+                if !wrong.is_empty() {
+                    return Err(Error::violated(Reason::InvalidField, wrong));
+                }
                 Ok(Prepared::Change(Change { target, uid, token, expect, past: Vec::new(), verb: Verb::Act(action) }))
             }
         }

@@ -13,7 +13,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tracing::Instrument as _;
-use welkin_core::{Change, Cx, Effect, Error, ErrorKind, Gate, Managed, Mark, Object, Reason, Result, Retry, Step, Target, Verb};
+use welkin_core::{Change, Child, Cx, Effect, Error, ErrorKind, Gate, Handle, Managed, Mark, Object, Reason, Result, Retry, Step, Target, Verb};
 
 /// What one turn of the loop came to.
 enum Turn<K: Managed> {
@@ -60,7 +60,13 @@ impl Account {
 
     async fn run<K: Managed>(self: &Arc<Self>, live: Arc<Live>, stored: Stored<K>) {
         let mut change = match stored {
-            Stored::Resolved(change) => Arc::new(change),
+            Stored::Resolved(change) => {
+                // Taken up again: nobody else has got these places.
+                if let Err(error) = self.claim_children(&live, &change) {
+                    tracing::error!(operation = live.id, %error, "a place that an operation holds is another's");
+                }
+                Arc::new(change)
+            }
             Stored::Intent(intent) => match self.claimed(&live, intent).await {
                 Ok(Prepared::Change(change)) => {
                     let text = match Stored::Resolved(change.clone()).write() {
@@ -98,8 +104,18 @@ impl Account {
     }
 
     async fn claimed<K: Managed>(&self, live: &Live, intent: Intent<K>) -> Result<Prepared<K>> {
-        self.claim(live, &intent)?;
-        self.prepare(intent).await
+        self.claim_adopted(live, &intent)?;
+        let prepared = self.prepare(intent).await?;
+        if let Prepared::Change(change) = &prepared {
+            self.claim_children(live, change)?;
+        }
+        Ok(prepared)
+    }
+    /// Holds the places of what an action is about in its target.
+    fn claim_children<K: Managed>(&self, live: &Live, change: &Change<K>) -> Result<()> {
+        let Verb::Act(action) = &change.verb else { return Ok(()) };
+        let name = self.name_of(&change.target).parse()?;
+        K::children(&name, action).iter().try_for_each(|child| self.claim(live, child))
     }
 
     /// One step, and what follows from it.
@@ -164,6 +180,9 @@ impl Account {
 
     /// An update that did not come to its end may have made something that is seen later: whoever deletes the resource has to know.
     fn unsettled<K: Managed>(&self, live: &Live, change: &Change<K>) -> NameChange {
+        if let Verb::Act(action) = &change.verb {
+            return self.children(change, action, None, live.handle().as_ref());
+        }
         let known = self.names.read().get(&self.name_of(&change.target)).cloned();
         match known.zip(live.last_write_ms()) {
             Some((row, at)) if matches!(change.verb, Verb::Update { .. }) => NameChange::Set(NameRow { unsettled_ms: Some(at), ..row }),
@@ -171,13 +190,44 @@ impl Account {
         }
     }
 
+    /// What an action has made of the resources in its target: the row is all that makes one of them ours.
+    fn children<K: Managed>(&self, change: &Change<K>, action: &K::Action, outcome: Option<&K::Outcome>, handle: Option<&Handle>) -> NameChange {
+        let name = match self.name_of(&change.target).parse() {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::error!(target = %change.target, %error, "what an action has made is not known by its name");
+                return NameChange::Keep;
+            }
+        };
+        let mut all = Vec::new();
+        for child in K::left(&name, action, outcome, handle) {
+            let is_known = self.names.read().get(&child.name).is_some();
+            match (child.exists, is_known) {
+                (true, false) => match self.child_row(child) {
+                    Ok(row) => all.push(NameChange::Set(row)),
+                    Err(error) => tracing::error!(%error, "what an action has made cannot be kept"),
+                },
+                (false, true) => all.push(NameChange::Remove(child.name)),
+                _ => {}
+            }
+        }
+        if all.is_empty() { NameChange::Keep } else { NameChange::Many(all) }
+    }
+    fn child_row(&self, child: Child) -> Result<NameRow> {
+        let uid = uuid::Uuid::new_v4().simple().to_string().parse()?;
+        Ok(NameRow { name: child.name, uid, vendor_id: child.vendor_id.parse()?, zone: None, since_ms: self.clock.now_ms(), unsettled_ms: None, adopted: false })
+    }
+
     fn done<K: Managed>(&self, change: &Change<K>, done: Changed<K>) -> Turn<K> {
         match done {
             Changed::Gone => Turn::End(Ok(Outcome::Deleted), NameChange::Remove(self.name_of(&change.target))),
-            Changed::Acted(outcome) => match serde_json::to_value(outcome) {
-                Ok(value) => Turn::End(Ok(Outcome::Acted(value)), NameChange::Keep),
-                Err(e) => Turn::End(Err(Error::internal("an outcome does not serialise").with_source(e).with_effect(Effect::Applied)), NameChange::Keep),
-            },
+            Changed::Acted(outcome) => {
+                let names = if let Verb::Act(action) = &change.verb { self.children(change, action, Some(&outcome), None) } else { NameChange::Keep };
+                match serde_json::to_value(outcome) {
+                    Ok(value) => Turn::End(Ok(Outcome::Acted(value)), names),
+                    Err(e) => Turn::End(Err(Error::internal("an outcome does not serialise").with_source(e).with_effect(Effect::Applied)), names),
+                }
+            }
             Changed::Is(object) => {
                 let object = self.as_changed(change, *object);
                 if let Err(error) = self.note_past(change, &object) {

@@ -124,6 +124,7 @@ const RECORD_SET: &[(&str, Field)] = &[
     ("provider_config", Field::UNSUPPORTED),
 ];
 
+const MANAGE_ZONES: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::ChangeRecords];
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
 const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
 const OPERATE: &[VerbName] =
@@ -157,7 +158,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (Instance::COLLECTION, region(OPERATE, INSTANCE, "i-", quotas.instances)),
         (Address::COLLECTION, region(MANAGE, ADDRESS, "addr-", quotas.addresses)),
         (Disk::COLLECTION, region(MANAGE, DISK, "disk-", quotas.disks)),
-        (DnsZone::COLLECTION, limited(kind(Scope::Global, MANAGE, DNS_ZONE, IdShape::PrefixedHex("zone-"), horizon), "per_account", quotas.dns_zones)),
+        (DnsZone::COLLECTION, limited(kind(Scope::Global, MANAGE_ZONES, DNS_ZONE, IdShape::PrefixedHex("zone-"), horizon), "per_account", quotas.dns_zones)),
         (NatGateway::COLLECTION, region(MANAGE, NAT_GATEWAY, "nat-", quotas.nat_gateways)),
         (RouteTable::COLLECTION, region(MANAGE, ROUTE_TABLE, "rtb-", quotas.route_tables)),
         (RecordSet::COLLECTION, kind(Scope::Global, MANAGE, RECORD_SET, IdShape::Other, Duration::ZERO)),

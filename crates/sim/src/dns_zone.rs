@@ -2,14 +2,15 @@
 
 use crate::{
     Sim, mark,
+    record_set::record_changes,
     resource::{Found, Fragment, Kept, Rows, expected, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, GLOBAL, NewZone, Shown, Tags, ZoneNetwork},
 };
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use welkin_core::{
-    Change, Cx, DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Driver, Error, FieldPath, Kind, LocationName, Name, Network, NoAction, Object, Ref, Result, Resume, Step,
-    Target, Verb,
+    Change, ChangeMode, Cx, DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Driver, Error, FieldPath, Kind, LocationName, Name, Network, NoAction, Object,
+    RecordOutcomes, Ref, Result, Resume, Step, Target, Verb,
 };
 
 type Row = Shown<vendor::Zone>;
@@ -105,7 +106,18 @@ impl Driver<DnsZone> for Sim {
                 Some(row) => self.call(cx, Action::DryRun, GLOBAL, self.cloud.dry_delete_zone(row.id())).await,
                 None => Ok(()),
             },
-            Verb::Act(action) => match *action {},
+            Verb::Act(DnsZoneAction::ChangeRecords(changes)) => match self.present(cx, change).await? {
+                Some(row) => {
+                    let mut work = self.planned(cx, row.id(), changes, false).await?;
+                    match work.next(changes) {
+                        Some(edits) if changes.mode != ChangeMode::BestEffort => {
+                            self.call(cx, Action::DryRun, GLOBAL, self.cloud.dry_change_records(row.id(), &record_changes(&edits))).await
+                        }
+                        _ => Ok(()),
+                    }
+                }
+                None => Err(Error::not_found(&change.target)),
+            },
         }
     }
 
@@ -162,8 +174,14 @@ impl Driver<DnsZone> for Sim {
         self.erased(cx, change, resume).await
     }
 
-    async fn act(&self, _: &Cx, _: &Change<DnsZone>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
-        match *action {}
+    async fn act(&self, cx: &Cx, change: &Change<DnsZone>, action: &DnsZoneAction, resume: &Resume) -> Result<Step<RecordOutcomes>> {
+        let DnsZoneAction::ChangeRecords(changes) = action;
+        let row = match self.located(cx, change, &Resume::default()).await? {
+            Found::Here(row) => row,
+            Found::NotYet(_) => return Err(self.not_yet_visible(&change.target)),
+            Found::Gone => return Err(Error::not_found(&change.target)),
+        };
+        self.changed_records(cx, row.id(), changes, resume).await
     }
 
     async fn ask(&self, _: &Cx, _: &Target<DnsZone>, question: &NoAction) -> Result<()> {

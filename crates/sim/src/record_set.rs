@@ -5,14 +5,18 @@
 use crate::{
     Sim,
     error::is,
-    vendor::{Action, AtName, Code, GLOBAL, RecordChange},
+    vendor::{Action, AtName, Code, GLOBAL, MOST_VALUES, RecordChange},
 };
 use async_trait::async_trait;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cursor, Cx, DnsZone, Driver, Error, ErrorKind, FieldPath, Managed, Name, NoAction, Object, Page, ProviderId, Query, Reader, Reason, RecordId, RecordSet, RecordSetSpec,
-    RecordSetStatus, Result, Resume, Shard, Step, Target, Verb, Violation,
+    BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, Managed, Name, NoAction, Object, Page, ProviderId, Query, Reader,
+    Reason, RecordChanges, RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordSetStatus, RecordWork, RecordsThere, Result, Resume, Retry, Shard, Step, Target,
+    Verb, Violation,
 };
+
+/// So many names are read one by one; of more the whole zone is listed.
+const FEW_NAMES: usize = 4;
 
 /// Whom a target means: the zone's vendor id and the record set's own.
 fn addressed(target: &Target<RecordSet>) -> Result<(String, RecordId)> {
@@ -70,6 +74,86 @@ impl Sim {
     async fn expected_set(&self, cx: &Cx, change: &Change<RecordSet>) -> Result<RecordSetSpec> {
         let there = self.record_set(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
         if change.expect.is_some() && RecordSet::version(&there) != change.expect { Err(changed_meanwhile(&change.target)) } else { Ok(there) }
+    }
+}
+
+/// The vendor's form: what has to go first.
+pub(crate) fn record_changes(edits: &[RecordEdit]) -> Vec<RecordChange> {
+    let gone = edits.iter().filter_map(|e| Some(RecordChange::Delete(e.id.clone(), e.from.clone()?)));
+    gone.chain(edits.iter().filter_map(|e| Some(RecordChange::Create(e.id.clone(), e.to.clone()?)))).collect()
+}
+
+/// Many changes at once: an action of the zone.
+impl Sim {
+    /// What has to be done in a zone, compared with what is there now.
+    pub(crate) async fn planned(&self, cx: &Cx, zone: &str, changes: &RecordChanges, unresolved: bool) -> Result<RecordWork> {
+        let limit = BatchSize { values: MOST_VALUES.try_into().unwrap_or(u64::MAX), characters: u64::MAX };
+        let names = changes.names();
+        let (begins, mut there, mut total) = (self.zone_name(cx, zone).await?, RecordsThere::new(), None);
+        if changes.needs_total() || names.len() > FEW_NAMES {
+            let (mut after, mut count) = (None::<String>, 0);
+            loop {
+                let call = self.cloud.records(Some(zone), after.as_deref(), usize::MAX);
+                let (rows, next) = self.call(cx, Action::DescribeRecords, GLOBAL, call).await?;
+                count += rows.len();
+                there.extend(rows.into_iter().filter(|(_, id, _)| names.contains(&id.name)).map(|(_, id, says)| (id, says)));
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            total = Some(count);
+        } else {
+            for name in names {
+                let at = self.call(cx, Action::DescribeRecords, GLOBAL, self.cloud.records_at(zone, name)).await?;
+                there.extend(at.sets.into_iter().map(|(record_type, says)| (RecordId { name: name.clone(), record_type }, says)));
+            }
+        }
+        RecordWork::plan(&begins, &there, total, changes, limit, unresolved)
+    }
+    async fn zone_name(&self, cx: &Cx, zone: &str) -> Result<DnsName> {
+        let row = self.call(cx, Action::DescribeZones, GLOBAL, self.cloud.zone(GLOBAL, zone)).await?;
+        row.map_or_else(|| Err(Error::internal(format!("{zone} is not shown"))), |row| row.body().dns_name.parse())
+    }
+    /// One of the vendor's changes a step.
+    pub(crate) async fn changed_records(&self, cx: &Cx, zone: &str, changes: &RecordChanges, resume: &Resume) -> Result<Step<RecordOutcomes>> {
+        let (planned, resume) = resume.read::<RecordWork>();
+        let must_look = self.must_look(&resume);
+        let is_planned = planned.is_some();
+        let mut work = match planned {
+            Some(work) => work,
+            None if must_look && !resume.is_past(self.horizon()) => {
+                return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has changed"));
+            }
+            None => self.planned(cx, zone, changes, must_look).await?,
+        };
+        let Some(edits) = work.next(changes) else { return Ok(Step::Done(work.outcomes(changes))) };
+        if must_look && is_planned {
+            if self.are_made(cx, zone, &edits).await? {
+                work.done();
+                return Step::wait(&work, Duration::ZERO, "an interrupted call has changed them");
+            }
+            if !resume.is_past(self.horizon()) {
+                return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has changed"));
+            }
+        }
+        match self.change_records(cx, zone, &record_changes(&edits)).await {
+            Ok(()) => work.done(),
+            // Refused for what it says, and nothing of it is done.
+            Err(e) if changes.mode == ChangeMode::BestEffort && e.effect() == Effect::None && e.retry() == Retry::Never => work.refused(&e),
+            Err(e) => return Err(e),
+        }
+        Step::wait(&work, Duration::ZERO, "changed")
+    }
+    /// Is all of it as it was to be? A call does all of it or nothing.
+    async fn are_made(&self, cx: &Cx, zone: &str, edits: &[RecordEdit]) -> Result<bool> {
+        for edit in edits {
+            let at = self.call(cx, Action::DescribeRecords, GLOBAL, self.cloud.records_at(zone, &edit.id.name)).await?;
+            if at.sets.get(&edit.id.record_type) != edit.to.as_ref() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

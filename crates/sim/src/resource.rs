@@ -133,7 +133,7 @@ impl Sim {
         }
         row.shown().tags().and_then(|t| mark(cx, t)).is_some_and(|m| m.uid == change.uid)
     }
-    fn not_yet_visible(&self, what: impl std::fmt::Display) -> Error {
+    pub(crate) fn not_yet_visible(&self, what: impl std::fmt::Display) -> Error {
         Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("the cloud does not show the tags of {what} yet")).with_retry(Retry::After(self.pause()))
     }
 

@@ -36,7 +36,7 @@ pub(crate) use item::{
 };
 pub(crate) use nat_gateways::{NatGatewayRequest, NewNatGateway};
 pub(crate) use networks::NewNetwork;
-pub(crate) use records::{AtName, RecordChange};
+pub(crate) use records::{AtName, MOST_VALUES, RecordChange};
 pub(crate) use refusal::{Code, Refusal};
 pub(crate) use route_tables::{MOST_ROUTES, NewRouteTable, Traced};
 pub(crate) use security_groups::NewSecurityGroup;

@@ -10,7 +10,7 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MessageDescri
 use prost_types::{DescriptorProto, FieldMask, FileDescriptorProto, FileDescriptorSet};
 use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::{
-    AddressState, Architecture, Connectivity, Direction, DiskState, DnsZoneState, FailoverRole, InstanceState, NatGatewayState, NetworkState, RouteTableState, Routing,
+    AddressState, Architecture, ChangeMode, Connectivity, Direction, DiskState, DnsZoneState, FailoverRole, InstanceState, NatGatewayState, NetworkState, RouteTableState, Routing,
     SecurityGroupState, SubnetState, kinds,
 };
 
@@ -87,12 +87,22 @@ fn changes_are_the_same<K: Mutable>() {
     same_bytes(&format!("Update{}Request", K::KIND), &update);
     let delete = wire::Touch { name: "n".into(), etag: "e".into(), request_id: "r".into(), validate_only: true, allow_missing: true, release: true };
     same_bytes(&format!("Delete{}Request", K::KIND), &delete);
-    for (method, _) in K::ACTIONS {
-        same_bytes(&format!("{method}Request"), &wire::Touch { allow_missing: false, release: false, ..delete.clone() });
+    for (method, action) in K::ACTIONS {
+        let touch = wire::Touch { allow_missing: false, release: false, ..delete.clone() };
+        same_bytes(&format!("{method}Request"), &wire::Act { touch, arguments: full(K::arguments("c", action).unwrap()) });
     }
     for (method, _) in K::QUESTIONS {
         same_bytes(&format!("{method}Request"), &wire::Get { name: "n".into() });
     }
+}
+
+/// With every argument set that a verb has.
+fn full<A: Message + Default + 'static>(arguments: A) -> A {
+    let mut all: Box<dyn std::any::Any> = Box::new(arguments);
+    if let Some(records) = all.downcast_mut::<wire::ChangeRecords>() {
+        (records.changes, records.mode, records.deletes) = (vec![Default::default()], 2, Some(1));
+    }
+    *all.downcast::<A>().unwrap()
 }
 
 macro_rules! every_kind {
@@ -124,6 +134,7 @@ fn enums_have_the_numbers_of_the_core() {
     same_enum("DnsZone.State", "STATE", DnsZoneState::ALL);
     same_enum("NatGateway.State", "STATE", NatGatewayState::ALL);
     same_enum("NatGateway.Connectivity", "CONNECTIVITY", Connectivity::ALL);
+    same_enum("ChangeRecordsDnsZoneRequest.Mode", "MODE", ChangeMode::ALL);
     same_enum("RecordSet.Routing", "ROUTING", Routing::ALL);
     same_enum("RecordSet.FailoverRole", "FAILOVER_ROLE", FailoverRole::ALL);
     same_enum("RouteTable.State", "STATE", RouteTableState::ALL);

@@ -5,7 +5,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{collections::BTreeMap, net::IpAddr};
-use welkin_core::{DnsName, DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Kind, Name, Network, NoAction, Object, Reason, RecordSet, Ref};
+use welkin_core::{DnsName, DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Kind, Name, Network, NoAction, Object, Reason, RecordSet, Ref};
 
 #[async_trait(?Send)]
 impl Specimen for DnsZone {
@@ -117,10 +117,10 @@ impl Specimen for DnsZone {
     fn planted(_: &Self::Ground) -> Verdict<Planted> {
         Ok(Planted::DnsZone { dns_name: "planted.conformance.example".into() })
     }
-    fn fixed_points() -> Vec<(NoAction, Reached<Self>)> {
+    fn fixed_points() -> Vec<(DnsZoneAction, Reached<Self>)> {
         Vec::new()
     }
-    fn once() -> Option<NoAction> {
+    fn once() -> Option<DnsZoneAction> {
         None
     }
     fn questions() -> Vec<(NoAction, Plausible<Self>)> {

@@ -6,13 +6,17 @@ use crate::{
     specimen::{Depth, Specimen, named},
     stand::{Stand, Verdict, ensure, failed, ids, skipped},
     trial::Trial,
+    trials::mishap::{Mishap, everywhere},
 };
-use welkin_core::{Change, Managed as _, Name, Object, Reason, RecordId, RecordSet, RecordSetSpec, Resume, Target, Verb};
+use welkin_core::{
+    Change, ChangeMode, DnsZone, DnsZoneAction, Managed as _, Name, Object, Reason, RecordChange, RecordChanges, RecordId, RecordSet, RecordSetSpec, Resume, Target, Verb, VerbName,
+};
 
 pub(super) fn all() -> Vec<Trial> {
     let c = <RecordSet as welkin_core::Kind>::COLLECTION;
     vec![
         super::trial!(c, "exact", "what is there counts by what it says: somebody else's is neither taken nor changed nor removed", exact),
+        super::trial!(c, "batch", "many changes of a zone at once end well whatever goes wrong at any of their writes, and one that is wrong blocks nobody", batch),
         super::trial!(c, "places", "every type is answered as asked for, and refused where a zone cannot have it, by the field and before any write", places),
     ]
 }
@@ -124,5 +128,76 @@ async fn places(stand: &Stand<'_>) -> Verdict {
     }
     let now = stand.inventory().await?;
     ensure!(now == before, "there is {now:?} instead of {before:?}");
+    Ok(())
+}
+
+/// Changes of the record sets `r0`, `r1` ... to these values; None removes.
+fn changes_of(stand: &Stand<'_>, zone: &Object<DnsZone>, values: &[Option<&str>], is_ours: bool) -> Verdict<Change<DnsZone>> {
+    let change = |(n, value): (usize, &Option<&str>)| {
+        let id = named(&format!("r{n}"), "A")?;
+        let desired = value.map(|value| says(&[value], &id));
+        Ok(RecordChange { id, desired, owned: false })
+    };
+    let changes = values.iter().enumerate().map(change).collect::<Verdict<_>>()?;
+    let mut action = DnsZoneAction::ChangeRecords(RecordChanges { mode: ChangeMode::BestEffort, changes, ..RecordChanges::default() });
+    // What an engine does.
+    let wrong = DnsZone::known(&mut action, &zone.name, &|_| is_ours, 100);
+    ensure!(wrong.is_empty(), "{wrong:?}");
+    stand.change_of(zone, Verb::Act(action))
+}
+async fn values_there(stand: &Stand<'_>, count: usize) -> Verdict<Vec<Option<String>>> {
+    let mut out = Vec::new();
+    for n in 0..count {
+        match stand.get(&Target::named(Name::<RecordSet>::new(stand.place::<RecordSet>()?, named(&format!("r{n}"), "A")?))).await {
+            Ok(object) => out.push(object.spec.values.first().cloned()),
+            Err(e) if e.is_not_found() => out.push(None),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(out)
+}
+
+async fn batch(stand: &Stand<'_>) -> Verdict {
+    let zone = RecordSet::ground(stand, Depth::Plain).await?;
+    stand.needs_verb::<DnsZone>(&VerbName::ChangeRecords.as_str())?;
+    let (first, second) = ([Some("192.0.2.1"), Some("192.0.2.2"), Some("192.0.2.3"), None], [Some("192.0.2.11"), Some("192.0.2.2"), None, Some("192.0.2.14")]);
+    let nothing = [None; 4];
+    let wanted = |values: &[Option<&str>]| values.iter().map(|v| v.map(str::to_owned)).collect::<Vec<_>>();
+    let mishaps: Vec<Mishap> = Mishap::CRASHES.into_iter().chain(stand.subject.fault_points.iter().map(|p| Mishap::Fault(*p))).collect();
+    everywhere::<DnsZone>(
+        stand,
+        VerbName::ChangeRecords.as_str(),
+        &mishaps,
+        Manner::PLAIN,
+        async || {
+            stand.drive(&changes_of(stand, &zone, &first, true)?, Manner::PLAIN).await.end?;
+            changes_of(stand, &zone, &second, true)
+        },
+        async |how, _, driven| {
+            driven.end?;
+            let there = values_there(stand, second.len()).await?;
+            ensure!(there == wanted(&second), "{how}: there is {there:?}");
+            Ok(())
+        },
+    )
+    .await?;
+    stand.drive(&changes_of(stand, &zone, &nothing, true)?, Manner::PLAIN).await.end?;
+    ensure!(values_there(stand, nothing.len()).await? == wanted(&nothing), "something is left");
+
+    if !stand.subject.world.abilities().plants {
+        return Ok(());
+    }
+    let what = Planted::RecordSet { zone: zone.vendor_id.to_string(), id: named("r1", "A")?.to_string(), address: [192, 0, 2, 77].into() };
+    stand.plant(Plant { what, mark: None }).await?;
+    // Somebody else's stays, and the others are done.
+    stand.drive(&changes_of(stand, &zone, &[Some("192.0.2.1"), Some("192.0.2.2"), Some("192.0.2.3")], false)?, Manner::PLAIN).await.end?;
+    let there = values_there(stand, 3).await?;
+    ensure!(there == wanted(&[Some("192.0.2.1"), Some("192.0.2.77"), Some("192.0.2.3")]), "there is {there:?}");
+    let ours = [Some("192.0.2.1"), None, Some("192.0.2.3")];
+    let mut away = changes_of(stand, &zone, &[None, None, None], true)?;
+    if let Verb::Act(DnsZoneAction::ChangeRecords(all)) = &mut away.verb {
+        all.changes.retain(|c| ours.iter().zip(0..).any(|(value, n)| value.is_some() && named(&format!("r{n}"), "A").is_ok_and(|id| id == c.id)));
+    }
+    stand.drive(&away, Manner::PLAIN).await.end?;
     Ok(())
 }

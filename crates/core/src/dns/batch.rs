@@ -18,7 +18,7 @@ pub struct BatchSize {
     pub characters: u64,
 }
 impl BatchSize {
-    fn and(self, other: Self) -> Self {
+    pub(super) fn and(self, other: Self) -> Self {
         Self { values: self.values.saturating_add(other.values), characters: self.characters.saturating_add(other.characters) }
     }
     fn fits(self, limit: Self) -> bool {

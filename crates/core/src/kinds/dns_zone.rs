@@ -1,9 +1,12 @@
 //! A zone of the domain name system.
 
 use super::{Labels, api_enum, kind, label_violations};
-use crate::{CloudProvider, Condition, DnsName, Driver, LocationName, Managed, Network, NoAction, Ref, ResourceId, VendorConfig, Violation};
+use crate::{
+    Child, CloudProvider, Condition, DnsName, Driver, Handle, Kind, LocationName, Managed, Name, Network, NoAction, RecordChanges, RecordId, RecordOutcome, RecordOutcomes,
+    RecordSet, RecordWork, Ref, ResourceId, VendorConfig, VerbName, Violation,
+};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 kind! {
     /// A zone that the cloud's name servers answer for: a hosted zone on AWS, a managed zone on GCP, a DNS zone on Azure. It lies in `global`.
@@ -64,17 +67,53 @@ pub struct DnsZoneStatus {
     pub name_servers: Vec<DnsName>,
 }
 
+/// The name of a record set in a zone.
+fn record(zone: &Name<DnsZone>, id: &RecordId) -> String {
+    format!("{zone}/{}/{id}", RecordSet::COLLECTION)
+}
+
 /// The shortest bound of a description among vendors: Route 53's `ResourceDescription`.
 /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_HostedZoneConfig.html>
 const MAX_DESCRIPTION: usize = 256;
 
+/// What can be done with a zone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum DnsZoneAction {
+    /// Changes record sets in it.
+    ChangeRecords(RecordChanges),
+}
+impl fmt::Display for DnsZoneAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ChangeRecords(_) => f.write_str(VerbName::ChangeRecords.as_str()),
+        }
+    }
+}
+
 impl Managed for DnsZone {
-    type Action = NoAction;
-    type Outcome = ();
+    type Action = DnsZoneAction;
+    type Outcome = RecordOutcomes;
     type Question = NoAction;
     type Answer = ();
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.dns_zones()
+    }
+    fn children(name: &Name<Self>, action: &Self::Action) -> Vec<String> {
+        let DnsZoneAction::ChangeRecords(all) = action;
+        all.changes.iter().map(|c| record(name, &c.id)).collect()
+    }
+    fn known(action: &mut Self::Action, name: &Name<Self>, ours: &dyn Fn(&str) -> bool, most_deleted_percent: u32) -> Vec<Violation> {
+        let DnsZoneAction::ChangeRecords(all) = action;
+        all.most_deleted_percent = most_deleted_percent;
+        all.changes.iter_mut().for_each(|c| c.owned = ours(&record(name, &c.id)));
+        all.canonical()
+    }
+    fn left(name: &Name<Self>, action: &Self::Action, outcome: Option<&RecordOutcomes>, handle: Option<&Handle>) -> Vec<Child> {
+        let DnsZoneAction::ChangeRecords(all) = action;
+        let so_far = || Some(handle?.unpack::<RecordWork>()?.outcomes(all));
+        let outcomes = outcome.cloned().or_else(so_far).unwrap_or_default().0;
+        let child = |o: &RecordOutcome| Child { name: record(name, &o.id), vendor_id: o.id.to_string(), exists: o.wanted };
+        outcomes.iter().filter(|o| o.error.is_none()).map(child).collect()
     }
     fn label(id: &ResourceId) -> Option<&ResourceId> {
         Some(id)

@@ -48,6 +48,7 @@ impl State {
             NameChange::Remove(name) => {
                 self.names.remove(&(cloud.to_owned(), name.clone()));
             }
+            NameChange::Many(all) => all.iter().for_each(|one| self.rename(cloud, one)),
         }
     }
 }

@@ -437,6 +437,11 @@ async fn write_name(tx: &mut sqlx::SqliteConnection, cloud: &str, name: &NameCha
         NameChange::Remove(name) => {
             sqlx::query("DELETE FROM names WHERE cloud = $1 AND name = $2").bind(cloud).bind(name).execute(tx).await.map_err(broken)?;
         }
+        NameChange::Many(all) => {
+            for one in all {
+                Box::pin(write_name(tx, cloud, one)).await?;
+            }
+        }
     }
     Ok(())
 }
