@@ -106,8 +106,8 @@ impl Shown {
                 _ => {}
             }
         }
-        let is_as_it_was = |net: &IpNet| there.iter().any(|r| r.destination == Some(*net) && wanted.iter().any(|w| w.destination == r.destination && w.target() == r.target()));
-        self.lost.retain(is_as_it_was);
+        let is_written = |net: &IpNet| changes.surplus.contains(net) || changes.other.iter().any(|r| r.destination.as_ref() == Some(net));
+        self.lost.retain(|net| !is_written(net));
         self.others.retain(|o| !o.is_written || o.destination.is_none());
         self.routes = wanted.iter().map(|route| as_shown(region, route)).collect::<Result<_>>()?;
         Ok(())
