@@ -15,14 +15,14 @@ use crate::{
     network, owned,
     resource::{Found, Kept, Looking, SHOWN_TOO_LONG},
     single::{Begun, Head, One, Single, by_vendor_id, in_use, marked},
-    step::{age, answered, made_id, told},
+    step::{age, answered, made_id, now_ms, told},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::{
     operation::create_route_table::builders::CreateRouteTableFluentBuilder,
     types::{Filter, ResourceType, RouteTable as Ec2RouteTable, RouteTableAssociation, Tag},
 };
-use route::{Shown, no_way_out};
+use route::{Shown, Writing, no_way_out};
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -157,7 +157,10 @@ impl Driver<RouteTable> for Aws {
             Begun::NotYet(step) => return Ok(*step),
         };
         let marks = tags(cx, change, spec)?;
-        match arranged(region, cx, &table, spec, &BTreeSet::from(ARRANGED.map(FieldPath::from)), Some(&marks)).await {
+        let mut writing = Writing { region, cx, table: answered(told(table.route_table_id()), "RouteTableId")?, has_written: false };
+        let arranged = arranged(&mut writing, &table, spec, &BTreeSet::from(ARRANGED.map(FieldPath::from)), Some(&marks)).await;
+        let made = if writing.has_written { One { since_ms: now_ms(), ..made } } else { made };
+        match arranged {
             Err(e) if may_pass(&e, age(made.since_ms), self.horizon) => made.wait(format!("waiting for what the route table leads to: {}", e.message())),
             arranged => arranged.map(Step::Done),
         }
@@ -173,7 +176,10 @@ impl Driver<RouteTable> for Aws {
         if self.is_old(change, &object(region, &cx.owner, &table, None)?.spec)? {
             return looking.step();
         }
-        let mut object = match arranged(region, cx, &table, desired, paths, None).await {
+        let mut writing = Writing { region, cx, table: answered(told(table.route_table_id()), "RouteTableId")?, has_written: false };
+        let arranged = arranged(&mut writing, &table, desired, paths, None).await;
+        let looking = if writing.has_written { Looking::from_now() } else { looking };
+        let mut object = match arranged {
             Err(e) if may_pass(&e, looking.age(), self.horizon) => return looking.waits(format!("waiting for what the route table leads to: {}", e.message())),
             arranged => arranged?,
         };
@@ -203,19 +209,19 @@ impl Driver<RouteTable> for Aws {
 const ARRANGED: [&str; 2] = ["routes", "subnets"];
 
 /// The table with these fields as they should be. `written`: the tags that we wrote, where EC2 may not show them yet.
-async fn arranged(region: &Region, cx: &Cx, table: &Ec2RouteTable, spec: &RouteTableSpec, paths: &BTreeSet<FieldPath>, written: Option<&Tags>) -> Result<Object<RouteTable>> {
-    let id = answered(told(table.route_table_id()), "RouteTableId")?;
+async fn arranged(writing: &mut Writing<'_>, table: &Ec2RouteTable, spec: &RouteTableSpec, paths: &BTreeSet<FieldPath>, written: Option<&Tags>) -> Result<Object<RouteTable>> {
+    let Writing { region, cx, .. } = *writing;
     let mut object = object(region, &cx.owner, table, written)?;
     let spec = of_paths(spec, paths);
     if paths.contains(&FieldPath::from("routes")) {
         let gateway = way_out(region, cx, told(table.vpc_id()).unwrap_or_default(), &spec).await?;
         let mut shown = Shown::of(region, table)?;
-        shown.become_what(region, cx, id, &spec.routes, gateway.as_deref()).await?;
+        shown.become_what(writing, &spec.routes, gateway.as_deref()).await?;
         (object.status.blackholes, object.status.other_routes) = (shown.blackholes(), shown.other_routes());
         object.spec.routes = shown.routes;
     }
     if paths.contains(&FieldPath::from("subnets")) {
-        associate(region, cx, table, id, &spec.subnets).await?;
+        associate(writing, table, &spec.subnets).await?;
         object.spec.subnets = spec.subnets.iter().map(|r| by_vendor_id(region, r.vendor_id()?.as_str())).collect::<Result<_>>()?;
     }
     object.spec.sort();
@@ -265,7 +271,8 @@ fn refuse_if_main(table: &Ec2RouteTable) -> Result<()> {
 }
 
 /// The table, for these subnets and no others.
-async fn associate(region: &Region, cx: &Cx, table: &Ec2RouteTable, id: &str, asked: &[Ref<Subnet>]) -> Result<()> {
+async fn associate(writing: &mut Writing<'_>, table: &Ec2RouteTable, asked: &[Ref<Subnet>]) -> Result<()> {
+    let Writing { region, cx, table: id, .. } = *writing;
     let there = subnets(table);
     let wanted = asked.iter().map(|r| r.vendor_id().map(|id| id.as_str())).collect::<Result<BTreeSet<_>>>()?;
     for subnet in wanted.iter().filter(|s| !there.contains_key(*s)) {
@@ -274,9 +281,11 @@ async fn associate(region: &Region, cx: &Cx, table: &Ec2RouteTable, id: &str, as
             Err(e) if error::is(&e, &[TAKEN]) => taken(region, cx, id, subnet, e).await?,
             answer => drop(answer?),
         }
+        writing.has_written = true;
     }
     for association in there.iter().filter(|(subnet, _)| !wanted.contains(*subnet)).map(|(_, association)| association) {
         disassociate(region, cx, answered(*association, "RouteTableAssociationId")?).await?;
+        writing.has_written = true;
     }
     Ok(())
 }

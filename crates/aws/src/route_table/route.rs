@@ -40,6 +40,15 @@ struct Other {
     words: String,
 }
 
+/// The writes of one step to a table.
+pub(super) struct Writing<'a> {
+    pub(super) region: &'a Region,
+    pub(super) cx: &'a Cx,
+    pub(super) table: &'a str,
+    /// From now on reads may lag once more.
+    pub(super) has_written: bool,
+}
+
 impl Shown {
     pub(super) fn of(region: &Region, table: &Ec2RouteTable) -> Result<Self> {
         let mut shown = Self::default();
@@ -77,7 +86,8 @@ impl Shown {
 
     /// Touches no route that is wanted as it is. What is to go goes last, so that what both the old and the new ones lead anywhere is never cut. Every write is
     /// named by its destination, so that it can be repeated.
-    pub(super) async fn become_what(&mut self, region: &Region, cx: &Cx, table: &str, wanted: &[Route], gateway: Option<&str>) -> Result<()> {
+    pub(super) async fn become_what(&mut self, writing: &mut Writing<'_>, wanted: &[Route], gateway: Option<&str>) -> Result<()> {
+        let Writing { region, cx, table, .. } = *writing;
         let there = self.written(gateway);
         let changes = RouteChanges::between(&there, wanted);
         let fixed = |net: &IpNet| self.others.iter().any(|o| o.is_local && o.destination.as_ref() == Some(net));
@@ -90,20 +100,25 @@ impl Shown {
             let call = region.ec2.create_route().route_table_id(table).set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6);
             let call = call.set_gateway_id(gateway).set_instance_id(instance).set_nat_gateway_id(nat_gateway).set_vpc_peering_connection_id(peering);
             region.write(cx, "CreateRoute", call.send()).await?;
+            writing.has_written = true;
         }
         for route in &changes.other {
             let Way { v4, v6, gateway, instance, nat_gateway, peering } = Way::of(route, gateway)?;
             let call = region.ec2.replace_route().route_table_id(table).set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6);
             let call = call.set_gateway_id(gateway).set_instance_id(instance).set_nat_gateway_id(nat_gateway).set_vpc_peering_connection_id(peering);
             region.write(cx, "ReplaceRoute", call.send()).await?;
+            writing.has_written = true;
         }
         for net in &changes.surplus {
             let (v4, v6) = by_family(*net);
             let call = region.ec2.delete_route().route_table_id(table).set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6);
             match region.write(cx, "DeleteRoute", call.send()).await {
                 // It has gone, and was shown a moment too long.
-                Err(e) if !error::is(&e, &["InvalidRoute.NotFound"]) => return Err(e),
-                _ => {}
+                Err(e) if error::is(&e, &["InvalidRoute.NotFound"]) => {}
+                answer => {
+                    answer?;
+                    writing.has_written = true;
+                }
             }
         }
         let is_written = |net: &IpNet| changes.surplus.contains(net) || changes.other.iter().any(|r| r.destination.as_ref() == Some(net));

@@ -15,6 +15,8 @@ pub type Pairs = BTreeMap<String, String>;
 pub enum Fault {
     /// An error with this code and status; nothing happens.
     Refuse(&'static str, u16),
+    /// It happens, and the next fault is for the next call.
+    Passes,
     /// It happens and the connection breaks.
     Lost,
     /// It never answers.

@@ -211,3 +211,23 @@ async fn a_main_table_goes_with_its_network_and_no_other_does() {
     world.run(&delete).await.unwrap();
     assert!(world.cloud.items().is_empty());
 }
+
+/// Reads lag from the last write on, not from when the table was made, however long ago that was.
+#[tokio::test]
+async fn what_was_written_late_is_waited_for_anew() {
+    let world = World::with(400).await;
+    let table = create::<RouteTable>("t", spec("vpc-1", &[], &[]));
+    let id = world.run(&table).await.unwrap().object().vendor_id;
+    let routes = [to("10.1.0.0/16", "i-1"), to("10.2.0.0/16", "i-2")];
+    let more = create::<RouteTable>("t", spec("vpc-1", &routes, &[]));
+    let long_ago = Resume { handle: Some(Handle::pack(&serde_json::json!({ "id": id.as_str(), "since_ms": 0 })).unwrap()), ..Resume::default() };
+    for fault in [Fault::Passes, Fault::Refuse("InvalidInstanceID.NotFound", 400), Fault::Refuse("RouteAlreadyExists", 400)] {
+        world.cloud.fault("CreateRoute", fault, 1);
+    }
+    world.run_from(&more, long_ago.clone()).await.unwrap();
+    assert_eq!((there(&world, id.as_str(), "to ").len(), world.cloud.ids("rtb").len()), (2, 1));
+    // Where nothing was written, it is over.
+    let other = create::<RouteTable>("t", spec("vpc-1", &[to("10.3.0.0/16", "i-1")], &[]));
+    world.cloud.fault("CreateRoute", Fault::Refuse("InvalidInstanceID.NotFound", 400), 1);
+    assert_eq!(world.run_from(&other, long_ago).await.unwrap_err().reason(), Reason::ReferenceNotFound);
+}
