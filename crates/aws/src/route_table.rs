@@ -15,7 +15,7 @@ use crate::{
     network, owned,
     resource::{Found, Kept, Looking, SHOWN_TOO_LONG},
     single::{Begun, Head, One, Single, by_vendor_id, in_use, marked},
-    step::{age, answered, made_id, now_ms, told},
+    step::{answered, made_id, now_ms, told},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::{
@@ -152,6 +152,8 @@ impl Driver<RouteTable> for Aws {
     /// Once the table is made every write is named: a route by its destination, an association by its subnet.
     async fn create(&self, cx: &Cx, change: &Change<RouteTable>, spec: &RouteTableSpec, resume: &Resume) -> Result<Step<Object<RouteTable>>> {
         let region = self.region(change.target.parent())?;
+        // What is read tells how things were when it was asked for, however slowly EC2 answers.
+        let began_ms = now_ms();
         let (table, made) = match self.begun(cx, change, spec, resume).await? {
             Begun::Here(table, made) => (table, made),
             Begun::NotYet(step) => return Ok(*step),
@@ -161,26 +163,29 @@ impl Driver<RouteTable> for Aws {
         let arranged = arranged(&mut writing, &table, spec, &BTreeSet::from(ARRANGED.map(FieldPath::from)), Some(&marks)).await;
         let made = if writing.has_written { One { since_ms: now_ms(), ..made } } else { made };
         match arranged {
-            Err(e) if may_pass(&e, age(made.since_ms), self.horizon) => made.wait(format!("waiting for what the route table leads to: {}", e.message())),
+            Err(e) if may_pass(&e, Duration::from_millis(began_ms.saturating_sub(made.since_ms)), self.horizon) => {
+                made.wait(format!("waiting for what the route table leads to: {}", e.message()))
+            }
             arranged => arranged.map(Step::Done),
         }
     }
 
     async fn update(&self, cx: &Cx, change: &Change<RouteTable>, desired: &RouteTableSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<RouteTable>>> {
         let region = self.region(change.target.parent())?;
+        let looking = Looking::of(resume);
+        let age = looking.age();
         let table = match self.located(cx, change, resume).await? {
             Found::Here(table) => table,
             Found::NotYet(looking) => return looking.step(),
         };
-        let looking = Looking::of(resume);
         if self.is_old(change, &object(region, &cx.owner, &table, None)?.spec)? {
             return looking.step();
         }
         let mut writing = Writing { region, cx, table: answered(told(table.route_table_id()), "RouteTableId")?, has_written: false };
         let arranged = arranged(&mut writing, &table, desired, paths, None).await;
-        let looking = if writing.has_written { Looking::from_now() } else { looking };
+        let (looking, age) = if writing.has_written { (Looking::from_now(), Duration::ZERO) } else { (looking, age) };
         let mut object = match arranged {
-            Err(e) if may_pass(&e, looking.age(), self.horizon) => return looking.waits(format!("waiting for what the route table leads to: {}", e.message())),
+            Err(e) if may_pass(&e, age, self.horizon) => return looking.waits(format!("waiting for what the route table leads to: {}", e.message())),
             arranged => arranged?,
         };
         if paths.contains(&FieldPath::from("labels")) {
