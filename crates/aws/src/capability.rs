@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, NatGateway, Network, Scope, SecurityGroup,
-    Subnet, Support, VerbName,
+    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, NatGateway, Network, RouteTable, Scope,
+    SecurityGroup, Subnet, Support, VerbName,
 };
 
 /// The one vendor extension: how an instance is launched.
@@ -33,6 +33,7 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
         (Address::COLLECTION, address(horizon)),
         (Disk::COLLECTION, disk(horizon)),
         (NatGateway::COLLECTION, nat_gateway(horizon)),
+        (RouteTable::COLLECTION, route_table(horizon)),
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
         (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
@@ -179,6 +180,26 @@ fn nat_gateway(horizon: Duration) -> KindCapabilities {
     KindCapabilities { limits: [("per_zone", 5)].into(), ..managed(horizon, "nat-", fields.into()) }
 }
 
+/// With a raised quota, L-93826ACB (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-route-tables>).
+const ROUTES_PER_TABLE: usize = 1000;
+
+/// What is allowed without asking: <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-route-tables>
+fn route_table(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("network", Field::REQUIRED),
+        ("routes", Field::MUTABLE.at_most(ROUTES_PER_TABLE)),
+        ("routes.destination", Field::MUTABLE),
+        ("routes.internet", Field::MUTABLE),
+        ("routes.instance", Field::MUTABLE),
+        ("routes.nat_gateway", Field::MUTABLE),
+        ("routes.peering", Field::MUTABLE),
+        ("subnets", Field::MUTABLE),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    KindCapabilities { limits: [("per_network", 200), ("routes_per_table", 50)].into(), ..managed(horizon, "rtb-", fields.into()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,8 +223,9 @@ mod tests {
         declares_all::<Address>();
         declares_all::<Disk>();
         let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
-        assert_eq!(missing, [welkin_core::DnsZone::COLLECTION, welkin_core::RouteTable::COLLECTION, welkin_core::RecordSet::COLLECTION], "what AWS does not offer yet");
+        assert_eq!(missing, [welkin_core::DnsZone::COLLECTION, welkin_core::RecordSet::COLLECTION], "what AWS does not offer yet");
         declares_all::<NatGateway>();
+        declares_all::<RouteTable>();
     }
     #[test]
     fn a_vpc_cannot_choose_its_ipv6_range() {

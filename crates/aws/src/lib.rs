@@ -17,6 +17,7 @@ mod nat_gateway;
 mod network;
 mod page;
 mod resource;
+mod route_table;
 mod security_group;
 mod single;
 mod step;
@@ -116,7 +117,7 @@ impl CloudProvider for Aws {
         None
     }
     fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
-        None
+        Some(self)
     }
     fn locations(&self) -> Option<&dyn Reader<Location>> {
         Some(self)

@@ -11,7 +11,7 @@ use crate::{
     owned,
     page::{WHOLE, all_pages},
     resource::{self, Found, Kept, Left, Looking, Pieces},
-    security_group,
+    route_table, security_group,
     step::{Look, age, answered, look, look_again, made_id, now_ms, pace, unresolved_ms, vendor_id},
 };
 use async_trait::async_trait;
@@ -24,7 +24,7 @@ use std::{
 };
 use welkin_core::{
     Change, Cursor, Cx, Driver, Error, ErrorKind, FieldPath, Name, Network, NetworkSpec, NetworkState, NetworkStatus, NoAction, Object, Owner, Page, ProviderId, Query, Reader,
-    Reason, ResourceId, Result, Resume, Shard, Step, Subnet, Target, Verb,
+    Reason, ResourceId, Result, Resume, Shard, Step, Subnet, Target, Verb, Violation,
 };
 
 const GATEWAY: &str = "igw-";
@@ -320,7 +320,7 @@ fn tags(cx: &Cx, change: &Change<Network>, spec: &NetworkSpec) -> Result<Tags> {
 }
 
 fn create_vpc(region: &Region, spec: &NetworkSpec) -> Result<aws_sdk_ec2::operation::create_vpc::builders::CreateVpcFluentBuilder> {
-    let first = spec.cidrs.first().ok_or_else(|| Error::violated(Reason::FieldRequired, vec![welkin_core::Violation::new("cidrs", "a VPC needs at least one IPv4 range")]))?;
+    let first = spec.cidrs.first().ok_or_else(|| Error::violated(Reason::FieldRequired, vec![Violation::new("cidrs", "a VPC needs at least one IPv4 range")]))?;
     let call = region.ec2.create_vpc().cidr_block(first.to_string());
     Ok(if spec.assign_ipv6_cidr { call.amazon_provided_ipv6_cidr_block(true) } else { call })
 }
@@ -342,6 +342,10 @@ async fn attached_to(region: &Region, cx: &Cx, vpcs: &[&str]) -> Result<BTreeSet
     }
     Ok(out)
 }
+/// The one that is attached to this VPC: there can be no other.
+pub(crate) async fn gateway_of(region: &Region, cx: &Cx, vpc: &str) -> Result<Option<String>> {
+    gateways(region, cx, vec![filter("attachment.vpc-id", [vpc])]).await.map(|found| first(&found))
+}
 /// The lowest id, so that every step takes the same one.
 fn first(found: &[InternetGateway]) -> Option<String> {
     found.iter().filter_map(|g| g.internet_gateway_id.clone()).min()
@@ -350,20 +354,22 @@ fn first(found: &[InternetGateway]) -> Option<String> {
 /// Attaches the gateway and makes the default routes; false where the main route table is not visible yet.
 async fn wire(region: &Region, cx: &Cx, vpc: &str, gateway: &str, ipv6: bool) -> Result<bool> {
     attach(region, cx, vpc, gateway).await?;
-    let main = [filter("vpc-id", [vpc]), filter("association.main", ["true"])];
-    let tables = all_pages(|token| {
-        let call = region.ec2.describe_route_tables().set_filters(Some(main.to_vec())).set_next_token(token);
-        async move { region.read(cx, "DescribeRouteTables", call.send()).await.map(|a| (a.route_tables, a.next_token)) }
-    })
-    .await?;
-    let Some(table) = tables.iter().find_map(|t| t.route_table_id()) else { return Ok(false) };
-    let v4 = region.ec2.create_route().route_table_id(table).gateway_id(gateway).destination_cidr_block(ANY_V4);
-    unless(region.write(cx, "CreateRoute", v4.send()).await, &["RouteAlreadyExists"])?;
+    let Some(table) = route_table::main_of(region, cx, vpc).await? else { return Ok(false) };
+    let v4 = region.ec2.create_route().route_table_id(&table).gateway_id(gateway).destination_cidr_block(ANY_V4);
+    unless(region.write(cx, "CreateRoute", v4.send()).await.map_err(of_access), &["RouteAlreadyExists"])?;
     if ipv6 {
         let v6 = region.ec2.create_route().route_table_id(table).gateway_id(gateway).destination_ipv6_cidr_block(ANY_V6);
-        unless(region.write(cx, "CreateRoute", v6.send()).await, &["RouteAlreadyExists"])?;
+        unless(region.write(cx, "CreateRoute", v6.send()).await.map_err(of_access), &["RouteAlreadyExists"])?;
     }
     Ok(true)
+}
+/// A route of ours that no specification asks for: what a route table calls `routes` is the way to the internet here.
+fn of_access(refusal: Error) -> Error {
+    if refusal.violations().is_empty() {
+        return refusal;
+    }
+    let violation = Violation::new("internet_access", refusal.message());
+    refusal.with_violations(vec![violation])
 }
 /// The gateway is ours and made for this VPC, so that it is attached already can only mean: to this one.
 async fn attach(region: &Region, cx: &Cx, vpc: &str, gateway: &str) -> Result<()> {
@@ -381,13 +387,17 @@ fn unless<T>(answer: Result<T>, codes: &[&str]) -> Result<()> {
 async fn refuse_if_used(region: &Region, cx: &Cx, vpc: &str) -> Result<()> {
     let subnets = Subnet::many(region, cx, vec![filter("vpc-id", [vpc])]).await?;
     let groups = security_group::in_vpc(region, cx, vpc).await?;
-    let mut ids: Vec<&str> = subnets.iter().filter_map(|s| s.subnet_id()).chain(groups.iter().filter_map(|g| g.group_id())).collect();
+    let tables = route_table::in_vpc(region, cx, vpc).await?;
+    let (groups_and_tables, subnet_ids) =
+        (groups.iter().filter_map(|g| g.group_id()).chain(tables.iter().filter_map(|t| t.route_table_id())), subnets.iter().filter_map(|s| s.subnet_id()));
+    let mut ids: Vec<&str> = subnet_ids.chain(groups_and_tables).collect();
     if ids.is_empty() {
         return Ok(());
     }
     let more = if ids.len() > 5 { ", ..." } else { "" };
     ids.truncate(5);
-    let why = format!("the network {vpc} still has {} subnets and {} security groups: {}{more}; delete them first", subnets.len(), groups.len(), ids.join(", "));
+    let (subnets, groups, tables) = (subnets.len(), groups.len(), tables.len());
+    let why = format!("the network {vpc} still has {subnets} subnets, {groups} security groups and {tables} route tables: {}{more}; delete them first", ids.join(", "));
     Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_resource(vpc))
 }
 

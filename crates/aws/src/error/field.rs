@@ -5,6 +5,7 @@
 enum Of {
     Network,
     NatGateway,
+    RouteTable,
     Subnet,
     SecurityGroup,
     Instance,
@@ -15,11 +16,13 @@ fn of(action: &str) -> Of {
     let has = |part: &str| action.contains(part);
     if has("NatGateway") {
         Of::NatGateway
+    } else if has("Route") {
+        Of::RouteTable
     } else if has("SecurityGroup") {
         Of::SecurityGroup
     } else if has("Subnet") {
         Of::Subnet
-    } else if has("Vpc") || has("Gateway") || has("Route") {
+    } else if has("Vpc") || has("Gateway") {
         Of::Network
     } else if has("Volume") || has("Snapshot") {
         Of::Disk
@@ -51,6 +54,9 @@ static NAMES: &[(Of, &str, &str)] = &[
     (Of::SecurityGroup, "security_groups", "rules"),
     (Of::SecurityGroup, "cidrs", "rules"),
     (Of::NatGateway, "instance", ""),
+    (Of::RouteTable, "instance", "routes"),
+    (Of::RouteTable, "cidrs", "routes"),
+    (Of::RouteTable, "subnet", "subnets"),
     (Of::Network, "instance", ""),
     (Of::Subnet, "instance", ""),
 ];
@@ -66,6 +72,13 @@ static PARAMETERS: &[(Of, &[&str], &str)] = &[
     (Of::NatGateway, &["subnetid", "subnet"], "subnet"),
     (Of::NatGateway, &["allocationid"], "address"),
     (Of::NatGateway, &["connectivitytype"], "connectivity"),
+    (Of::RouteTable, &["vpcid"], "network"),
+    (Of::RouteTable, &["subnetid", "subnet"], "subnets"),
+    (
+        Of::RouteTable,
+        &["destinationcidrblock", "destinationipv6cidrblock", "cidr", "route", "gatewayid", "instanceid", "instance", "natgatewayid", "vpcpeeringconnectionid"],
+        "routes",
+    ),
     (Of::SecurityGroup, &["vpcid"], "network"),
     (Of::SecurityGroup, &["groupdescription"], "description"),
     (Of::SecurityGroup, &["ippermissions", "ipprotocol", "fromport", "toport", "port", "cidrip", "cidripv6", "cidr", "icmp", "groupid", "description"], "rules"),
@@ -153,6 +166,7 @@ mod tests {
             ("CreateVpc", "Value (10.0.0.0/8) for parameter cidrBlock is invalid.", "cidrs"),
             ("CreateSubnet", "Value (eu-west-1z) for parameter availabilityZone is invalid.", "zone"),
             ("AuthorizeSecurityGroupIngress", "Invalid value '70000' for port. Must be between -1 and 65535", "rules"),
+            ("CreateRoute", "Value (10.0.0.0/99) for parameter destinationCidrBlock is invalid.", "routes"),
             ("AssociateAddress", "Value (10.0.0.9) for parameter PrivateIpAddress is invalid.", "private_ip"),
         ] {
             assert_eq!(spoken_of(action, text), field, "{action}: {text}");

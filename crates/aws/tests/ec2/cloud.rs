@@ -15,6 +15,8 @@ pub type Pairs = BTreeMap<String, String>;
 pub enum Fault {
     /// An error with this code and status; nothing happens.
     Refuse(&'static str, u16),
+    /// It happens, and the next fault is for the next call.
+    Passes,
     /// It happens and the connection breaks.
     Lost,
     /// It never answers.
@@ -61,10 +63,12 @@ pub struct Cloud {
 /// Refused with this code.
 struct Refusal(&'static str);
 type Answer = Result<String, Refusal>;
+/// The main route table of every VPC.
+const MAIN: &str = "rtb-1";
 const OK: &str = "<return>true</return>";
 
 /// Kind, what its describe call and its set in the answer are called, the word for its id, and what is said where it is not there.
-const KINDS: [(&str, &str, &str, &str, &str); 11] = [
+const KINDS: [(&str, &str, &str, &str, &str); 12] = [
     ("vpc", "DescribeVpcs", "vpcSet", "VpcId", "InvalidVpcID.NotFound"),
     ("igw", "DescribeInternetGateways", "internetGatewaySet", "InternetGatewayId", "InvalidInternetGatewayID.NotFound"),
     ("subnet", "DescribeSubnets", "subnetSet", "SubnetId", "InvalidSubnetID.NotFound"),
@@ -74,6 +78,7 @@ const KINDS: [(&str, &str, &str, &str, &str); 11] = [
     ("vol", "DescribeVolumes", "volumeSet", "VolumeId", "InvalidVolume.NotFound"),
     ("eipalloc", "DescribeAddresses", "addressesSet", "AllocationId", "InvalidAllocationID.NotFound"),
     ("nat", "DescribeNatGateways", "natGatewaySet", "NatGatewayId", "NatGatewayNotFound"),
+    ("rtb", "DescribeRouteTables", "routeTableSet", "RouteTableId", "InvalidRouteTableID.NotFound"),
     ("key", "DescribeKeyPairs", "keySet", "KeyPairId", "InvalidKeyPair.NotFound"),
     ("eni", "DescribeNetworkInterfaces", "networkInterfaceSet", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound"),
 ];
@@ -173,6 +178,10 @@ impl Script {
         self.items.push(Item { kind, id: id.clone(), is, tags, made: Instant::now() });
         id
     }
+    /// Behind the drivers' backs.
+    pub fn edit(&mut self, id: &str, key: &str, value: &str) {
+        self.items.iter_mut().filter(|i| i.id == id).for_each(|i| _ = i.is.insert(key.into(), value.into()));
+    }
     fn of(&mut self, id: &str, unknown: &'static str) -> Result<&mut Item, Refusal> {
         self.items.iter_mut().find(|i| i.id == id).ok_or(Refusal(unknown))
     }
@@ -188,6 +197,10 @@ impl Script {
     fn act(&mut self, action: &str, p: &Pairs) -> Answer {
         if p.get("DryRun").is_some_and(|d| d == "true") {
             return Err(Refusal("DryRunOperation"));
+        }
+        // The one that comes with a VPC.
+        if action == "DescribeRouteTables" && filters(p).any(|(name, _)| name == "association.main") {
+            return Ok(format!("<routeTableSet><item><routeTableId>{MAIN}</routeTableId></item></routeTableSet>"));
         }
         if let Some(kind) = KINDS.iter().find(|k| k.1 == action) {
             return self.describe(kind, p);
@@ -263,8 +276,10 @@ impl Script {
                 self.of(&p["InternetGatewayId"], "InvalidInternetGatewayID.NotFound")?.is.remove("vpc").ok_or(Refusal("Gateway.NotAttached"))?;
                 Ok(OK.into())
             }
-            "DescribeRouteTables" => Ok("<routeTableSet><item><routeTableId>rtb-1</routeTableId></item></routeTableSet>".into()),
-            "CreateRoute" | "ModifySubnetAttribute" | "RebootInstances" => Ok(OK.into()),
+            "CreateRouteTable" | "CreateRoute" | "ReplaceRoute" | "DeleteRoute" | "AssociateRouteTable" | "DisassociateRouteTable" | "DeleteRouteTable" => {
+                self.route_table(action, p)
+            }
+            "ModifySubnetAttribute" | "RebootInstances" => Ok(OK.into()),
             "ModifyInstanceAttribute" => {
                 let item = self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?;
                 for (word, value) in [("type", "InstanceType.Value"), ("protected", "DisableApiTermination.Value"), ("group", "GroupId.1")] {
@@ -401,6 +416,52 @@ impl Script {
         }
         Ok(OK.into())
     }
+    /// A route is `to DESTINATION`, where it leads; an association is `for SUBNET`, its id.
+    fn route_table(&mut self, action: &str, p: &Pairs) -> Answer {
+        const UNKNOWN: &str = "InvalidRouteTableID.NotFound";
+        const TARGETS: [&str; 4] = ["GatewayId", "InstanceId", "NatGatewayId", "VpcPeeringConnectionId"];
+        match action {
+            "CreateRouteTable" => {
+                let same = |i: &&Item| i.kind == "rtb" && i.is.get("token") == p.get("ClientToken");
+                let id = match self.items.iter().find(same) {
+                    Some(there) => there.id.clone(),
+                    None => self.make("rtb", pairs(&[("vpc", &p["VpcId"]), ("token", &p["ClientToken"])]), tags(p, "route-table")),
+                };
+                return Ok(format!("<routeTable><routeTableId>{id}</routeTableId></routeTable>"));
+            }
+            "DisassociateRouteTable" => {
+                let tables = self.items.iter_mut().filter(|i| i.kind == "rtb");
+                let mut before = tables.filter(|i| i.is.values().any(|v| *v == p["AssociationId"]));
+                before.next().ok_or(Refusal("InvalidAssociationID.NotFound"))?.is.retain(|_, v| *v != p["AssociationId"]);
+                return Ok(OK.into());
+            }
+            "AssociateRouteTable" => {
+                let key = format!("for {}", p["SubnetId"]);
+                let holder = self.items.iter().find(|i| i.kind == "rtb" && i.is.contains_key(&key));
+                if holder.is_some_and(|i| i.id != p["RouteTableId"]) {
+                    return Err(Refusal("Resource.AlreadyAssociated"));
+                }
+                let association = format!("rtbassoc-{}", p["SubnetId"]);
+                self.of(&p["RouteTableId"], UNKNOWN)?.is.insert(key, association.clone());
+                return Ok(format!("<associationId>{association}</associationId>"));
+            }
+            "DeleteRouteTable" if self.of(&p["RouteTableId"], UNKNOWN)?.is.keys().any(|k| k.starts_with("for ")) => return Err(Refusal("DependencyViolation")),
+            "DeleteRouteTable" => return self.end(&p["RouteTableId"], UNKNOWN),
+            _ if p["RouteTableId"] == MAIN => return Ok(OK.into()),
+            _ => {}
+        }
+        let to = p.get("DestinationCidrBlock").or(p.get("DestinationIpv6CidrBlock")).unwrap();
+        let by = TARGETS.iter().find_map(|t| Some(format!("{t} {}", p.get(*t)?)));
+        let table = self.of(&p["RouteTableId"], UNKNOWN)?;
+        match (action, table.is.contains_key(&format!("to {to}"))) {
+            ("CreateRoute", true) => return Err(Refusal("RouteAlreadyExists")),
+            ("ReplaceRoute", false) => return Err(Refusal("InvalidParameterValue: There is no route defined for it in the route table. Use CreateRoute instead.")),
+            ("DeleteRoute", false) => return Err(Refusal("InvalidRoute.NotFound")),
+            ("DeleteRoute", true) => _ = table.is.remove(&format!("to {to}")),
+            _ => _ = table.is.insert(format!("to {to}"), by.unwrap()),
+        }
+        Ok(OK.into())
+    }
     fn volume(&mut self, action: &str, p: &Pairs) -> Answer {
         const UNKNOWN: &str = "InvalidVolume.NotFound";
         if action == "CreateVolume" {
@@ -468,7 +529,9 @@ impl Script {
         let to = if is_whole || !ids.is_empty() { seen.len() } else { (from + self.page).min(seen.len()) };
         let told = |i: &Item| {
             let tags = if now >= i.made + self.tag_lag { i.tags.clone() } else { Pairs::new() };
-            let fits = (ids.is_empty() || ids.contains(&i.id.as_str())) && filters(p).all(|(name, values)| values.contains(value(i, &tags, &name).as_str()));
+            let is_for = |subnets: &BTreeSet<&str>| i.is.keys().any(|k| k.strip_prefix("for ").is_some_and(|s| subnets.contains(s)));
+            let says = |(name, values): (String, BTreeSet<&str>)| if name == "association.subnet-id" { is_for(&values) } else { values.contains(value(i, &tags, &name).as_str()) };
+            let fits = (ids.is_empty() || ids.contains(&i.id.as_str())) && filters(p).all(says);
             fits.then(|| xml(i, &tags))
         };
         let items: String = seen[from..to].iter().filter_map(|i| told(i)).collect();
@@ -548,6 +611,22 @@ fn xml(item: &Item, tags: &Pairs) -> String {
                 is("subnet"),
                 is("connectivity")
             )
+        }
+        "rtb" => {
+            let family = |net: &str| if net.contains(':') { "destinationIpv6CidrBlock" } else { "destinationCidrBlock" };
+            let route = |net: &str, by: &str| {
+                let (origin, by) = by.split_once(": ").unwrap_or(("CreateRoute", by));
+                let (member, id) = by.split_once(' ').unwrap();
+                let (element, target) = (family(net), format!("{}{}", member[..1].to_lowercase(), &member[1..]));
+                let state = if is("lost") == net { "blackhole" } else { "active" };
+                format!("<item><{element}>{net}</{element}><{target}>{id}</{target}><origin>{origin}</origin><state>{state}</state></item>")
+            };
+            let routes: String = item.is.iter().filter_map(|(k, v)| Some(route(k.strip_prefix("to ")?, v))).collect();
+            let association =
+                |subnet: &str, id: &str| format!("<item><routeTableAssociationId>{id}</routeTableAssociationId><subnetId>{subnet}</subnetId><main>false</main></item>");
+            let associations: String = item.is.iter().filter_map(|(k, v)| Some(association(k.strip_prefix("for ")?, v))).collect();
+            let main = if is("main").is_empty() { "" } else { "<item><main>true</main></item>" };
+            format!("<item><routeTableId>{id}</routeTableId><vpcId>{vpc}</vpcId><routeSet>{routes}</routeSet><associationSet>{associations}{main}</associationSet>{tags}</item>")
         }
         "key" => format!("<item><keyPairId>{id}</keyPairId><keyName>{}</keyName>{tags}</item>", is("name")),
         "eni" => format!(

@@ -24,6 +24,7 @@ mod recorded;
 mod recordings;
 mod replay;
 mod requests;
+mod routes;
 mod rules;
 mod specification;
 mod wire;

@@ -153,6 +153,7 @@ TEXTS = [
     ("VolumeId", "vol-0{n}"),
     ("AllocationId", "eipalloc-0{n}"),
     ("NatGatewayId", "nat-0{n}"),
+    ("RouteTableId", "rtb-0{n}"),
     ("Arn", "arn:aws:iam::1:instance-profile/{n}"),
     ("AvailabilityZone", "eu-west-1a"),
     ("RootDeviceName", "/dev/xvda0"),

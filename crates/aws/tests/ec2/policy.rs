@@ -5,7 +5,10 @@
 use crate::{
     access::assumes_a_role,
     recordings::documented,
-    requests::{Sent, addresses, adopts, consoles, disks, grouped_instances, identities, images, instances, locations, nat_gateways, networks, reads, security_groups, subnets},
+    requests::{
+        Sent, addresses, adopts, consoles, disks, grouped_instances, identities, images, instances, locations, nat_gateways, networks, reads, route_tables, security_groups,
+        subnets,
+    },
 };
 use serde_json::Value;
 use std::{
@@ -83,6 +86,8 @@ pub const FEATURES: &[Feature] = &[
     },
     Feature::of("NAT gateways: read, adopt", &["ReadNatGateways"], || Box::pin(adopts::<NatGateway>("nat"))),
     Feature::of("NAT gateways", &["ReadSubnets", "ReadAddresses", "ReadNatGateways", "NatGateways"], || Box::pin(nat_gateways())),
+    Feature::of("route tables: read, adopt", &["ReadRouteTables"], || Box::pin(adopts::<RouteTable>("rtb"))),
+    Feature::of("route tables", &["ReadNetworks", "ReadSubnets", "ReadNatGateways", "ReadRouteTables", "RouteTables"], || Box::pin(route_tables())),
     Feature { elsewhere: &[(&["sts:AssumeRole"], "the role")], ..Feature::of("`role_arn`, for the credentials that assume it", &[], || Box::pin(assumes_a_role())) },
 ];
 

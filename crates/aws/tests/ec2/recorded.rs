@@ -36,7 +36,7 @@ pub trait Recorded: Kind<Parent = LocationName, Id = ResourceId> {
 /// The kinds that are recorded.
 macro_rules! recorded_kinds {
     ($then:ident, $($given:tt)*) => {
-        crate::recorded::$then! { [networks Network, subnets Subnet, instances Instance, addresses Address, disks Disk, nat_gateways NatGateway, images Image, machine_types MachineType] $($given)* }
+        crate::recorded::$then! { [networks Network, subnets Subnet, instances Instance, addresses Address, disks Disk, nat_gateways NatGateway, route_tables RouteTable, images Image, machine_types MachineType] $($given)* }
     };
 }
 /// `$test::<Kind>` as a test of its own for every kind.
@@ -341,6 +341,71 @@ impl Recorded for NatGateway {
     }
     fn is_over(row: &Value) -> bool {
         text(row, "/State") == Some("deleted")
+    }
+}
+
+/// Where a route can lead, as the model has it.
+const TARGETS: [&str; 10] = [
+    "/GatewayId",
+    "/InstanceId",
+    "/NatGatewayId",
+    "/VpcPeeringConnectionId",
+    "/TransitGatewayId",
+    "/EgressOnlyInternetGatewayId",
+    "/LocalGatewayId",
+    "/CarrierGatewayId",
+    "/CoreNetworkArn",
+    "/OdbNetworkArn",
+];
+/// Destination and target of a route that a specification can say.
+fn route(row: &Value) -> Option<(String, String)> {
+    let net = text(row, "/DestinationCidrBlock").or(text(row, "/DestinationIpv6CidrBlock"))?.parse::<ipnet::IpNet>().ok()?;
+    let targets: Vec<(usize, &str)> = TARGETS.iter().enumerate().filter_map(|(n, member)| Some((n, text(row, member)?))).collect();
+    let by = match targets[..] {
+        [(0, gateway)] => gateway.starts_with("igw-").then_some("internet")?,
+        [(1..=3, id)] => id,
+        _ => return None,
+    };
+    (text(row, "/Origin") == Some("CreateRoute")).then(|| (net.to_string(), by.to_owned()))
+}
+impl Recorded for RouteTable {
+    const OPERATION: &'static str = "DescribeRouteTables";
+    const ROWS: &'static str = "RouteTables[]";
+    const WIRE: &'static str = "routeTableSet/item";
+    const ID: &'static str = "RouteTableId";
+    // EC2 has no state of one; what those of routes and associations mean is tried where the tables are.
+    const MEANT: &'static [(&'static str, &'static str)] = &[];
+    fn said(row: &Value) -> Value {
+        let routes: std::collections::BTreeMap<String, String> = list(row, "Routes").filter_map(route).collect();
+        let others = list(row, "Routes").filter(|r| route(r).is_none()).count();
+        let lost = list(row, "Routes").filter(|r| text(r, "/State") == Some("blackhole")).filter_map(|r| text(r, "/DestinationCidrBlock"));
+        let there = list(row, "Associations").filter(|a| !matches!(text(a, "/AssociationState/State"), Some("disassociating" | "disassociated" | "failed")));
+        json!({
+            "network": text(row, "/VpcId"),
+            "routes": routes,
+            "others": others,
+            "lost": lost.collect::<BTreeSet<_>>(),
+            "subnets": there.filter_map(|a| text(a, "/SubnetId")).collect::<BTreeSet<_>>(),
+            "labels": labels(row),
+        })
+    }
+    fn shown(object: &Object<Self>) -> Value {
+        let (spec, status) = (&object.spec, &object.status);
+        let id = |id: &Option<VendorId>| id.as_ref().map(ToString::to_string);
+        let by = |r: &Route| match r {
+            Route { internet: true, .. } => Some("internet".to_owned()),
+            Route { instance: Some(instance), .. } => id(&instance.vendor_id),
+            Route { nat_gateway: Some(gateway), .. } => id(&gateway.vendor_id),
+            Route { peering, .. } => peering.clone(),
+        };
+        json!({
+            "network": spec.network.as_ref().and_then(|r| r.vendor_id.clone()),
+            "routes": spec.routes.iter().map(|r| (r.destination.unwrap().to_string(), by(r))).collect::<std::collections::BTreeMap<_, _>>(),
+            "others": status.other_routes.len(),
+            "lost": status.blackholes.iter().map(ToString::to_string).collect::<BTreeSet<_>>(),
+            "subnets": spec.subnets.iter().filter_map(|r| id(&r.vendor_id)).collect::<BTreeSet<_>>(),
+            "labels": spec.labels,
+        })
     }
 }
 

@@ -253,6 +253,30 @@ pub async fn nat_gateways() -> Sent {
     life(&world, &create::<NatGateway>("m", private), |_| Vec::new()).await;
     sent(&world)
 }
+/// A route of each sort, of both families, and two subnets; then fewer of them, to elsewhere.
+pub async fn route_tables() -> Sent {
+    let world = World::with(0).await;
+    let vpc = world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16"), ("ipv6", "2001:db8::/56")], &[("welkin.dev/asked", "internet=true")]);
+    world.cloud.plant("igw", &[("vpc", &vpc)], &[]);
+    let subnets = ["10.0.0.0/24", "10.0.1.0/24"].map(|cidr| world.cloud.plant("subnet", &[("vpc", &vpc), ("cidr", cidr)], &[]));
+    let subnets = subnets.map(|id| Ref::resolved(name("s"), id.parse().unwrap())).to_vec();
+    let instance = world.cloud.plant("i", &[("state", "running")], &[]);
+    let gateway = world.cloud.plant("nat", &[("connectivity", "private")], &[]);
+    let to = |destination: &str| Route { destination: Some(destination.parse().unwrap()), ..Route::default() };
+    let internet = |destination: &str| Route { internet: true, ..to(destination) };
+    let by_instance = |destination: &str| Route { instance: Some(Ref::resolved(name("i"), instance.parse().unwrap())), ..to(destination) };
+    let by_gateway = |destination: &str| Route { nat_gateway: Some(Ref::resolved(name("n"), gateway.parse().unwrap())), ..to(destination) };
+    let peered = |destination: &str| Route { peering: Some("pcx-0123456789abcdef0".into()), ..to(destination) };
+    let routes = vec![internet("0.0.0.0/0"), internet("::/0"), by_instance("10.97.0.0/16"), by_gateway("10.98.0.0/16"), peered("2001:db8:1::/48")];
+    let spec = RouteTableSpec { network: Some(Ref::resolved(name("n"), vpc.parse().unwrap())), routes, subnets, labels: labels("one"), ..RouteTableSpec::default() };
+    life(&world, &create::<RouteTable>("t", spec), |s| {
+        let routes = vec![internet("0.0.0.0/0"), by_instance("::/0"), internet("10.97.0.0/16"), peered("10.98.0.0/16"), by_gateway("10.99.0.0/16")];
+        let desired = RouteTableSpec { routes, subnets: vec![s.subnets[1].clone()], labels: labels("two"), ..s.clone() };
+        vec![Verb::Update { desired, paths: ["routes", "subnets", "labels"].map(FieldPath::from).into() }]
+    })
+    .await;
+    sent(&world)
+}
 /// `encryption_key`: a key of the customer's own.
 pub async fn disks(encryption_key: Option<&str>) -> Sent {
     let world = World::with(0).await;

@@ -5,10 +5,10 @@
 makes an administrator, for itself, and the user that Welkin runs as, with exactly this policy and an instance profile `welkin-test`, and prints
 that user's {"id": ..., "secret": ...}. Then it answers one line for each line of input, {"do": ..., ...}: {"ok": ...} or {"error": ...}.
 
-    inventory               every VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, key pair and volume that is no root volume of an
-                            instance, with the uid of its mark
-    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway", ...} with {"tags": {...}},
-                            and answers its id
+    inventory               every VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, route table that is no main one, key pair and
+                            volume that is no root volume of an instance, with the uid of its mark
+    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "route-table", ...} with
+                            {"tags": {...}}, and answers its id
     call                    calls {"operation": ...} through the proxy at this {"port": ...} {"with": {...}}, once, and answers what EC2 did
     remove                  removes what has this {"id": ...}
 
@@ -74,6 +74,8 @@ class World:
             ("AllocationId", "addresses", self.ec2.describe_addresses()["Addresses"]),
             # What was deleted stays described for an hour.
             ("NatGatewayId", "natGateways", [g for g in self.every("describe_nat_gateways", "NatGateways") if g["State"] != "deleted"]),
+            # The main one comes and goes with its VPC.
+            ("RouteTableId", "routeTables", [t for t in self.every("describe_route_tables", "RouteTables") if not any(a["Main"] for a in t["Associations"])]),
             ("VolumeId", None, [v for v in volumes if is_part(v)]),
             ("VolumeId", "disks", [v for v in volumes if not is_part(v)]),
         ]
@@ -95,6 +97,8 @@ class World:
             return self.ec2.create_volume(AvailabilityZone=zone or f"{REGION}a", Size=8, **marks)["VolumeId"]
         if what == "natgateway":
             return self.ec2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private", **marks)["NatGateway"]["NatGatewayId"]
+        if what == "route-table":
+            return self.ec2.create_route_table(VpcId=network, **marks)["RouteTable"]["RouteTableId"]
         run = self.ec2.run_instances(ImageId=image, SubnetId=subnet, InstanceType="t3.small", MinCount=1, MaxCount=1, **marks)
         return run["Instances"][0]["InstanceId"]
 
@@ -113,6 +117,10 @@ class World:
             self.ec2.delete_subnet(SubnetId=id)
         elif id.startswith("nat-"):
             self.ec2.delete_nat_gateway(NatGatewayId=id)
+        elif id.startswith("rtb-"):
+            for association in self.ec2.describe_route_tables(RouteTableIds=[id])["RouteTables"][0]["Associations"]:
+                self.ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
+            self.ec2.delete_route_table(RouteTableId=id)
         elif id.startswith("eipalloc-"):
             for address in self.ec2.describe_addresses(AllocationIds=[id])["Addresses"]:
                 if address.get("AssociationId"):

@@ -1,20 +1,26 @@
-"""moto's server, with what the documentation of AWS says of NAT gateways and moto does not do.
+"""moto's server, with what the documentation of AWS says of NAT gateways and route tables and moto does not do.
 
 - "Deleting a public NAT gateway disassociates its Elastic IP address"
   (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNatGateway.html>): moto keeps the association for ever, and the gateway's network interface
   too, also that of a gateway which it refused to make.
 - They are found by their tags (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNatGateways.html>): moto passes over those filters.
+- A subnet that is associated with another route table is Resource.AlreadyAssociated (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
+  as EC2 answered it in <https://github.com/hashicorp/terraform-provider-aws/issues/38960>): moto answers the id of that association, as if it had done what it was asked.
+- Routes have one destination each, of IPv6 too (RouteAlreadyExists, in the same list): moto puts a new one in the place of the old.
 """
 
 import sys
 
 sys.path.pop(0)  # where a moto.py is that is not the package
 
+from moto.ec2.exceptions import EC2ClientError, RouteAlreadyExistsError
 from moto.ec2.models.nat_gateways import NatGatewayBackend
+from moto.ec2.models.route_tables import RouteBackend
 from moto.ec2.utils import generic_filter
 from moto.server import main
 
 create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
+associate, route = RouteBackend.associate_route_table, RouteBackend.create_route
 
 
 def create_nat_gateway(self, *args, **kwargs):
@@ -42,7 +48,23 @@ def describe_nat_gateways(self, filters, nat_gateway_ids):
     return generic_filter(tagged, describe(self, filters, nat_gateway_ids))
 
 
+def associate_route_table(self, route_table_id, gateway_id=None, subnet_id=None):
+    if any(subnet_id in table._associations.values() for table in self.route_tables.values() if subnet_id and table.id != route_table_id):
+        why = f"the specified association for route table {route_table_id} conflicts with an existing association"
+        raise EC2ClientError("Resource.AlreadyAssociated", why)
+    return associate(self, route_table_id, gateway_id, subnet_id)
+
+
+def create_route(self, route_table_id, destination_cidr_block, destination_ipv6_cidr_block=None, *args, **kwargs):
+    routes = self.get_route_table(route_table_id).routes
+    if destination_ipv6_cidr_block and any(r.destination_ipv6_cidr_block == destination_ipv6_cidr_block for r in routes):
+        raise RouteAlreadyExistsError(destination_ipv6_cidr_block)
+    return route(self, route_table_id, destination_cidr_block, destination_ipv6_cidr_block, *args, **kwargs)
+
+
 NatGatewayBackend.create_nat_gateway = create_nat_gateway
 NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
 NatGatewayBackend.describe_nat_gateways = describe_nat_gateways
+RouteBackend.associate_route_table = associate_route_table
+RouteBackend.create_route = create_route
 main(sys.argv[1:])

@@ -243,7 +243,7 @@ impl Script {
     }
 
     /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>: the same token and parameters are the first answer again, other
-    /// parameters an error. Of the actions that we use RunInstances, CreateVolume and CreateNatGateway take one, as botocore's model has it. A write that was refused
+    /// parameters an error. Of the actions that we use RunInstances, CreateVolume, CreateNatGateway and CreateRouteTable take one, as botocore's model has it. A write that was refused
     /// leaves its token unused.
     ///
     /// TerminateInstances succeeds again by itself; moto's breaks over the network interface, which has gone.

@@ -128,10 +128,9 @@ impl Specimen for RouteTable {
             stand.create::<Self>(used.clone()).await?;
             out.push(Wrong::new("a subnet that another table is for", used, "subnets").with(Reason::InUse));
         }
-        if stand.honours::<Self>("routes.internet") {
-            let elsewhere = stand.create(NetworkSpec { cidrs: vec![net("10.30.0.0/16")?], ..NetworkSpec::default() }).await?;
+        if let (true, Some(elsewhere)) = (stand.honours::<Self>("routes.internet"), &ground.elsewhere) {
             let internet = leading(&Route { internet: true, ..Route::default() }, "0.0.0.0/0")?;
-            let shut_in = RouteTableSpec { network: Some(to(&elsewhere)), routes: vec![internet], ..RouteTableSpec::default() };
+            let shut_in = RouteTableSpec { network: Some(to(elsewhere)), routes: vec![internet], ..RouteTableSpec::default() };
             out.push(Wrong::new("a route to the internet where there is no way there", shut_in, "routes"));
         }
         Ok(out)

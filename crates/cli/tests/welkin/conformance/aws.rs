@@ -8,13 +8,21 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin::{
-    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, Result, SecurityGroup, Subnet, VendorConfig,
+    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, Result, RouteTable, SecurityGroup, Subnet, VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 7] =
-    [Network::COLLECTION, Subnet::COLLECTION, SecurityGroup::COLLECTION, Instance::COLLECTION, Address::COLLECTION, Disk::COLLECTION, NatGateway::COLLECTION];
+const COLLECTIONS: [&str; 8] = [
+    Network::COLLECTION,
+    Subnet::COLLECTION,
+    SecurityGroup::COLLECTION,
+    Instance::COLLECTION,
+    Address::COLLECTION,
+    Disk::COLLECTION,
+    NatGateway::COLLECTION,
+    RouteTable::COLLECTION,
+];
 
 /// What moto has, as its own client sees it, and the proxy that the provider goes through.
 #[derive(Debug)]
@@ -173,9 +181,10 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("instances.security_groups", "moto shows the groups of a launch on the interface alone, and those of a change on the instance alone");
     subject = subject.skipping("instances.deletion_protection", "moto lets a protected instance be terminated");
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
+    subject = subject.skipping("routeTables.routes.peering", "the trials make no peerings");
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
-    for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION] {
+    for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION, RouteTable::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
     }
     subject

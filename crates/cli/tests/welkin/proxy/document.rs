@@ -54,9 +54,10 @@ const LISTS: [List; 12] = [
 ];
 
 /// Where an object says what a filter asks for; `tag:...` apart, which every object says in the same way.
-const FILTERS: [(&str, &[&[&str]]); 21] = [
+const FILTERS: [(&str, &[&[&str]]); 23] = [
     ("allocation-id", &[&["allocationId"]]),
     ("association.main", &[&["associationSet", "item", "main"]]),
+    ("association.subnet-id", &[&["associationSet", "item", "subnetId"]]),
     ("attachment.instance-id", &[&["attachmentSet", "item", "instanceId"], &["attachment", "instanceId"]]),
     ("attachment.vpc-id", &[&["attachmentSet", "item", "vpcId"]]),
     ("egress.ip-permission.group-id", &[&["ipPermissionsEgress", "item", "groups", "item", "groupId"]]),
@@ -72,6 +73,7 @@ const FILTERS: [(&str, &[&[&str]]); 21] = [
     ("network-interface-id", &[&["networkInterfaceId"]]),
     ("private-ip-address", &[&["privateIpAddress"]]),
     ("public-ip", &[&["publicIp"]]),
+    ("route-table-id", &[&["routeTableId"]]),
     ("state", &[&["state"]]),
     ("status", &[&["status"]]),
     ("subnet-id", &[&["subnetId"]]),
