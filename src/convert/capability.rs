@@ -15,8 +15,18 @@ use welkin_core::{Capabilities, Error, FieldCapability, IdShape, KindCapabilitie
 const SCOPES: &[(Scope, Place)] = &[(Scope::Region, Place::Region), (Scope::Global, Place::Global)];
 const SUPPORTS: &[(Support, Honour)] = &[(Support::Native, Honour::Native), (Support::Emulated, Honour::Emulated), (Support::Unsupported, Honour::Unsupported)];
 const MUTABILITIES: &[(Mutability, Change)] = &[(Mutability::Immutable, Change::Immutable), (Mutability::Mutable, Change::Mutable)];
-const VERBS: &[VerbName] =
-    &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::Start, VerbName::Stop, VerbName::Reboot, VerbName::ConsoleOutput];
+const VERBS: &[VerbName] = &[
+    VerbName::Get,
+    VerbName::List,
+    VerbName::Create,
+    VerbName::Update,
+    VerbName::Delete,
+    VerbName::Start,
+    VerbName::Stop,
+    VerbName::Reboot,
+    VerbName::ConsoleOutput,
+    VerbName::TargetHealth,
+];
 
 fn out<A: PartialEq, B: Copy + Into<i32>>(table: &[(A, B)], value: &A) -> i32 {
     table.iter().find(|(a, _)| a == value).map_or(0, |(_, b)| (*b).into())

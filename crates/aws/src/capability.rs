@@ -202,7 +202,7 @@ mod tests {
         declares_all::<Address>();
         declares_all::<Disk>();
         let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
-        assert_eq!(missing, [welkin_core::DnsZone::COLLECTION, welkin_core::RouteTable::COLLECTION], "what AWS does not offer yet");
+        assert_eq!(missing, [welkin_core::DnsZone::COLLECTION, welkin_core::RouteTable::COLLECTION, welkin_core::LoadBalancer::COLLECTION], "what AWS does not offer yet");
         declares_all::<NatGateway>();
     }
     #[test]

@@ -112,6 +112,9 @@ impl CloudProvider for Aws {
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
         Some(self)
     }
+    fn load_balancers(&self) -> Option<&dyn Driver<welkin_core::LoadBalancer>> {
+        None
+    }
     fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
         None
     }

@@ -210,11 +210,25 @@ mod tests {
         collections.sort_unstable();
         assert_eq!(
             collections,
-            ["addresses", "disks", "dnsZones", "images", "instances", "locations", "machineTypes", "natGateways", "networks", "routeTables", "securityGroups", "subnets"]
+            [
+                "addresses",
+                "disks",
+                "dnsZones",
+                "images",
+                "instances",
+                "loadBalancers",
+                "locations",
+                "machineTypes",
+                "natGateways",
+                "networks",
+                "routeTables",
+                "securityGroups",
+                "subnets"
+            ]
         );
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);
-        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output"]);
+        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output", "target-health"]);
         assert!(instance.is_managed() && instance.in_location);
         for verb in ["get", "list", "create", "update", "delete", "stop", "console-output"] {
             assert!(instance.method(verb).is_some(), "{verb}");

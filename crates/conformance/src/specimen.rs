@@ -4,6 +4,7 @@ mod address;
 mod disk;
 mod dns_zone;
 mod instance;
+mod load_balancer;
 mod nat_gateway;
 mod network;
 mod route_table;
@@ -23,6 +24,7 @@ use std::{
 use welkin_core::{FieldPath, IdShape, Kind, LocationName, Managed, Object, Reason, Ref, ResourceId, VendorId, changed_paths, rename};
 
 pub(crate) use instance::Site;
+pub(crate) use load_balancer::{Farm, to_instance};
 
 /// A specification that must not be made.
 #[derive(Debug, Clone)]

@@ -61,6 +61,8 @@ pub enum VerbName {
     Reboot,
     /// Read what one has last written on its console.
     ConsoleOutput,
+    /// Read which backends of one work.
+    TargetHealth,
 }
 impl VerbName {
     /// Its text: `get`.
@@ -76,6 +78,7 @@ impl VerbName {
             Self::Stop => "stop",
             Self::Reboot => "reboot",
             Self::ConsoleOutput => "console_output",
+            Self::TargetHealth => "target_health",
         }
     }
 }

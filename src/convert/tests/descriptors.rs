@@ -10,8 +10,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MessageDescri
 use prost_types::{DescriptorProto, FieldMask, FileDescriptorProto, FileDescriptorSet};
 use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::{
-    AddressState, Architecture, Connectivity, Direction, DiskState, DnsZoneState, InstanceState, NatGatewayState, NetworkState, RouteTableState, SecurityGroupState, SubnetState,
-    kinds,
+    AddressState, Architecture, Connectivity, Direction, DiskState, DnsZoneState, HealthProtocol, InstanceState, ListenerProtocol, LoadBalancerState, NatGatewayState,
+    NetworkState, RouteTableState, Scheme, SecurityGroupState, SubnetState, TargetState, kinds,
 };
 
 const REQUIRED: i32 = 2;
@@ -125,6 +125,11 @@ fn enums_have_the_numbers_of_the_core() {
     same_enum("NatGateway.State", "STATE", NatGatewayState::ALL);
     same_enum("NatGateway.Connectivity", "CONNECTIVITY", Connectivity::ALL);
     same_enum("RouteTable.State", "STATE", RouteTableState::ALL);
+    same_enum("LoadBalancer.State", "STATE", LoadBalancerState::ALL);
+    same_enum("LoadBalancer.Scheme", "SCHEME", Scheme::ALL);
+    same_enum("LoadBalancer.Protocol", "PROTOCOL", ListenerProtocol::ALL);
+    same_enum("LoadBalancer.HealthProtocol", "HEALTH_PROTOCOL", HealthProtocol::ALL);
+    same_enum("LoadBalancerTargetHealth.State", "STATE", TargetState::ALL);
     same_enum("Architecture", "ARCHITECTURE", Architecture::ALL);
 }
 

@@ -39,7 +39,7 @@ async fn good_part(alike: &[Subject], wanted: impl Fn(&str) -> bool) -> Report {
 /// What every subject has to declare.
 fn declared(mut subject: Subject) -> Subject {
     if !subject.served {
-        for kind in ["networks", "subnets", "securityGroups", "instances", "addresses", "disks", "dnsZones", "natGateways", "routeTables"] {
+        for kind in ["networks", "subnets", "securityGroups", "instances", "addresses", "disks", "dnsZones", "natGateways", "routeTables", "loadBalancers"] {
             for trial in ["same_name", "request_id", "adopted"] {
                 subject = subject.skipping(format!("{kind}.{trial}"), "names, request ids and adoption are the engine's; they are tried through a server");
             }
@@ -57,6 +57,9 @@ fn declared(mut subject: Subject) -> Subject {
         .skipping("subnets.refused_changes", "of a subnet only labels and a default can be changed: nothing well-formed is refused")
         .skipping("dnsZones.in_use", "nothing stands on a zone before there are record sets")
         .skipping("instances.in_use", "nothing stands on an instance")
+        .skipping("loadBalancers.actions", "only instances have actions")
+        .skipping("loadBalancers.once", "only instances have actions")
+        .skipping("loadBalancers.in_use", "nothing stands on a load balancer before there are aliases in the domain name system")
         .skipping("natGateways.in_use", "nothing stands on a NAT gateway: a route that leads to one that has gone leads nowhere")
         .skipping("routeTables.in_use", "nothing stands on a route table but the subnets that are a part of it")
         .skipping("natGateways.refused_changes", "of a NAT gateway only labels can be changed: nothing well-formed is refused")

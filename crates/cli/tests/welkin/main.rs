@@ -8,6 +8,7 @@ mod client;
 mod conformance;
 mod examples;
 mod kill;
+#[cfg(feature = "aws")]
 mod lag;
 #[cfg(feature = "aws")]
 mod moto;
