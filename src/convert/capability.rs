@@ -26,6 +26,7 @@ const VERBS: &[VerbName] = &[
     VerbName::Reboot,
     VerbName::ChangeRecords,
     VerbName::ConsoleOutput,
+    VerbName::TargetHealth,
 ];
 
 fn out<A: PartialEq, B: Copy + Into<i32>>(table: &[(A, B)], value: &A) -> i32 {

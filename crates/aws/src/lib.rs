@@ -113,6 +113,9 @@ impl CloudProvider for Aws {
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
         Some(self)
     }
+    fn load_balancers(&self) -> Option<&dyn Driver<welkin_core::LoadBalancer>> {
+        None
+    }
     fn record_sets(&self) -> Option<&dyn Driver<RecordSet>> {
         None
     }

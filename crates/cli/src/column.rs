@@ -104,6 +104,20 @@ const COLUMNS: &[(&str, &[Column])] = &[
         ],
     ),
     (
+        "loadBalancers",
+        &[
+            always("SCHEME", "scheme"),
+            always("STATE", "state"),
+            always("DNS NAME", "dns_name"),
+            always("IP ADDRESSES", "ip_addresses"),
+            wide("NETWORK", "network"),
+            wide("SUBNETS", "subnets"),
+            wide("OPENED GROUPS", "opened_security_groups"),
+            wide("LABELS", "labels"),
+            wide("REASON", "state_reason"),
+        ],
+    ),
+    (
         "dnsZones",
         &[
             always("DNS NAME", "dns_name"),

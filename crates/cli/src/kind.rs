@@ -226,6 +226,7 @@ mod tests {
                 "dnsZones",
                 "images",
                 "instances",
+                "loadBalancers",
                 "locations",
                 "machineTypes",
                 "natGateways",
@@ -238,7 +239,7 @@ mod tests {
         );
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);
-        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output"]);
+        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output", "target-health"]);
         assert!(instance.is_managed() && instance.in_location);
         for verb in ["get", "list", "create", "update", "delete", "stop", "console-output"] {
             assert!(instance.method(verb).is_some(), "{verb}");

@@ -4,6 +4,7 @@ mod address;
 mod disk;
 mod dns_zone;
 mod instance;
+mod load_balancer;
 mod nat_gateway;
 mod network;
 mod record_set;
@@ -26,6 +27,7 @@ use welkin_core::{
 };
 
 pub(crate) use instance::Site;
+pub(crate) use load_balancer::{Farm, to_instance};
 pub(crate) use record_set::named;
 
 /// A specification that must not be made.

@@ -7,6 +7,7 @@ mod foreign;
 mod instance;
 mod life;
 mod list;
+mod load_balancer;
 mod mishap;
 mod question;
 mod record;
@@ -30,6 +31,7 @@ macro_rules! all {
             let mut out = Vec::new();
             $(out.extend(managed::<welkin_core::$k>());)*
             out.extend(instance::all());
+            out.extend(load_balancer::all());
             out.extend(record::all());
             $(out.extend(catalogue::of::<welkin_core::$c>());)*
             out

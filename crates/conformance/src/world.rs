@@ -81,6 +81,11 @@ pub enum Planted {
         /// The vendor's id of the network.
         network: String,
     },
+    /// An internal load balancer without listeners, which leads nowhere.
+    LoadBalancer {
+        /// The vendor's id of the subnet.
+        subnet: String,
+    },
     /// A private NAT gateway.
     NatGateway {
         /// The vendor's id of the subnet.

@@ -63,6 +63,8 @@ pub enum VerbName {
     ChangeRecords,
     /// Read what one has last written on its console.
     ConsoleOutput,
+    /// Read which backends of one work.
+    TargetHealth,
 }
 impl VerbName {
     /// Its text: `get`.
@@ -79,6 +81,7 @@ impl VerbName {
             Self::Reboot => "reboot",
             Self::ChangeRecords => "change_records",
             Self::ConsoleOutput => "console_output",
+            Self::TargetHealth => "target_health",
         }
     }
 }

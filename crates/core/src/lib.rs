@@ -24,6 +24,10 @@ pub use kinds::disk::{Disk, DiskSpec, DiskState, DiskStatus};
 pub use kinds::dns_zone::{DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus};
 pub use kinds::image::{Image, ImageSpec, ImageStatus};
 pub use kinds::instance::{Alternative, ConsoleOutput, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, InstanceStatus, RootDisk};
+pub use kinds::load_balancer::{
+    Backend, BackendChanges, HealthCheck, HealthProtocol, Listener, ListenerChanges, ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState,
+    LoadBalancerStatus, Scheme, TargetHealth, TargetState,
+};
 pub use kinds::location::{Location, LocationSpec, LocationStatus};
 pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};
 pub use kinds::nat_gateway::{Connectivity, NatGateway, NatGatewaySpec, NatGatewayState, NatGatewayStatus};

@@ -163,9 +163,10 @@ pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<Field
 mod tests {
     use super::*;
     use crate::{
-        Address, AddressSpec, Alternative, Connectivity, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, FailoverRole, Image, Instance, InstanceSpec, LocationName, Name,
-        NatGateway, NatGatewaySpec, Network, NetworkSpec, Protocol, RecordItem, RecordSet, RecordSetSpec, Ref, RootDisk, Route, RouteTable, RouteTableSpec, Routing, SecurityGroup,
-        SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, VendorConfig,
+        Address, AddressSpec, Alternative, Backend, Connectivity, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, FailoverRole, HealthCheck, HealthProtocol, Image, Instance,
+        InstanceSpec, Listener, ListenerProtocol, LoadBalancer, LoadBalancerSpec, LocationName, Name, NatGateway, NatGatewaySpec, Network, NetworkSpec, Protocol, RecordItem,
+        RecordSet, RecordSetSpec, Ref, RootDisk, Route, RouteTable, RouteTableSpec, Routing, Scheme, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec,
+        VendorConfig,
     };
 
     fn full() -> InstanceSpec {
@@ -189,6 +190,35 @@ mod tests {
             deletion_protection: true,
             spot: true,
             alternatives: vec![Alternative { machine_type: "large".into(), subnet: Some(Ref::to("locations/r/subnets/t".parse().unwrap())), zone: Some("r-b".into()) }],
+        }
+    }
+    fn full_load_balancer() -> LoadBalancerSpec {
+        let text = || Some("t".to_owned());
+        LoadBalancerSpec {
+            network: Some(Ref::to("locations/r/networks/n".parse().unwrap())),
+            subnets: vec![Ref::to("locations/r/subnets/s".parse().unwrap())],
+            scheme: Scheme::Public,
+            listeners: vec![Listener { protocol: ListenerProtocol::Tls, port: Some(443), target_port: Some(80), certificate: text() }],
+            backends: vec![Backend { instance: Some(Ref::to("locations/r/instances/i".parse().unwrap())), address: Some([10, 0, 0, 1].into()) }],
+            health_check: HealthCheck {
+                protocol: HealthProtocol::Http,
+                port: Some(80),
+                path: text(),
+                interval_s: Some(1),
+                healthy_threshold: Some(1),
+                unhealthy_threshold: Some(1),
+            },
+            source_ranges: vec!["::/0".parse().unwrap()],
+            client_ip_affinity: true,
+            preserve_client_ip: Some(true),
+            proxy_protocol: true,
+            cross_zone: true,
+            idle_timeout_s: Some(60),
+            addresses: vec![Ref::to("locations/r/addresses/a".parse().unwrap())],
+            dual_stack: true,
+            deletion_protection: true,
+            labels: full().labels,
+            provider_config: full().provider_config,
         }
     }
     fn group(id: &str) -> Ref<SecurityGroup> {
@@ -297,6 +327,8 @@ mod tests {
         };
         let set: BTreeSet<_> = set_fields::<RouteTable>(&route_table).into_iter().filter(|p| !p.contains('=')).collect();
         assert_eq!(set, RouteTable::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let set: BTreeSet<_> = set_fields::<LoadBalancer>(&full_load_balancer()).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, LoadBalancer::FIELDS.iter().map(|s| (*s).to_owned()).collect());
         let set = set_fields::<Network>(&network);
         assert!(set.contains("cidrs=IPV6") && set.contains("cidrs=IPV4"), "{set:?}");
         assert_eq!(set.into_iter().filter(|p| !p.contains('=')).collect::<BTreeSet<_>>(), Network::FIELDS.iter().map(|s| (*s).to_owned()).collect());

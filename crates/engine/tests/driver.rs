@@ -158,6 +158,9 @@ impl CloudProvider for Bent {
     fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
         None
     }
+    fn load_balancers(&self) -> Option<&dyn Driver<welkin_core::LoadBalancer>> {
+        None
+    }
     fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
         None
     }

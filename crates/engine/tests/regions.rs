@@ -137,6 +137,9 @@ impl CloudProvider for Regions {
     fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
         None
     }
+    fn load_balancers(&self) -> Option<&dyn Driver<welkin_core::LoadBalancer>> {
+        None
+    }
     fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
         None
     }

@@ -20,9 +20,9 @@ pub struct Config {
     pub regions: Vec<String>,
     /// How long a call takes, in milliseconds: half before its effect, half after it. Default 0.
     pub latency_ms: u64,
-    /// How long a new instance or NAT gateway is PENDING, in milliseconds; a start takes as long. Default 0.
+    /// How long a new instance, NAT gateway or load balancer is PENDING, in milliseconds; a start takes as long, and so do the first checks of a backend. Default 0.
     pub creation_time_ms: u64,
-    /// How long a stop or the removal of an instance or a NAT gateway takes, in milliseconds. Default 0.
+    /// How long a stop or the removal of an instance, a NAT gateway or a load balancer takes, in milliseconds; a backend drains as long. Default 0.
     pub transition_time_ms: u64,
     /// For how long reads do not show a new object at all, in milliseconds. Default 0.
     pub read_lag_ms: u64,
@@ -68,6 +68,8 @@ pub struct Quotas {
     pub nat_gateways: Option<usize>,
     /// Route tables.
     pub route_tables: Option<usize>,
+    /// Load balancers.
+    pub load_balancers: Option<usize>,
 }
 
 /// A token bucket: calls above it are refused.

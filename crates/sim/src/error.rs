@@ -39,6 +39,7 @@ const fn state(code: Code, reason: Reason, field: Option<&'static str>) -> Row {
 const SOON: Duration = Duration::from_millis(100);
 
 const TABLE: &[Row] = &[
+    wrong(Code::AddressCount, Reason::InvalidField, "addresses"),
     state(Code::AddressAssociated, Reason::InUse, Some("instance")),
     state(Code::AddressHeld, Reason::InUse, Some("address")),
     state(Code::AddressInUse, Reason::RangeConflict, Some("private_ips")),
@@ -69,7 +70,11 @@ const TABLE: &[Row] = &[
     row(Code::InvalidNextToken, ErrorKind::InvalidArgument, Reason::InvalidPageToken, Again::Never, Did::Nothing, None),
     wrong(Code::InvalidZone, Reason::InvalidField, "zone"),
     state(Code::LastNetwork, Reason::InUse, Some("networks")),
+    state(Code::ListenerExists, Reason::WrongState, Some("listeners")),
+    state(Code::ListenerNotFound, Reason::WrongState, Some("listeners")),
+    state(Code::LoadBalancerNotFound, Reason::ReferenceNotFound, None),
     wrong(Code::MachineTypeNotFound, Reason::MachineTypeNotFound, "machine_type"),
+    row(Code::NameTaken, ErrorKind::Internal, Reason::Internal, Again::Never, Did::Nothing, None),
     state(Code::NatGatewayNotFound, Reason::ReferenceNotFound, None),
     state(Code::NetworkNotFound, Reason::ReferenceNotFound, Some("network")),
     state(Code::NoWayToTheInternet, Reason::WrongState, Some("routes")),
@@ -96,6 +101,10 @@ const TABLE: &[Row] = &[
     state(Code::SubnetAssociated, Reason::InUse, Some("subnets")),
     state(Code::SubnetNotFound, Reason::ReferenceNotFound, Some("subnet")),
     wrong(Code::SubnetOfAnotherNetwork, Reason::InvalidField, "subnets"),
+    wrong(Code::SubnetsShareZone, Reason::InvalidField, "subnets"),
+    wrong(Code::TargetOutsideNetwork, Reason::InvalidField, "backends"),
+    state(Code::TargetPoolNotFound, Reason::ReferenceNotFound, None),
+    row(Code::TooManyTargets, ErrorKind::Internal, Reason::Internal, Again::Never, Did::Nothing, None),
     row(Code::Throttling, ErrorKind::ResourceExhausted, Reason::Throttled, Again::Soon, Did::Nothing, None),
     wrong(Code::TooManyValues, Reason::InvalidField, "values"),
     row(Code::UnknownRegion, ErrorKind::InvalidArgument, Reason::LocationUnknown, Again::Never, Did::Nothing, None),

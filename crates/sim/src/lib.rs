@@ -9,6 +9,7 @@ mod error;
 mod image;
 mod instance;
 mod inventory;
+mod load_balancer;
 mod location;
 mod machine_type;
 mod mark;

@@ -13,6 +13,8 @@ pub(crate) const NETWORK: &str = "welkin.dev/network";
 pub(crate) const SUBNET: &str = "welkin.dev/subnet";
 /// How a rule named the group that is its peer.
 pub(crate) const GROUP: &str = "welkin.dev/group";
+/// On the security group of a load balancer, whose id it holds: it is no group of its own, so it has no id in its marks.
+pub(crate) const PART: &str = "welkin.dev/part-of-load-balancer";
 /// The network should have a gateway.
 pub(crate) const INTERNET: &str = "welkin.dev/internet-access";
 
@@ -58,8 +60,11 @@ pub(crate) fn is_asked(tags: &Tags, field: &str) -> bool {
 pub(crate) fn labels(tags: &Tags) -> Labels {
     tags.iter().filter(|(k, _)| !k.starts_with(PREFIX)).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
-/// Our mark; another owner's is foreign.
+/// Our mark; another owner's is foreign, and a part has none of its own.
 pub(crate) fn mark(cx: &Cx, tags: &Tags) -> Option<Mark> {
+    if tags.contains_key(PART) {
+        return None;
+    }
     let owner = tags.get(OWNER).filter(|o| *o == cx.owner.as_str()).map(|_| cx.owner.clone())?;
     let uid = tags.get(UID)?.parse().ok()?;
     Some(Mark { owner, uid, digest: tags.get(DIGEST).and_then(|d| d.parse().ok()) })

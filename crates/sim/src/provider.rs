@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, Kind, Location, MachineType, NatGateway, Network, Reader, RecordSet, Result, Resume,
-    RouteTable, Scope, SecurityGroup, Subnet,
+    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, Kind, LoadBalancer, Location, MachineType, NatGateway, Network, Reader, RecordSet,
+    Result, Resume, RouteTable, Scope, SecurityGroup, Subnet,
 };
 
 /// A simulated cloud.
@@ -144,6 +144,9 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
+        Some(self)
+    }
+    fn load_balancers(&self) -> Option<&dyn Driver<LoadBalancer>> {
         Some(self)
     }
     fn record_sets(&self) -> Option<&dyn Driver<RecordSet>> {

@@ -56,6 +56,8 @@ pub(crate) trait Kept: Managed<Parent = LocationName, Id = ResourceId> {
     const UNKNOWN: Code;
     /// Is what the removal is refused for a part of it, which goes with it?
     const IS_FREED: bool = false;
+    /// Can other objects with its marks be removed only after it?
+    const HOLDS_PARTS: bool = false;
 
     async fn one(cloud: &Cloud, region: &str, id: &str) -> Answer<Option<Self::Row>>;
     async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Self::Row>>;
@@ -288,10 +290,15 @@ impl Sim {
             let removed = self.call(cx, K::REMOVE, region, K::remove(&self.cloud, region, row.shown().id())).await;
             removed.or_else(|e| if error::is(&e, K::UNKNOWN) { Ok(()) } else { Err(e) })?;
         }
-        let fragments = if is_alone { Vec::new() } else { K::fragments(self, cx, region, &marks).await? };
+        let is_held = K::HOLDS_PARTS && !rows.is_empty();
+        let fragments = if is_alone || is_held { Vec::new() } else { K::fragments(self, cx, region, &marks).await? };
         for fragment in fragments {
             is_quiet = false;
-            K::remove_fragment(self, cx, region, &fragment.id).await?;
+            match K::remove_fragment(self, cx, region, &fragment.id).await {
+                // What holds it may not be seen yet.
+                Err(e) if K::HOLDS_PARTS && e.reason() == Reason::InUse && until > Some(now) => {}
+                removed => removed?,
+            }
         }
         let until = until.unwrap_or(now);
         if is_quiet && until <= now {
@@ -354,3 +361,4 @@ reader!(welkin_core::Disk);
 reader!(welkin_core::DnsZone);
 reader!(welkin_core::NatGateway);
 reader!(welkin_core::RouteTable);
+reader!(welkin_core::LoadBalancer);

@@ -1,7 +1,8 @@
 //! The vendor's side: a cloud with an API of its own, which knows nothing of Welkin. The drivers reach it only by the calls here, each through
 //! the gate, so that they are bound by the same laws as those of a real cloud.
 //!
-//! Modelled on EC2: ids are random, tags are visible late, only instances, disks and NAT gateways have an idempotency token, a deletion is refused while something
+//! Modelled on EC2: ids are random, tags are visible late, only instances, disks and NAT gateways have an idempotency token, load
+//! balancers and pools have names of which there is only one, a deletion is refused while something
 //! depends on the object, lists have pages.
 
 mod addresses;
@@ -13,9 +14,11 @@ mod fault;
 mod gateways;
 mod instances;
 mod item;
+mod load_balancers;
 mod log;
 mod nat_gateways;
 mod networks;
+mod pools;
 mod records;
 mod refusal;
 mod route_tables;
@@ -32,10 +35,13 @@ pub(crate) use disks::{DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest,
 pub use fault::{Fault, FaultKind};
 pub(crate) use instances::{Hung, InstanceEdit, LaunchRequest, NewInstance};
 pub(crate) use item::{
-    Address, Body, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, NatGateway, Network, SecurityGroup, Shown, Subnet, Tags, VendorRoute, Way, Zone, ZoneNetwork,
+    Address, BalancerSettings, Body, Check, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, LoadBalancer, NatGateway, Network, Pool, PoolSettings, SecurityGroup,
+    Shown, Subnet, Tags, VendorListener, VendorRoute, Way, Zone, ZoneNetwork,
 };
+pub(crate) use load_balancers::{Balanced, Health, NewLoadBalancer};
 pub(crate) use nat_gateways::{NatGatewayRequest, NewNatGateway};
 pub(crate) use networks::NewNetwork;
+pub(crate) use pools::{MOST_TARGETS_A_CALL, NewPool};
 pub(crate) use records::{AtName, MOST_VALUES, RecordChange};
 pub(crate) use refusal::{Code, Refusal};
 pub(crate) use route_tables::{MOST_ROUTES, NewRouteTable, Traced};

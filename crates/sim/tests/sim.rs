@@ -207,6 +207,47 @@ async fn what_hangs_on_an_instance_survives_a_restart_and_the_instance() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_backends_go_in_batches_and_a_load_balancer_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let sim = on_disk(&Config::default(), dir.path());
+    let network = make(&sim, &network("n", false)).await.unwrap();
+    let subnet = make(&sim, &subnet("s", &network, "10.0.1.0/24")).await.unwrap();
+    let backends = |count: u8| (0..count).map(|n| Backend { instance: None, address: Some([10, 0, 2, n].into()) }).collect::<Vec<_>>();
+    let spec = LoadBalancerSpec {
+        network: Some(Ref::resolved(network.name, network.vendor_id)),
+        subnets: vec![Ref::resolved(subnet.name, subnet.vendor_id)],
+        scheme: Scheme::Internal,
+        listeners: vec![Listener { protocol: ListenerProtocol::Tcp, port: Some(80), ..Listener::default() }],
+        backends: backends(250),
+        ..LoadBalancerSpec::default()
+    };
+    let change = create::<LoadBalancer>("lb", spec);
+    let made = make(&sim, &change).await.unwrap();
+    assert_eq!((&made.spec.backends, sim.calls()["RegisterTargets"]), (&backends(250), 3));
+
+    // Only what differs is sent, and again in batches.
+    let (desired, paths) = (LoadBalancerSpec { backends: backends(20), ..made.spec.clone() }, [FieldPath::from("backends")].into());
+    let target = Target::Named { name: made.name.clone(), uid: Some(change.uid.clone()), vendor_id: Some(made.vendor_id.clone()) };
+    let update = Change { target: target.clone(), verb: Verb::Update { desired: desired.clone(), paths }, ..change };
+    let Verb::Update { desired, paths } = &update.verb else { panic!("no update") };
+    let Step::Done(less) = sim.load_balancers().unwrap().update(&cx(), &update, desired, paths, &Resume::default()).await.unwrap() else { panic!("not done") };
+    assert_eq!((&less.spec.backends, sim.calls()["RegisterTargets"], sim.calls()["DeregisterTargets"]), (&backends(20), 3, 3));
+
+    drop(sim);
+    let sim = on_disk(&Config::default(), dir.path());
+    let driver = sim.load_balancers().unwrap();
+    assert_eq!(driver.get(&cx(), &target).await.unwrap(), less);
+    // Nothing runs at these addresses.
+    let told = driver.ask(&cx(), &target, &LoadBalancerQuestion::TargetHealth).await.unwrap();
+    assert!(told.len() == 20 && told.iter().all(|t| t.state == TargetState::Unhealthy && t.port == Some(80)), "{told:?}");
+    // The name is still taken: the same create makes nothing.
+    let (before, resume) = (sim.inventory().len(), Resume { unresolved: Some(Instant::now()), ..Resume::default() });
+    let again = Change { target: Target::named(made.name.clone()), verb: Verb::Create { spec: made.spec.clone(), digest: "v1-digest".parse().unwrap() }, ..update.clone() };
+    let Verb::Create { spec, .. } = &again.verb else { panic!("no create") };
+    let Step::Done(same) = driver.create(&cx(), &again, spec, &resume).await.unwrap() else { panic!("not done") };
+    assert_eq!((same.vendor_id, sim.inventory().len()), (made.vendor_id, before));
+}
+#[tokio::test(start_paused = true)]
 async fn capacity_that_comes_back_makes_no_second_instance() {
     let sim = open(Config::default());
     let n = make(&sim, &network("n", false)).await.unwrap();

@@ -10,8 +10,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MessageDescri
 use prost_types::{DescriptorProto, FieldMask, FileDescriptorProto, FileDescriptorSet};
 use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::{
-    AddressState, Architecture, ChangeMode, Connectivity, Direction, DiskState, DnsZoneState, FailoverRole, InstanceState, NatGatewayState, NetworkState, RouteTableState, Routing,
-    SecurityGroupState, SubnetState, kinds,
+    AddressState, Architecture, ChangeMode, Connectivity, Direction, DiskState, DnsZoneState, FailoverRole, HealthProtocol, InstanceState, ListenerProtocol, LoadBalancerState,
+    NatGatewayState, NetworkState, RouteTableState, Routing, Scheme, SecurityGroupState, SubnetState, TargetState, kinds,
 };
 
 const REQUIRED: i32 = 2;
@@ -138,6 +138,11 @@ fn enums_have_the_numbers_of_the_core() {
     same_enum("RecordSet.Routing", "ROUTING", Routing::ALL);
     same_enum("RecordSet.FailoverRole", "FAILOVER_ROLE", FailoverRole::ALL);
     same_enum("RouteTable.State", "STATE", RouteTableState::ALL);
+    same_enum("LoadBalancer.State", "STATE", LoadBalancerState::ALL);
+    same_enum("LoadBalancer.Scheme", "SCHEME", Scheme::ALL);
+    same_enum("LoadBalancer.Protocol", "PROTOCOL", ListenerProtocol::ALL);
+    same_enum("LoadBalancer.HealthProtocol", "HEALTH_PROTOCOL", HealthProtocol::ALL);
+    same_enum("LoadBalancerTargetHealth.State", "STATE", TargetState::ALL);
     same_enum("Architecture", "ARCHITECTURE", Architecture::ALL);
 }
 

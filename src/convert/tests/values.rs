@@ -151,6 +151,41 @@ prop_compose! {
         RouteTableSpec { network, routes, subnets: subnets.into_iter().collect(), labels, provider_config }
     }
 }
+fn of_enum<T: Copy + std::fmt::Debug>(all: &'static [T]) -> impl Strategy<Value = T> {
+    (0..all.len()).prop_map(|i| all[i])
+}
+prop_compose! {
+    fn listener()(protocol in of_enum(ListenerProtocol::ALL), port in any::<Option<u16>>(), target_port in any::<Option<u16>>(), certificate in text()) -> Listener {
+        Listener { protocol, port, target_port, certificate }
+    }
+}
+prop_compose! {
+    fn backend()(instance in reference(), address in option::of(ip())) -> Backend {
+        Backend { instance, address }
+    }
+}
+prop_compose! {
+    fn health_check()(protocol in of_enum(HealthProtocol::ALL), port in any::<Option<u16>>(), path in text(), numbers in any::<[Option<u32>; 3]>()) -> HealthCheck {
+        let [interval_s, healthy_threshold, unhealthy_threshold] = numbers;
+        HealthCheck { protocol, port, path, interval_s, healthy_threshold, unhealthy_threshold }
+    }
+}
+prop_compose! {
+    fn load_balancer()(network in reference(), subnets in btree_set(name::<Subnet>().prop_map(Ref::to), 0..3), scheme in of_enum(Scheme::ALL), listeners in vec(listener(), 0..3),
+                       backends in vec(backend(), 0..3), health_check in health_check(), source_ranges in vec(net(), 0..3), flags in any::<[bool; 5]>(),
+                       preserve_client_ip in any::<Option<bool>>(), idle_timeout_s in any::<Option<u32>>(), addresses in btree_set(name::<Address>().prop_map(Ref::to), 0..3),
+                       labels in labels(), provider_config in vendor_config()) -> LoadBalancerSpec {
+        let [client_ip_affinity, proxy_protocol, cross_zone, dual_stack, deletion_protection] = flags;
+        let (subnets, addresses) = (subnets.into_iter().collect(), addresses.into_iter().collect());
+        let mut spec = LoadBalancerSpec { network, subnets, scheme, listeners, backends, health_check, source_ranges, client_ip_affinity, preserve_client_ip, proxy_protocol, cross_zone,
+            idle_timeout_s, addresses, dual_stack, deletion_protection, labels, provider_config };
+        // As it is read where nothing is wrong with it.
+        if LoadBalancer::violations(&spec).is_empty() {
+            spec.settle();
+        }
+        spec
+    }
+}
 fn dns_name() -> impl Strategy<Value = DnsName> {
     "[a-z0-9_*-]{1,10}(\\.[a-z]{1,10}){0,3}".prop_map(|name| name.parse().unwrap())
 }
@@ -255,6 +290,18 @@ proptest! {
     fn route_table_objects_come_back(o in object::<RouteTable>(route_table(), (0usize..RouteTableState::ALL.len(), vec(net(), 0..3), vec("\\PC{1,8}", 0..3))
         .prop_map(|(i, blackholes, other_routes)| RouteTableStatus { state: RouteTableState::ALL[i], blackholes, other_routes }))) {
         object_comes_back(&o);
+    }
+    #[test]
+    fn load_balancers_come_back(spec in load_balancer(), at in location()) { spec_comes_back::<LoadBalancer>(&spec, &at); }
+    #[test]
+    fn load_balancer_objects_come_back(o in object::<LoadBalancer>(load_balancer(), (of_enum(LoadBalancerState::ALL), "\\PC{0,8}", "\\PC{0,8}", vec(ip(), 0..3), vec("\\PC{1,8}", 0..3))
+        .prop_map(|(state, state_reason, dns_name, ip_addresses, opened_security_groups)| LoadBalancerStatus { state, state_reason, dns_name, ip_addresses, opened_security_groups }))) {
+        object_comes_back(&o);
+    }
+    #[test]
+    fn target_health_comes_back(all in vec(("\\PC{0,8}", of_enum(ListenerProtocol::ALL), any::<Option<u16>>(), of_enum(TargetState::ALL), "\\PC{0,8}")
+        .prop_map(|(backend, protocol, port, state, reason)| TargetHealth { backend, protocol, port, state, reason }), 0..4)) {
+        prop_assert_eq!(LoadBalancer::decode_answer(LoadBalancer::encode_answer(all.clone())), all);
     }
     #[test]
     fn dns_zones_come_back(spec in dns_zone(), at in location()) { spec_comes_back::<DnsZone>(&spec, &at); }

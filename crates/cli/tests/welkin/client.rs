@@ -257,7 +257,7 @@ fn what_is_wrong_is_named_and_the_status_says_which_sort_it_is() {
     server.run("get volumes").fails(2, &["machine-types"]);
     server.run("get networks --filter state").fails(1, &["error: --filter: "]);
     server.run("create volume v1").fails(2, &["machine-types"]);
-    server.run("create image i1").fails(2, &["images have no create", "instances, networks, security-groups, subnets"]);
+    server.run("create image i1").fails(2, &["images have no create", "instances, load-balancers, nat-gateways, networks"]);
     server.run("create NETWORK n2 --cidr 10.2.0.0/16").fails(2, &["write the kind as network"]);
     server.run("create subnet s2 --network networks/n1 --cidr 10.0.2.0/24").fails(2, &["--network", "locations/LOCATION/networks/ID"]);
     server.run("stop network n1").fails(2, &["networks have no stop", "instances"]);

@@ -39,7 +39,7 @@ async fn good_part(alike: &[Subject], wanted: impl Fn(&str) -> bool) -> Report {
 /// What every subject has to declare.
 fn declared(mut subject: Subject) -> Subject {
     if !subject.served {
-        for kind in ["networks", "subnets", "securityGroups", "instances", "addresses", "disks", "dnsZones", "natGateways", "routeTables", "recordSets"] {
+        for kind in ["networks", "subnets", "securityGroups", "instances", "addresses", "disks", "dnsZones", "natGateways", "routeTables", "recordSets", "loadBalancers"] {
             for trial in ["same_name", "request_id", "adopted"] {
                 subject = subject.skipping(format!("{kind}.{trial}"), "names, request ids and adoption are the engine's; they are tried through a server");
             }
@@ -60,6 +60,9 @@ fn declared(mut subject: Subject) -> Subject {
         .skipping("recordSets.refused", "what a zone refuses depends on the name: recordSets.places")
         .skipping("recordSets.refused_changes", "a name stays: no well-formed change is refused")
         .skipping("instances.in_use", "nothing stands on an instance")
+        .skipping("loadBalancers.actions", "only instances have actions")
+        .skipping("loadBalancers.once", "only instances have actions")
+        .skipping("loadBalancers.in_use", "nothing stands on a load balancer before there are aliases in the domain name system")
         .skipping("natGateways.in_use", "nothing stands on a NAT gateway: a route that leads to one that has gone leads nowhere")
         .skipping("routeTables.in_use", "nothing stands on a route table but the subnets that are a part of it")
         .skipping("natGateways.refused_changes", "of a NAT gateway only labels can be changed: nothing well-formed is refused")

@@ -110,6 +110,9 @@ async fn a_cloud_keeps_its_owner_and_its_vendor() {
         fn nat_gateways(&self) -> Option<&dyn welkin_core::Driver<welkin_core::NatGateway>> {
             None
         }
+        fn load_balancers(&self) -> Option<&dyn welkin_core::Driver<welkin_core::LoadBalancer>> {
+            None
+        }
         fn record_sets(&self) -> Option<&dyn welkin_core::Driver<welkin_core::RecordSet>> {
             None
         }

@@ -2,6 +2,7 @@ use super::{
     cloud::{Action, Cloud, Draw, changed},
     instances::{instance_of, public_ip},
     item::{Address, Condition, Item, NatGateway, Shown, Tags},
+    load_balancers,
     networks::expect_version,
     refusal::{Code, Refusal},
     state::{Edit, Region},
@@ -12,7 +13,7 @@ use std::{
     sync::Arc,
 };
 
-/// With the NAT gateway that is seen as it.
+/// With the NAT gateway or load balancer that has it.
 pub(crate) type Held = (Shown<Address>, Option<String>);
 
 /// Where a new address is to lead, to be tried out with it.
@@ -26,10 +27,11 @@ pub(crate) struct NewAddress {
 fn address_of<'a>(region: &'a Region, id: &str) -> Result<&'a Arc<Item<Address>>, Refusal> {
     region.addresses.get(id).ok_or_else(|| Refusal::new(Code::AddressNotFound, format!("there is no address {id:?}")))
 }
-/// The NAT gateway that is seen as it.
+/// The NAT gateway that is seen as it, or the load balancer that is reached at it.
 fn holder(region: &Region, id: &str, now_ms: u64) -> Option<String> {
     let holds = |g: &&Arc<Item<NatGateway>>| g.body.holds(now_ms) && g.body.address.as_ref().is_some_and(|(address, _)| address == id);
-    region.nat_gateways.iter().find(holds).map(|g| g.id.clone())
+    let gateway = region.nat_gateways.iter().find(holds).map(|g| g.id.clone());
+    gateway.or_else(|| load_balancers::reached_at(region, id, now_ms))
 }
 fn held(region: &Region, address: Shown<Address>, now_ms: u64) -> Held {
     let holder = holder(region, address.id(), now_ms);

@@ -8,8 +8,9 @@ use super::{
     fault::{FaultKind, Faults},
     gateways, instances,
     item::{Body, Condition, Item, Tags},
+    load_balancers,
     log::Log,
-    nat_gateways, networks, records,
+    nat_gateways, networks, pools, records,
     refusal::{Code, Refusal},
     route_tables, security_groups,
     state::{Edit, Record, Region, State},
@@ -48,7 +49,7 @@ actions! {
         DescribeAddresses, DescribeDisks, DescribeZones,
         DescribeNatGateways,
         DescribeRouteTables,
-        DescribeRecords,
+    DescribeLoadBalancers, DescribePools, DescribeRecords, DescribeTargetHealth,
         DryRun,
     }
     writes {
@@ -61,6 +62,8 @@ actions! {
         ChangeRecords,
         CreateNatGateway, DeleteNatGateway, TagNatGateway,
         CreateRouteTable, CreateRoute, ReplaceRoute, DeleteRoute, AssociateRouteTable, DisassociateRouteTable, DeleteRouteTable, TagRouteTable,
+        CreatePool, ModifyPool, RegisterTargets, DeregisterTargets, DeletePool,
+        CreateLoadBalancer, ModifyLoadBalancer, CreateListener, ModifyListener, DeleteListener, DeleteLoadBalancer, TagLoadBalancer,
     }
 }
 
@@ -235,6 +238,8 @@ impl Cloud {
             "zone" => zones::deleted(r, id),
             "nat" => nat_gateways::removed(r, id, draw.now_ms),
             "rtb" => route_tables::removed(r, id),
+            "lb" => load_balancers::removed(r, id),
+            "pool" => pools::deleted(r, id, draw.now_ms),
             _ => instances::moved(r, draw, id, Condition::Gone, 0),
         })
     }

@@ -4,6 +4,7 @@ use super::{
     disks,
     item::{Condition, ConsoleLine, Instance, Item, Shown, Subnet, Tags},
     networks::expect_version,
+    pools,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     subnets::{hosts, subnet_of},
@@ -227,6 +228,7 @@ pub(super) fn moved(region: &Region, draw: &Draw<'_>, id: &str, goal: Condition,
     if goal == Condition::Gone {
         edits.extend(addresses::let_go(region, id));
         edits.extend(disks::let_go(region, id));
+        edits.extend(pools::let_go(region, id));
         if takes_ms == 0 {
             edits.push(Edit::RemoveInstance(id.to_owned()));
             return Ok(((), edits));

@@ -314,6 +314,114 @@ impl Body for RouteTable {
     }
 }
 
+/// Spreads connections over the targets of a pool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LoadBalancer {
+    /// No other one of the region has it.
+    pub(crate) name: String,
+    /// What was asked for under that name, as a hash.
+    pub(crate) asked: String,
+    pub(crate) network: String,
+    pub(crate) is_public: bool,
+    pub(crate) places: Vec<Place>,
+    /// The security group that it is in.
+    pub(crate) group: Option<String>,
+    pub(crate) pool: Option<String>,
+    pub(crate) listeners: Vec<VendorListener>,
+    pub(crate) dual_stack: bool,
+    pub(crate) settings: BalancerSettings,
+    /// Is it on its way out?
+    pub(crate) leaves: bool,
+    /// When it is ready or gone.
+    pub(crate) settles_ms: u64,
+}
+/// What of a load balancer can be switched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BalancerSettings {
+    pub(crate) cross_zone: bool,
+    pub(crate) idle_timeout_s: u32,
+    /// Cannot be deleted.
+    pub(crate) protected: bool,
+}
+/// Where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) subnet: String,
+    pub(crate) private_ips: Vec<IpAddr>,
+    /// Of a public one.
+    pub(crate) public_ip: Option<Ipv4Addr>,
+    /// Where that is a kept address.
+    pub(crate) address: Option<String>,
+}
+/// No two of one protocol and port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VendorListener {
+    pub(crate) protocol: String,
+    pub(crate) port: u16,
+    pub(crate) target_port: u16,
+}
+impl Body for LoadBalancer {
+    const PREFIX: &'static str = "lb-";
+    fn parent(&self) -> Option<&str> {
+        Some(&self.network)
+    }
+}
+impl LoadBalancer {
+    pub(crate) fn has_settled(&self, now_ms: u64) -> bool {
+        self.settles_ms <= now_ms
+    }
+    pub(crate) fn is_gone(&self, now_ms: u64) -> bool {
+        self.leaves && self.has_settled(now_ms)
+    }
+}
+
+/// Instances or addresses, and how it is found out which of them work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Pool {
+    /// As of a load balancer.
+    pub(crate) name: String,
+    pub(crate) asked: String,
+    pub(crate) network: String,
+    pub(crate) settings: PoolSettings,
+    pub(crate) targets: Vec<PoolTarget>,
+}
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PoolSettings {
+    pub(crate) check: Check,
+    pub(crate) affinity: bool,
+    pub(crate) preserve_client_ip: bool,
+    pub(crate) proxy_protocol: bool,
+}
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Check {
+    pub(crate) protocol: String,
+    /// None: the one that a listener leads to.
+    pub(crate) port: Option<u16>,
+    pub(crate) path: Option<String>,
+    pub(crate) interval_s: u32,
+    pub(crate) healthy_threshold: u32,
+    pub(crate) unhealthy_threshold: u32,
+}
+/// An instance by its id, or an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PoolTarget {
+    pub(crate) id: String,
+    pub(crate) since_ms: u64,
+    /// Until when one that was taken away keeps its connections.
+    pub(crate) drains_until_ms: Option<u64>,
+}
+impl PoolTarget {
+    pub(crate) fn is_there(&self, now_ms: u64) -> bool {
+        self.drains_until_ms.is_none_or(|until| until > now_ms)
+    }
+}
+impl Body for Pool {
+    const PREFIX: &'static str = "pool-";
+    fn parent(&self) -> Option<&str> {
+        Some(&self.network)
+    }
+}
+
 /// A zone of the domain name system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Zone {

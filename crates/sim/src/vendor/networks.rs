@@ -96,6 +96,9 @@ pub(super) fn deleted(region: &Region, id: &str) -> Result<((), Vec<Edit>), Refu
     if let Some(table) = region.route_tables.children(id).next() {
         return Err(Refusal::new(Code::DependencyViolation, format!("{id} has the route table {}", table.id)));
     }
+    if let Some(pool) = region.pools.children(id).next() {
+        return Err(Refusal::new(Code::DependencyViolation, format!("{id} has the pool {}", pool.id)));
+    }
     let mut edits = vec![Edit::RemoveNetwork(id.to_owned())];
     if let Some(gateway) = item.body.gateway.as_ref().and_then(|g| region.gateways.get(g)) {
         edits.push(Edit::PutGateway(Box::new(changed(gateway, super::Gateway { network: None }))));

@@ -16,6 +16,7 @@ codes! {
     AddressAssociated, AddressHeld, AddressInUse, AddressNotFound, AddressOutOfRange, ConnectionLost, DeletionProtected, DependencyViolation, DiskAttached, DiskNotFound, DiskNumbersNotTaken, DiskShrinks, DiskTypeNotFound, DuplicateRule, GatewayAlreadyAttached, GatewayNotFound, GroupNotFound, GroupOfAnotherNetwork, IdempotentParameterMismatch, ImageArchitecture, ImageNotFound,
     IncorrectState, InstanceOfAnotherZone, InsufficientCapacity, InvalidAddressRange, InvalidNextToken, InvalidZone, MachineTypeNotFound, NatGatewayNotFound, NetworkNotFound, NoWayToTheInternet, RouteExists, RouteNotFound, RouteTableNotFound, RouteTargetNotFound, RouteTargetOfAnotherNetwork, SubnetAssociated, SubnetOfAnotherNetwork, PeerNotFound, PeerOfAnotherNetwork, PrivateAddressNotFound, QuotaExceeded, RangeConflict, RangeExhausted,
     RangeOutsideNetwork, SecurityGroupNotFound, ServiceUnavailable, StorageFailure, SubnetNotFound, InstanceNotFound, Throttling, UnknownRegion, VersionMismatch, DiskTooSmall, ZoneMismatch,
+    AddressCount, ListenerExists, ListenerNotFound, LoadBalancerNotFound, NameTaken, SubnetsShareZone, TargetPoolNotFound, TargetOutsideNetwork, TooManyTargets,
     LastNetwork, ZoneConflict, ZoneIsPublic, ZoneNetworkNotFound, ZoneNotFound, ZoneNotEmpty,
     RecordConflict, RecordExists, RecordMismatch, RecordMisplaced, RecordNotFound, TooManyValues,
 }

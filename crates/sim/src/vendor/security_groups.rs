@@ -56,6 +56,11 @@ impl Cloud {
         let size = size.min(self.config().page_size);
         self.read(Action::DescribeSecurityGroups, region, |r, now| r.security_groups.list(&filter, after, size, now, |_| true)).await
     }
+    /// Those with a rule whose peer is this group.
+    pub(crate) async fn groups_open_to(&self, region: &str, group: &str, after: Option<&str>, size: usize) -> Result<Listed<SecurityGroup>, Refusal> {
+        let size = size.min(self.config().page_size);
+        self.read(Action::DescribeSecurityGroups, region, |r, now| r.security_groups.list(&Filter::default(), after, size, now, |g| speaks_of(&g.body, group))).await
+    }
     pub(crate) async fn modify_security_group(&self, region: &str, id: &str, restrict_egress: bool, expect: Option<u64>) -> Result<Shown<SecurityGroup>, Refusal> {
         self.write(Action::ModifySecurityGroup, region, |r, draw| {
             let item = group_of(r, id)?;
@@ -124,13 +129,19 @@ fn fits(region: &Region, network: &str, rule: &GroupRule) -> Result<(), Refusal>
     }
     Err(Refusal::new(Code::PeerOfAnotherNetwork, format!("{} is in {}, not in {network}", peer.id, peer.body.network)))
 }
+pub(super) fn speaks_of(group: &SecurityGroup, peer: &str) -> bool {
+    group.rules.iter().any(|rule| matches!(&rule.peer, GroupPeer::Group(id) if id == peer))
+}
 pub(super) fn deleted(region: &Region, id: &str, now_ms: u64) -> Result<((), Vec<Edit>), Refusal> {
     group_of(region, id)?;
-    let speaks = |g: &&Arc<Item<SecurityGroup>>| g.id != id && g.body.rules.iter().any(|r| r.peer == GroupPeer::Group(id.to_owned()));
+    let speaks = |g: &&Arc<Item<SecurityGroup>>| g.id != id && speaks_of(&g.body, id);
     let users: Vec<&str> = region.security_groups.iter().filter(speaks).map(|g| g.id.as_str()).take(4).collect();
     let members: Vec<&str> = region.instances.iter().filter(|i| i.body.groups.iter().any(|g| g == id) && !i.body.is_gone(now_ms)).map(|i| i.id.as_str()).take(4).collect();
     if !members.is_empty() {
         return Err(Refusal::new(Code::DependencyViolation, format!("instances are in {id}: {}", members.join(", "))));
+    }
+    if let Some(balancer) = region.load_balancers.iter().find(|b| b.body.group.as_deref() == Some(id) && !b.body.is_gone(now_ms)) {
+        return Err(Refusal::new(Code::DependencyViolation, format!("the load balancer {} is in {id}", balancer.id)));
     }
     if users.is_empty() {
         return Ok(((), vec![Edit::RemoveSecurityGroup(id.to_owned())]));

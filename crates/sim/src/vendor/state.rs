@@ -1,7 +1,7 @@
 //! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
 
 use super::{
-    item::{Address, Disk, Gateway, Instance, Item, NatGateway, Network, RouteTable, SecurityGroup, Subnet, Zone},
+    item::{Address, Disk, Gateway, Instance, Item, LoadBalancer, NatGateway, Network, Pool, RouteTable, SecurityGroup, Subnet, Zone},
     table::Table,
 };
 use crate::vendor::Condition;
@@ -30,6 +30,8 @@ pub(crate) enum Edit {
     PutRecords(String, RecordId, Box<RecordSetSpec>),
     PutNatGateway(Box<Item<NatGateway>>),
     PutRouteTable(Box<Item<RouteTable>>),
+    PutLoadBalancer(Box<Item<LoadBalancer>>),
+    PutPool(Box<Item<Pool>>),
     RemoveNetwork(String),
     RemoveGateway(String),
     RemoveSubnet(String),
@@ -41,6 +43,8 @@ pub(crate) enum Edit {
     RemoveRecords(String, RecordId),
     RemoveNatGateway(String),
     RemoveRouteTable(String),
+    RemoveLoadBalancer(String),
+    RemovePool(String),
 }
 
 /// What one call of the vendor did: all of it or nothing.
@@ -69,14 +73,8 @@ impl State {
     pub(crate) fn len(&self) -> usize {
         let of = |r: &Region| {
             let networks = r.networks.len() + r.gateways.len() + r.subnets.len() + r.security_groups.len();
-            networks
-                + r.instances.len()
-                + r.addresses.len()
-                + r.disks.len()
-                + r.zones.len()
-                + r.records.values().map(BTreeMap::len).sum::<usize>()
-                + r.nat_gateways.len()
-                + r.route_tables.len()
+            let global = r.zones.len() + r.records.values().map(BTreeMap::len).sum::<usize>();
+            networks + global + r.instances.len() + r.addresses.len() + r.disks.len() + r.nat_gateways.len() + r.route_tables.len() + r.load_balancers.len() + r.pools.len()
         };
         self.regions.values().map(of).sum()
     }
@@ -130,12 +128,16 @@ pub(crate) struct Region {
     pub(crate) records: BTreeMap<String, BTreeMap<RecordId, RecordSetSpec>>,
     pub(crate) nat_gateways: Table<NatGateway>,
     pub(crate) route_tables: Table<RouteTable>,
+    pub(crate) load_balancers: Table<LoadBalancer>,
+    pub(crate) pools: Table<Pool>,
     /// Addresses in use, by subnet.
     pub(crate) taken: HashMap<String, Taken>,
     pub(crate) public_ips: HashSet<Ipv4Addr>,
     /// Which instance, disk or NAT gateway a token has made.
     pub(crate) tokens: HashMap<String, String>,
-    /// Instances and NAT gateways that are on their way out.
+    /// Which load balancer or pool has a name.
+    pub(crate) names: HashMap<String, String>,
+    /// Instances, NAT gateways and load balancers that are on their way out.
     pub(crate) leaving: Vec<String>,
 }
 impl Region {
@@ -153,6 +155,8 @@ impl Region {
             Edit::RemoveRecords(zone, id) => self.remove_records(&zone, &id),
             Edit::PutNatGateway(i) => self.put_nat_gateway(*i),
             Edit::PutRouteTable(i) => self.route_tables.put(*i),
+            Edit::PutLoadBalancer(i) => self.put_load_balancer(*i),
+            Edit::PutPool(i) => self.put_pool(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
             Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
             Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
@@ -163,6 +167,8 @@ impl Region {
             Edit::RemoveZone(id) => drop(self.zones.remove(&id)),
             Edit::RemoveNatGateway(id) => self.remove_nat_gateway(&id),
             Edit::RemoveRouteTable(id) => drop(self.route_tables.remove(&id)),
+            Edit::RemoveLoadBalancer(id) => self.remove_load_balancer(&id),
+            Edit::RemovePool(id) => self.remove_pool(&id),
         }
     }
     fn put_instance(&mut self, item: Item<Instance>) {
@@ -228,6 +234,39 @@ impl Region {
         }
         self.leaving.retain(|l| l != id);
     }
+    fn put_load_balancer(&mut self, item: Item<LoadBalancer>) {
+        self.remove_load_balancer(&item.id);
+        for place in &item.body.places {
+            self.take(&place.subnet, &place.private_ips);
+            self.public_ips.extend(place.public_ip);
+        }
+        self.names.insert(item.body.name.clone(), item.id.clone());
+        if item.body.leaves {
+            self.leaving.push(item.id.clone());
+        }
+        self.load_balancers.put(item);
+    }
+    fn remove_load_balancer(&mut self, id: &str) {
+        let Some(item) = self.load_balancers.remove(id) else { return };
+        for place in &item.body.places {
+            self.give_back(&place.subnet, &place.private_ips);
+            // One that is kept is its address's.
+            if let (Some(ip), None) = (&place.public_ip, &place.address) {
+                self.public_ips.remove(ip);
+            }
+        }
+        self.names.remove(&item.body.name);
+        self.leaving.retain(|l| l != id);
+    }
+    fn put_pool(&mut self, item: Item<Pool>) {
+        self.names.insert(item.body.name.clone(), item.id.clone());
+        self.pools.put(item);
+    }
+    fn remove_pool(&mut self, id: &str) {
+        if let Some(item) = self.pools.remove(id) {
+            self.names.remove(&item.body.name);
+        }
+    }
     fn put_address(&mut self, item: Item<Address>) {
         self.public_ips.insert(item.body.ip);
         self.addresses.put(item);
@@ -250,9 +289,10 @@ impl Region {
     }
     /// Removes what has been gone for a while: nobody calls when its time comes.
     pub(crate) fn swept(&self, now_ms: u64) -> Vec<Edit> {
-        let gone = |id: &String| match self.nat_gateways.get(id) {
-            Some(gateway) => gateway.body.is_gone(now_ms).then(|| Edit::RemoveNatGateway(id.clone())),
-            None => self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms)).then(|| Edit::RemoveInstance(id.clone())),
+        let gone = |id: &String| match (self.nat_gateways.get(id), self.load_balancers.get(id)) {
+            (Some(gateway), _) => gateway.body.is_gone(now_ms).then(|| Edit::RemoveNatGateway(id.clone())),
+            (None, Some(balancer)) => balancer.body.is_gone(now_ms).then(|| Edit::RemoveLoadBalancer(id.clone())),
+            (None, None) => self.instances.get(id).is_none_or(|i| i.body.is_gone(now_ms)).then(|| Edit::RemoveInstance(id.clone())),
         };
         self.leaving.iter().filter_map(gone).collect()
     }
@@ -271,7 +311,9 @@ impl Region {
         let records = self.records.iter().flat_map(|(zone, all)| all.iter().map(|(id, says)| Edit::PutRecords(zone.clone(), id.clone(), Box::new(says.clone()))));
         let nat_gateways = self.nat_gateways.iter().map(|i| Edit::PutNatGateway(boxed(i)));
         let route_tables = self.route_tables.iter().map(|i| Edit::PutRouteTable(boxed(i)));
+        let load_balancers = self.load_balancers.iter().map(|i| Edit::PutLoadBalancer(boxed(i)));
+        let pools = self.pools.iter().map(|i| Edit::PutPool(boxed(i)));
         let ranged = networks.chain(gateways).chain(subnets).chain(groups);
-        ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(records).chain(nat_gateways).chain(route_tables)
+        ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(records).chain(nat_gateways).chain(route_tables).chain(load_balancers).chain(pools)
     }
 }

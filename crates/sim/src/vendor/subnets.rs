@@ -1,6 +1,7 @@
 use super::{
     cloud::{Action, Cloud, Draw, changed},
     item::{Item, Network, Shown, Subnet, Tags},
+    load_balancers,
     networks::{expect_version, network_of},
     refusal::{Code, Refusal},
     route_tables,
@@ -123,6 +124,9 @@ pub(super) fn deleted(region: &Region, id: &str, now_ms: u64) -> Result<((), Vec
     let inside: Vec<&str> = region.instances.children(id).filter(|i| !i.body.is_gone(now_ms)).map(|i| i.id.as_str()).take(4).collect();
     if let Some(gateway) = region.nat_gateways.children(id).find(|g| g.body.holds(now_ms)) {
         return Err(Refusal::new(Code::DependencyViolation, format!("{id} has the NAT gateway {}", gateway.id)));
+    }
+    if let Some(balancer) = load_balancers::standing_in(region, network, id, now_ms) {
+        return Err(Refusal::new(Code::DependencyViolation, format!("the load balancer {balancer} stands in {id}")));
     }
     if inside.is_empty() {
         let edits = route_tables::let_go(region, network, id).chain([Edit::RemoveSubnet(id.to_owned())]);

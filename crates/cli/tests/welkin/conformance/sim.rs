@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Owner, Reason, RecordSet, Result, RouteTable, SecurityGroup, Subnet,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LoadBalancer, LocationName, NatGateway, Network, Owner, Reason, RecordSet, Result, RouteTable, SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -34,7 +34,8 @@ impl World for SimWorld {
             collection: match o.object_type {
                 "network" => Some(Network::COLLECTION),
                 "subnet" => Some(Subnet::COLLECTION),
-                "security_group" => Some(SecurityGroup::COLLECTION),
+                // That of a load balancer is a part of it.
+                "security_group" if !o.tags.contains_key("welkin.dev/part-of-load-balancer") => Some(SecurityGroup::COLLECTION),
                 "instance" => Some(Instance::COLLECTION),
                 "address" => Some(Address::COLLECTION),
                 "disk" => Some(Disk::COLLECTION),
@@ -42,6 +43,7 @@ impl World for SimWorld {
                 "records" => Some(RecordSet::COLLECTION),
                 "nat_gateway" => Some(NatGateway::COLLECTION),
                 "route_table" => Some(RouteTable::COLLECTION),
+                "load_balancer" => Some(LoadBalancer::COLLECTION),
                 _ => None,
             },
             uid: o.tags.get("welkin.dev/uid").cloned(),
@@ -68,6 +70,7 @@ impl World for SimWorld {
             Planted::DnsZone { dns_name } => SimPlanted::Zone { dns_name },
             Planted::NatGateway { subnet } => SimPlanted::NatGateway { subnet },
             Planted::RouteTable { network } => SimPlanted::RouteTable { network },
+            Planted::LoadBalancer { subnet } => SimPlanted::LoadBalancer { subnet },
         };
         self.sim.plant(REGION, what, tags)
     }

@@ -1,0 +1,209 @@
+//! What only load balancers have: backends that they share, groups that they open and shut, what they hold, and what they think of their backends.
+
+use super::mishap::{Mishap, everywhere};
+use crate::{
+    runner::Manner,
+    specimen::{Depth, Farm, Specimen, to_instance},
+    stand::{Stand, Verdict, ensure, failed, skipped},
+    trial::Trial,
+};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::Instant;
+use welkin_core::{
+    Address, Error, ErrorKind, Instance, InstanceAction, Kind, Listener, ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, Managed, Object, Reason, Ref,
+    Scheme, SecurityGroup, SecurityGroupSpec, Target, TargetState, Verb,
+};
+
+pub(super) fn all() -> Vec<Trial> {
+    let c = LoadBalancer::COLLECTION;
+    vec![
+        Trial::new(c, "overlapping", "two over the same backends open and shut their groups each for itself, and leave everything else in them alone", |stand| {
+            Box::pin(overlapping(stand))
+        }),
+        Trial::new(c, "health", "backends that run are healthy, those that do not are not, and those that were taken away are none", |stand| Box::pin(health(stand))),
+        Trial::new(c, "holds", "the subnets, the kept addresses and the groups of one are not deleted under it", |stand| Box::pin(holds(stand))),
+        Trial::new(c, "protected", "what is protected is not deleted, and what was given up is, for all its protection", |stand| Box::pin(protected(stand))),
+    ]
+}
+
+/// How long a backend may take to become what it should.
+const PATIENCE: Duration = Duration::from_mins(2);
+const LOOK: Duration = Duration::from_millis(100);
+
+/// One over the first machine.
+fn over_first(stand: &Stand<'_>, farm: &Farm, port: u16) -> LoadBalancerSpec {
+    let listeners = vec![Listener { protocol: ListenerProtocol::Tcp, port: Some(port), ..Listener::default() }];
+    LoadBalancerSpec { listeners, backends: farm.machines.iter().take(1).map(|(machine, _)| to_instance(machine)).collect(), ..LoadBalancer::plain(stand, farm, 0) }
+}
+/// Asks until every backend is so, and these are the backends.
+async fn becomes(stand: &Stand<'_>, balancer: &Object<LoadBalancer>, state: TargetState, backends: &[&Object<Instance>]) -> Verdict {
+    let begin = Instant::now();
+    let wanted: BTreeSet<String> = backends.iter().map(|b| b.vendor_id.to_string()).collect();
+    loop {
+        let answer = stand.ask::<LoadBalancer>(&Target::named(balancer.name.clone()), &LoadBalancerQuestion::TargetHealth).await;
+        match answer {
+            Ok(all) if all.iter().map(|t| t.backend.clone()).collect::<BTreeSet<_>>() == wanted && all.iter().all(|t| t.state == state) => return Ok(()),
+            Err(e) if !e.is_not_found() => return Err(e.into()),
+            other if begin.elapsed() > PATIENCE => return failed(format!("the backends of {} do not become {state}, {wanted:?}: {other:?}", balancer.name)),
+            _ => tokio::time::sleep(LOOK).await,
+        }
+    }
+}
+/// The rules of others in a group: there may be this many for each load balancer.
+async fn opened(stand: &Stand<'_>, group: &Object<SecurityGroup>, rules: usize) -> Verdict<Object<SecurityGroup>> {
+    let seen = stand.eventually(&Target::named(group.name.clone())).await?;
+    ensure!(seen.status.other_rules.len() == rules, "{rules} rules of load balancers should be in {}: {:?}", group.name, seen.status.other_rules);
+    Ok(seen)
+}
+
+async fn overlapping(stand: &Stand<'_>) -> Verdict {
+    if !stand.honours::<LoadBalancer>("backends.instance") {
+        return skipped("instances are no backends");
+    }
+    let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
+    let [(first, door), (second, other_door)] = &*farm.machines else { return failed("there should be two machines") };
+    // The same port twice, so that only the peers of the rules differ.
+    let one = stand.create::<LoadBalancer>(over_first(stand, &farm, 80)).await?;
+    opened(stand, door, 1).await?;
+    let other = stand.create::<LoadBalancer>(over_first(stand, &farm, 80)).await?;
+    let mut door_now = opened(stand, door, 2).await?;
+    opened(stand, other_door, 0).await?;
+    for balancer in [&one, &other] {
+        becomes(stand, balancer, TargetState::Healthy, &[first]).await?;
+        let seen = stand.eventually(&Target::named(balancer.name.clone())).await?;
+        ensure!(seen.status.opened_security_groups == [door.vendor_id.to_string()], "it opened {:?}", seen.status.opened_security_groups);
+    }
+
+    // The group's own rules come and go beside theirs.
+    for rules in [vec![welkin_core::SecurityRule { same_group: true, ..ssh() }], Vec::new()] {
+        door_now = stand.update(&door_now, SecurityGroupSpec { rules, ..door_now.spec.clone() }, Manner::PLAIN).await?;
+        ensure!(door_now.status.other_rules.len() == 2, "an update of the group left {:?}", door_now.status.other_rules);
+    }
+
+    // Another port of the one, and then its end, wherever it is interrupted: the other one's rule stays.
+    let listeners = vec![Listener { protocol: ListenerProtocol::Tcp, port: Some(81), ..Listener::default() }];
+    let one = stand.update(&one, LoadBalancerSpec { listeners, ..one.spec.clone() }, Manner::PLAIN).await?;
+    opened(stand, door, 2).await?;
+    becomes(stand, &one, TargetState::Healthy, &[first]).await?;
+    becomes(stand, &other, TargetState::Healthy, &[first]).await?;
+    stand.delete(&one, Manner::PLAIN).await?;
+    opened(stand, door, 1).await?;
+    let before = stand.inventory().await?;
+    everywhere::<LoadBalancer>(
+        stand,
+        "delete beside another one",
+        &Mishap::CRASHES,
+        Manner::PLAIN,
+        async || {
+            let made = stand.create::<LoadBalancer>(over_first(stand, &farm, 80)).await?;
+            opened(stand, door, 2).await?;
+            stand.change_of(&made, Verb::Delete)
+        },
+        async |how, _, driven| {
+            driven.end?;
+            opened(stand, door, 1).await?;
+            let left = stand.new_since(&before).await?;
+            ensure!(left.is_empty(), "{how}: there is {left:?}");
+            Ok(())
+        },
+    )
+    .await?;
+    becomes(stand, &other, TargetState::Healthy, &[first]).await?;
+
+    // Its backend is replaced: its rule goes from the one group into the other.
+    let other = stand.update(&other, LoadBalancerSpec { backends: vec![to_instance(second)], ..other.spec.clone() }, Manner::PLAIN).await?;
+    opened(stand, door, 0).await?;
+    opened(stand, other_door, 1).await?;
+    becomes(stand, &other, TargetState::Healthy, &[second]).await?;
+    stand.delete(&other, Manner::PLAIN).await?;
+    let shut = opened(stand, other_door, 0).await?;
+    ensure!(shut.spec == other_door.spec, "the group has changed from {:?} to {:?}", other_door.spec, shut.spec);
+    Ok(())
+}
+fn ssh() -> welkin_core::SecurityRule {
+    let protocol = Some(welkin_core::Protocol::TCP);
+    welkin_core::SecurityRule { direction: welkin_core::Direction::Ingress, protocol, from_port: Some(22), to_port: Some(22), ..Default::default() }
+}
+
+async fn health(stand: &Stand<'_>) -> Verdict {
+    stand.needs_verb::<LoadBalancer>(&LoadBalancerQuestion::TargetHealth)?;
+    stand.needs_verb::<Instance>(&InstanceAction::Stop)?;
+    let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
+    let machines: Vec<&Object<Instance>> = farm.machines.iter().map(|(machine, _)| machine).collect();
+    let [first, second] = &*machines else { return failed("there should be two machines") };
+    let both = machines.iter().map(|m| to_instance(m)).collect();
+    let made = stand.create::<LoadBalancer>(LoadBalancerSpec { backends: both, ..LoadBalancer::plain(stand, &farm, 0) }).await?;
+    becomes(stand, &made, TargetState::Healthy, &[first, second]).await?;
+    let made = stand.update(&made, LoadBalancerSpec { backends: vec![to_instance(first)], ..made.spec.clone() }, Manner::PLAIN).await?;
+    becomes(stand, &made, TargetState::Healthy, &[first]).await?;
+    stand.act(first, InstanceAction::Stop, Manner::PLAIN).await?;
+    becomes(stand, &made, TargetState::Unhealthy, &[first]).await?;
+    stand.act(first, InstanceAction::Start, Manner::PLAIN).await?;
+    becomes(stand, &made, TargetState::Healthy, &[first]).await
+}
+
+async fn holds(stand: &Stand<'_>) -> Verdict {
+    let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
+    let has_addresses = stand.honours::<LoadBalancer>("addresses");
+    let scheme = if has_addresses { Scheme::Public } else { Scheme::Internal };
+    let address = farm.addresses.first().filter(|_| has_addresses);
+    let addresses = address.iter().map(|a| Ref::resolved(a.name.clone(), a.vendor_id.clone())).collect();
+    let made = stand.create::<LoadBalancer>(LoadBalancerSpec { scheme, addresses, ..over_first(stand, &farm, 80) }).await?;
+    for subnet in farm.subnets.iter().take(1) {
+        is_held(stand, subnet).await?;
+    }
+    if let Some(address) = address {
+        is_held::<Address>(stand, address).await?;
+        let seen = stand.eventually_with(&Target::named(address.name.clone()), |a| !a.status.user.is_empty()).await?;
+        ensure!(seen.status.user == made.vendor_id.as_str(), "it is used by {:?}", seen.status.user);
+        ensure!(seen.status.ip.is_some_and(|ip| made.status.ip_addresses.contains(&ip)), "it is reached at {:?}", made.status.ip_addresses);
+    }
+    stand.delete(&made, Manner::PLAIN).await?;
+    if let Some(address) = address {
+        stand.delete::<Address>(address, Manner::PLAIN).await?;
+    }
+    Ok(())
+}
+async fn is_held<K: Specimen>(stand: &Stand<'_>, object: &Object<K>) -> Verdict {
+    match stand.drive(&stand.change_of(object, Verb::Delete)?, Manner::PLAIN).await.end {
+        Err(e) if e.reason() == Reason::InUse && e.kind() == ErrorKind::FailedPrecondition && e.retry_after().is_none() => Ok(()),
+        other => failed(format!("{} is deleted under a load balancer: {other:?}", object.name)),
+    }
+}
+
+async fn protected(stand: &Stand<'_>) -> Verdict {
+    if !stand.honours::<LoadBalancer>("deletion_protection") {
+        return skipped("load balancers cannot be protected");
+    }
+    let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
+    let spec = LoadBalancerSpec { deletion_protection: true, ..over_first(stand, &farm, 80) };
+    ensure!(LoadBalancer::violations(&spec).is_empty(), "{spec:?} should be well-formed");
+    let before = stand.inventory().await?;
+    let made = stand.create::<LoadBalancer>(spec.clone()).await?;
+    let by_name = Target::named(made.name.clone());
+    let (seen, there) = (stand.eventually(&by_name).await?, stand.inventory().await?);
+    let is_protected = |e: &Error| e.reason() == Reason::DeletionProtected && e.kind() == ErrorKind::FailedPrecondition && e.retry_after().is_none();
+    let delete = stand.change_of(&made, Verb::Delete)?;
+    match (stand.check(&delete).await, stand.drive(&delete, Manner::PLAIN).await.end) {
+        (Err(check), Err(end)) if is_protected(&check) && is_protected(&end) => {}
+        other => return failed(format!("its delete, and the check of that: {other:?}")),
+    }
+    let (now, still) = (stand.inventory().await?, stand.eventually(&by_name).await?);
+    ensure!(now == there && (&still.spec, &still.status) == (&seen.spec, &seen.status), "refused, and {seen:?} became {still:?}");
+    stand.delete(&made, Manner::PLAIN).await?;
+    if stand.subject.served {
+        // A server cleans up after its own creates; what has ended well there is a load balancer like any other.
+        return Ok(());
+    }
+    for memory in [Manner::PLAIN, Manner::FORGETFUL] {
+        for at_most in 0..5 {
+            let create = stand.create_of::<LoadBalancer>(spec.clone())?;
+            let driven = stand.drive(&create, Manner { at_most: Some(at_most), ..memory }).await;
+            driven.end?;
+            stand.clean(&create, driven.left).await?;
+            let left = stand.new_since(&before).await?;
+            ensure!(left.is_empty(), "protected and given up after {at_most} steps: there is {left:?}");
+        }
+    }
+    Ok(())
+}

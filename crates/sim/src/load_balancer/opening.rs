@@ -1,0 +1,180 @@
+//! The security groups that let a load balancer's connections through: its own, which lets in whom it is for, and those of its backends, which let in
+//! its own. In those of its backends it touches only rules with its own mark, and only where the group says that it may.
+
+use super::{Ours, PART};
+use crate::{
+    Sim, error, mark,
+    vendor::{self, Action, Code, Filter, GroupPeer, GroupRule, Shown, Tags},
+};
+use ipnet::IpNet;
+use std::collections::{BTreeMap, BTreeSet};
+use welkin_core::{Change, Cx, Error, ErrorKind, LoadBalancer, LoadBalancerSpec, Protocol, Reason, Result, Retry, SecurityGroup};
+
+type Group = Shown<vendor::SecurityGroup>;
+
+/// What a rule lets in.
+type Opening = (Protocol, u16);
+
+/// For whom there are no ranges, there are these.
+const EVERYBODY: [IpNet; 2] =
+    [IpNet::V4(ipnet::Ipv4Net::new_assert(std::net::Ipv4Addr::UNSPECIFIED, 0)), IpNet::V6(ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::UNSPECIFIED, 0))];
+
+fn rule((protocol, port): Opening, peer: GroupPeer, description: &str, tags: Tags) -> GroupRule {
+    GroupRule { id: String::new(), is_egress: false, protocol: protocol.to_string(), ports: Some((port, port)), peer, description: description.to_owned(), tags }
+}
+/// The rules of its own group.
+pub(super) fn own_rules(spec: &LoadBalancerSpec, tags: &Tags) -> Vec<GroupRule> {
+    let (ranges, description) = if spec.source_ranges.is_empty() { (&EVERYBODY[..], "everybody") } else { (&*spec.source_ranges, "") };
+    let taken: BTreeSet<Opening> = spec.listeners.iter().filter_map(|l| Some((l.protocol.transport()?, l.port?))).collect();
+    taken.iter().flat_map(|opening| ranges.iter().map(|net| rule(*opening, GroupPeer::Cidr(*net), description, tags.clone()))).collect()
+}
+/// What is missing of these rules, and the ids of those that are not among them.
+fn difference(there: &[GroupRule], wanted: Vec<GroupRule>) -> (Vec<GroupRule>, Vec<String>) {
+    let is = |a: &GroupRule, b: &GroupRule| a.lets_through_what(b) && a.description == b.description;
+    let surplus = there.iter().filter(|r| !wanted.iter().any(|w| is(w, r))).map(|r| r.id.clone()).collect();
+    (wanted.into_iter().filter(|w| !there.iter().any(|r| is(w, r))).collect(), surplus)
+}
+
+impl Sim {
+    /// Its own group with these rules too; what is not among them goes where `closes`. The vendor takes no two rules for the same traffic, so one that is only
+    /// described otherwise is there already until then, and is replaced by the next step.
+    pub(super) async fn own_group_ruled(&self, cx: &Cx, region: &str, ours: &Ours<'_>, wanted: Vec<GroupRule>, closes: bool) -> Result<()> {
+        let group = ours.group;
+        let call = self.cloud.security_group(region, group);
+        let row = self.call(cx, Action::DescribeSecurityGroups, region, call).await?.ok_or_else(|| self.not_shown(group))?;
+        let is_ours = |r: &&GroupRule| r.tags.get(mark::UID).is_some_and(|uid| uid == ours.uid);
+        let there: Vec<GroupRule> = row.body().rules.iter().filter(is_ours).cloned().collect();
+        let (missing, surplus) = difference(&there, wanted);
+        let (after, before): (Vec<_>, Vec<_>) = missing.into_iter().partition(|rule| there.iter().any(|old| old.lets_through_what(rule)));
+        if !before.is_empty() {
+            self.call(cx, Action::AuthorizeRules, region, self.cloud.authorize_rules(region, group, before, None)).await?;
+        }
+        if closes && !surplus.is_empty() {
+            self.call(cx, Action::RevokeRules, region, self.cloud.revoke_rules(region, group, &surplus, None)).await?;
+        }
+        if closes && !after.is_empty() {
+            self.call(cx, Action::AuthorizeRules, region, self.cloud.authorize_rules(region, group, after, None)).await?;
+        }
+        Ok(())
+    }
+    fn not_shown(&self, what: &str) -> Error {
+        Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("the cloud does not show {what} yet")).with_retry(Retry::After(self.pause()))
+    }
+
+    /// The groups of the backends that the load balancer may open: of each instance in any group at least one.
+    pub(super) async fn doors(&self, cx: &Cx, region: &str, spec: &LoadBalancerSpec) -> Result<Vec<Group>> {
+        let (network, backends) = (super::network(spec)?.vendor_id()?.as_str(), &spec.backends);
+        let ids = backends.iter().filter_map(|b| b.instance.as_ref()).map(|r| r.vendor_id()).collect::<Result<Vec<_>>>()?;
+        let ids: Vec<&str> = ids.into_iter().map(welkin_core::VendorId::as_str).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (mut members, mut after) = (BTreeMap::new(), None::<String>);
+        loop {
+            let call = self.cloud.instances(region, Filter { tags: &[], ids: &ids }, after.as_deref(), usize::MAX);
+            let (rows, next) = self.call(cx, Action::DescribeInstances, region, call).await?;
+            members.extend(rows.into_iter().map(|(row, _)| (row.id().to_owned(), row.body().groups.clone())));
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        if let Some(id) = ids.iter().find(|id| !members.contains_key(**id)) {
+            return Err(self.not_shown(id));
+        }
+        let groups: BTreeSet<&str> = members.values().flatten().map(String::as_str).collect();
+        let groups = self.groups(cx, region, &groups.into_iter().collect::<Vec<_>>()).await?;
+        if let Some(group) = groups.iter().find(|g| g.body().network != network) {
+            return Err(Error::invalid("backends", format!("{} is of {}, and not of {network}", group.id(), group.body().network)));
+        }
+        let has = |id: &String, is: &dyn Fn(&Tags) -> bool| groups.iter().any(|g| g.id() == id && g.tags().is_some_and(is));
+        let is_ours = |tags: &Tags| mark::mark(cx, tags).is_some();
+        let is_open = |tags: &Tags| is_ours(tags) && SecurityGroup::allows_load_balancer_rules(&mark::labels(tags));
+        for (i, id) in ids.iter().enumerate() {
+            let own = members.get(*id).map_or(&[][..], Vec::as_slice);
+            if own.is_empty() || own.iter().any(|g| has(g, &is_open)) {
+                continue;
+            }
+            let (key, value) = SecurityGroup::load_balancer_rules_label();
+            let (reason, why) = match own.iter().any(|g| has(g, &is_ours)) {
+                true => (Reason::WrongState, format!("none of the security groups of {id} has the label {key}={value}, which lets load balancers in")),
+                false => (Reason::NotOwned, format!("the security groups of {id} are not Welkin's: nothing is written into them")),
+            };
+            return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("backends[{i}].instance")));
+        }
+        Ok(groups.into_iter().filter(|g| g.tags().is_some_and(is_open)).collect())
+    }
+    async fn groups(&self, cx: &Cx, region: &str, ids: &[&str]) -> Result<Vec<Group>> {
+        let (mut all, mut after) = (Vec::new(), None::<String>);
+        while !ids.is_empty() {
+            let call = self.cloud.security_groups(region, Filter { tags: &[], ids }, after.as_deref(), usize::MAX);
+            let page = self.call(cx, Action::DescribeSecurityGroups, region, call).await?;
+            all.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        match all.iter().find(|g| self.is_young(*g)) {
+            Some(young) => Err(self.not_shown(&format!("the tags of {}", young.id()))),
+            None => Ok(all),
+        }
+    }
+    /// Lets in through these doors what the specification leads there.
+    pub(super) async fn opened(&self, cx: &Cx, change: &Change<LoadBalancer>, group: &str, doors: &[Group], spec: &LoadBalancerSpec) -> Result<()> {
+        let region = change.target.parent().id.as_str();
+        for door in doors {
+            let tags = mark::fragment_tags(cx, change)?;
+            let wanted = spec.openings().into_iter().map(|o| rule(o, GroupPeer::Group(group.to_owned()), "", tags.clone())).collect();
+            let (missing, _) = difference(&door.body().rules, wanted);
+            if !missing.is_empty() {
+                self.call(cx, Action::AuthorizeRules, region, self.cloud.authorize_rules(region, door.id(), missing, None)).await?;
+            }
+        }
+        Ok(())
+    }
+    /// Takes its own rules away wherever they let in more than the specification leads through these doors.
+    pub(super) async fn closed(&self, cx: &Cx, region: &str, ours: &Ours<'_>, doors: &[Group], spec: &LoadBalancerSpec) -> Result<()> {
+        for (id, rules) in self.openings(cx, region, ours).await? {
+            let kept = if doors.iter().any(|door| door.id() == id) { spec.openings() } else { BTreeSet::new() };
+            let peer = || GroupPeer::Group(ours.group.to_owned());
+            let (_, surplus) = difference(&rules, kept.into_iter().map(|o| rule(o, peer(), "", Tags::new())).collect());
+            self.revoked(cx, region, &id, &surplus).await?;
+        }
+        Ok(())
+    }
+    /// Takes all of its rules away.
+    pub(super) async fn shut(&self, cx: &Cx, region: &str, group: &str) -> Result<()> {
+        let row = self.call(cx, Action::DescribeSecurityGroups, region, self.cloud.security_group(region, group)).await?;
+        let Some(uid) = row.as_ref().and_then(|row| row.tags()).filter(|tags| tags.contains_key(PART)).and_then(|tags| tags.get(mark::UID)) else { return Ok(()) };
+        for (id, rules) in self.openings(cx, region, &Ours { group, uid }).await? {
+            let ids: Vec<String> = rules.into_iter().map(|r| r.id).collect();
+            self.revoked(cx, region, &id, &ids).await?;
+        }
+        Ok(())
+    }
+    async fn revoked(&self, cx: &Cx, region: &str, group: &str, rules: &[String]) -> Result<()> {
+        if rules.is_empty() {
+            return Ok(());
+        }
+        let revoked = self.call(cx, Action::RevokeRules, region, self.cloud.revoke_rules(region, group, rules, None)).await;
+        revoked.map(drop).or_else(|e| if error::is(&e, Code::SecurityGroupNotFound) { Ok(()) } else { Err(e) })
+    }
+    /// Its own rules in other groups, by the group.
+    async fn openings(&self, cx: &Cx, region: &str, ours: &Ours<'_>) -> Result<Vec<(String, Vec<GroupRule>)>> {
+        let (mut all, mut after) = (Vec::new(), None::<String>);
+        let is_ours = |r: &&GroupRule| {
+            let has = |key: &str, value: &str| r.tags.get(key).is_some_and(|v| v == value);
+            matches!(&r.peer, GroupPeer::Group(id) if id == ours.group) && has(mark::UID, ours.uid) && has(mark::OWNER, cx.owner.as_str())
+        };
+        loop {
+            let page = self.call(cx, Action::DescribeSecurityGroups, region, self.cloud.groups_open_to(region, ours.group, after.as_deref(), usize::MAX)).await?;
+            let others = page.items.iter().filter(|g| g.id() != ours.group);
+            all.extend(others.map(|g| (g.id().to_owned(), g.body().rules.iter().filter(is_ours).cloned().collect())));
+            after = page.next;
+            if after.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+}
