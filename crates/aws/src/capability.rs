@@ -183,7 +183,8 @@ fn nat_gateway(horizon: Duration) -> KindCapabilities {
 /// With a raised quota, L-93826ACB (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-route-tables>).
 const ROUTES_PER_TABLE: usize = 1000;
 
-/// What is allowed without asking: <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-route-tables>
+/// What is allowed without asking: <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-route-tables>; of routes 500 since June 2025, and 50
+/// before: accounts that have asked for more have what they were given.
 fn route_table(horizon: Duration) -> KindCapabilities {
     let fields = [
         ("network", Field::REQUIRED),
@@ -197,7 +198,7 @@ fn route_table(horizon: Duration) -> KindCapabilities {
         ("labels", Field::MUTABLE),
         ("provider_config", Field::UNSUPPORTED),
     ];
-    KindCapabilities { limits: [("per_network", 200), ("routes_per_table", 50)].into(), ..managed(horizon, "rtb-", fields.into()) }
+    KindCapabilities { limits: [("per_network", 200), ("routes_per_table", 500)].into(), ..managed(horizon, "rtb-", fields.into()) }
 }
 
 #[cfg(test)]

@@ -94,7 +94,10 @@ pub(crate) fn of_sdk<E>(action: &'static str, write: bool, error: SdkError<E, Ht
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    if let SdkError::ServiceError(refusal) = &error {
+    // An answer that is no error and cannot be read comes as one too.
+    if let SdkError::ServiceError(refusal) = &error
+        && !refusal.raw().status().is_success()
+    {
         return answered(action, write, refusal);
     }
     // Of our own credentials: the call never left.
