@@ -10,10 +10,13 @@ enum Of {
     Instance,
     Disk,
     Address,
+    DnsZone,
 }
 fn of(action: &str) -> Of {
     let has = |part: &str| action.contains(part);
-    if has("NatGateway") {
+    if has("HostedZone") || has("TagsForResource") {
+        Of::DnsZone
+    } else if has("NatGateway") {
         Of::NatGateway
     } else if has("SecurityGroup") {
         Of::SecurityGroup
@@ -51,6 +54,7 @@ static NAMES: &[(Of, &str, &str)] = &[
     (Of::SecurityGroup, "security_groups", "rules"),
     (Of::SecurityGroup, "cidrs", "rules"),
     (Of::NatGateway, "instance", ""),
+    (Of::DnsZone, "instance", ""),
     (Of::Network, "instance", ""),
     (Of::Subnet, "instance", ""),
 ];
@@ -66,6 +70,10 @@ static PARAMETERS: &[(Of, &[&str], &str)] = &[
     (Of::NatGateway, &["subnetid", "subnet"], "subnet"),
     (Of::NatGateway, &["allocationid"], "address"),
     (Of::NatGateway, &["connectivitytype"], "connectivity"),
+    (Of::DnsZone, &["vpc", "vpcid", "vpcregion"], "networks"),
+    (Of::DnsZone, &["comment"], "description"),
+    (Of::DnsZone, &["domain", "domainname", "dnsname"], "dns_name"),
+    (Of::DnsZone, &["tag", "tags"], "labels"),
     (Of::SecurityGroup, &["vpcid"], "network"),
     (Of::SecurityGroup, &["groupdescription"], "description"),
     (Of::SecurityGroup, &["ippermissions", "ipprotocol", "fromport", "toport", "port", "cidrip", "cidripv6", "cidr", "icmp", "groupid", "description"], "rules"),

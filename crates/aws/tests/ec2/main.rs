@@ -24,6 +24,8 @@ mod recorded;
 mod recordings;
 mod replay;
 mod requests;
+mod route53;
 mod rules;
 mod specification;
 mod wire;
+mod zones;
