@@ -4,6 +4,9 @@
   (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNatGateway.html>): moto keeps the association for ever, and the gateway's network interface
   too, also that of a gateway which it refused to make.
 - They are found by their tags (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeNatGateways.html>): moto passes over those filters.
+
+And of the signature of a request without a body (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>): it is that of
+an empty one. moto takes the parameters of the query for the body, so that no GET of Route 53 would have a good signature.
 """
 
 import sys
@@ -12,6 +15,7 @@ sys.path.pop(0)  # where a moto.py is that is not the package
 
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.utils import generic_filter
+from moto.iam.access_control import IAMRequestBase
 from moto.server import main
 
 create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
@@ -42,6 +46,17 @@ def describe_nat_gateways(self, filters, nat_gateway_ids):
     return generic_filter(tagged, describe(self, filters, nat_gateway_ids))
 
 
+signed = IAMRequestBase._create_aws_request
+
+
+def create_aws_request(self):
+    request = signed(self)
+    if self._service == "route53" and not self._body:
+        request.data = b""
+    return request
+
+
+IAMRequestBase._create_aws_request = create_aws_request
 NatGatewayBackend.create_nat_gateway = create_nat_gateway
 NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
 NatGatewayBackend.describe_nat_gateways = describe_nat_gateways
