@@ -35,7 +35,7 @@ impl Kind {
     /// The method of a verb: `get`, `list`, `create`, `update`, `delete`, one of the kind's own, or a question.
     pub(crate) fn method(&self, verb: &str) -> Option<MethodDescriptor> {
         let subject = if verb == "list" { self.service.name() } else { self.name.as_str() };
-        let wanted = format!("{}{subject}", capitalised(verb));
+        let wanted = format!("{}{subject}", verb.split('-').map(capitalised).collect::<String>());
         self.service.methods().find(|m| m.name() == wanted).or_else(|| self.question(verb))
     }
     /// The method of what can be asked beyond a read: `console-output`.
@@ -245,6 +245,7 @@ mod tests {
             assert!(instance.method(verb).is_some(), "{verb}");
         }
         let zone = kinds.find("dns-zone").unwrap();
+        assert_eq!((zone.own_verbs(), zone.takes_arguments("change-records"), instance.takes_arguments("stop")), (vec!["change-records".to_owned()], true, false));
         assert!(zone.in_location && zone.is_global && !instance.is_global && zone.name_form() == "clouds/CLOUD/locations/global/dnsZones/ID");
         let location = kinds.find("location").unwrap();
         assert!(!location.is_managed() && !location.in_location);
