@@ -92,14 +92,7 @@ impl Mutable for DnsZone {
 }
 
 fn decode_change(change: Change, at: &str, scope: &mut Scope<'_, DnsZone>) -> Option<RecordChange> {
-    let id = match change.record_set_id.parse() {
-        Ok(id) => Some(id),
-        Err(e) => {
-            let why: &Error = &e;
-            scope.refuse(format!("{at}.record_set_id"), why.message());
-            None
-        }
-    };
+    let id = change.record_set_id.parse().inspect_err(|e: &Error| scope.refuse(format!("{at}.record_set_id"), e.message())).ok();
     // Nothing in a record set is read relative to its zone.
     let zone = Name::new(scope.parent.clone(), "any".parse().ok()?);
     let mut inner = Scope::<RecordSet> { cloud: scope.cloud, parent: &zone, wrong: Vec::new() };

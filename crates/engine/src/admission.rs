@@ -10,7 +10,7 @@ use crate::{
     layer::{self, Check},
     live::{self, Live, Stage},
     operation::{Operation, Options, Outcome, Phase},
-    prepare::Prepared,
+    prepare::{Prepared, refuse_wrong},
 };
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use uuid::Uuid;
@@ -44,10 +44,7 @@ impl Account {
         if let Some(id) = K::label(&name.id) {
             check_chosen_id(id, self.capabilities().of::<K>()?.id_shape, "id")?;
         }
-        let wrong = K::canonical(&name.id, &mut spec);
-        if !wrong.is_empty() {
-            return Err(Error::violated(Reason::InvalidField, wrong));
-        }
+        refuse_wrong(K::canonical(&name.id, &mut spec))?;
         self.capabilities().check_spec::<K>(&spec)?;
         let digest = self.digester.digest::<K>(&spec)?;
         self.admit(name, Wish::Create { spec, digest }, options).await

@@ -13,7 +13,7 @@ use crate::{
 use std::time::Duration;
 use welkin_core::{
     AnyRef, Change, Condition, Digest, Error, ErrorKind, Etag, Kind, Location, Managed, Name, Object, Past, Reason, Result, Retry, Revision, Target, Uid, VendorId, Verb,
-    changed_paths, merge,
+    Violation, changed_paths, merge,
 };
 
 /// What an intent came to.
@@ -51,10 +51,7 @@ impl Account {
             Wish::Update { patch, paths } => {
                 let (current, mut past) = self.current(&name, etag.as_ref()).await?;
                 let mut merged = merge::<K>(&current.spec, &patch, &paths)?;
-                let wrong = K::canonical(&name.id, &mut merged);
-                if !wrong.is_empty() {
-                    return Err(Error::violated(Reason::InvalidField, wrong));
-                }
+                refuse_wrong(K::canonical(&name.id, &mut merged))?;
                 let changed = changed_paths::<K>(&current.spec, &merged)?;
                 self.capabilities().check_update::<K>(&changed)?;
                 if changed.is_empty() {
@@ -77,10 +74,7 @@ impl Account {
                 };
                 // It may have been called by the vendor's id.
                 let name = self.name_of(&target).parse()?;
-                let wrong = K::known(&mut action, &name, &|child| self.names.read().get(child).is_some(), self.settings.most_deleted_percent);
-                if !wrong.is_empty() {
-                    return Err(Error::violated(Reason::InvalidField, wrong));
-                }
+                refuse_wrong(K::known(&mut action, &name, &|child| self.names.read().get(child).is_some(), self.settings.most_deleted_percent))?;
                 Ok(Prepared::Change(Change { target, uid, token, expect, past: Vec::new(), verb: Verb::Act(action) }))
             }
         }
@@ -262,6 +256,11 @@ impl Account {
         let Some(location) = location else { return Ok(None) };
         Ok(self.get(&location).await?.status.zones.into_iter().next())
     }
+}
+
+/// Every wrong field at once, where there is one.
+pub(crate) fn refuse_wrong(wrong: Vec<Violation>) -> Result<()> {
+    if wrong.is_empty() { Ok(()) } else { Err(Error::violated(Reason::InvalidField, wrong)) }
 }
 
 pub(crate) fn refuse_other_version<K: Managed>(current: &Object<K>, etag: Option<&Etag>) -> Result<()> {

@@ -330,11 +330,7 @@ fn cleaning<K: Managed>(change: &Change<K>) -> Change<K> {
         Target::Named { name, .. } => Target::Named { name: name.clone(), uid: Some(change.uid.clone()), vendor_id: None },
         vendor @ Target::Vendor { .. } => vendor.clone(),
     };
-    let expect = match &change.verb {
-        Verb::Create { spec, .. } => K::version(spec),
-        // Taken up again by a restart: it is that delete already.
-        _ => change.expect.clone(),
-    };
+    let expect = if let Verb::Create { spec, .. } = &change.verb { K::version(spec) } else { None };
     Change { target, uid: change.uid.clone(), token: change.token.clone(), expect, past: Vec::new(), verb: Verb::Delete }
 }
 

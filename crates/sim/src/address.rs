@@ -2,16 +2,13 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, of_instance, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, of_instance, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, NewAddress, Shown, Tags},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
-use welkin_core::{
-    Address, AddressSpec, AddressState, AddressStatus, Change, Cx, Driver, Error, FieldPath, Instance, Kind, LocationName, Name, NoAction, Object, Ref, Result, Resume, Step,
-    Target, Verb,
-};
+use welkin_core::{Address, AddressSpec, AddressState, AddressStatus, Change, Cx, Driver, Error, FieldPath, LocationName, NoAction, Object, Result, Resume, Step, Target, Verb};
 
 type Row = (Shown<vendor::Address>, Option<String>);
 
@@ -62,9 +59,8 @@ impl Kept for Address {
     }
     fn told(location: &LocationName, (row, holder): &Row, tags: &Tags) -> Result<(AddressSpec, AddressStatus)> {
         let (instance, private_ip) = row.body().leads_to.clone().unzip();
-        let reference = |id: &String| Ok(Ref::resolved(Name::new(location.clone(), Instance::foreign_id(id)?), id.parse()?));
         let spec = AddressSpec {
-            instance: instance.as_ref().map(reference).transpose()?,
+            instance: instance.as_ref().map(|id| by_vendor_id(location, id)).transpose()?,
             private_ip: private_ip.filter(|_| mark::is_asked(tags, "private_ip")),
             labels: mark::labels(tags),
             provider_config: None,
@@ -126,22 +122,10 @@ impl Driver<Address> for Sim {
         let region = location.id.as_str();
         let (made, resume) = resume.read::<Made>();
         let tags = wanted(cx, change, spec)?.tags;
-        let found = match &made {
-            Some(made) => {
-                let found = self.call(cx, Action::DescribeAddresses, region, self.cloud.address(region, &made.address)).await?;
-                if found.is_none() {
-                    return Ok(Step::look_again(self.pause(), "waiting for the cloud to show the address"));
-                }
-                found
-            }
-            None if self.must_look(&resume) => {
-                let found = self.made(cx, change).await?;
-                if found.is_none() && !resume.is_past(self.horizon()) {
-                    return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
-                }
-                found
-            }
-            None => None,
+        let found = match self.begun(cx, change, made.as_ref().map(|m| m.address.as_str()), false, &resume, "address").await? {
+            Begun::Here(row) => Some(row),
+            Begun::Nothing => None,
+            Begun::NotYet(why) => return Ok(Step::look_again(self.pause(), why)),
         };
         let row = match found {
             Some(row) => self.led(cx, change, spec, row, &mut None).await?,

@@ -2,15 +2,13 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, of_instance, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, of_instance, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest, Filter, NewDisk, Shown, Tags},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
-use welkin_core::{
-    Change, Cx, Disk, DiskSpec, DiskState, DiskStatus, Driver, Error, FieldPath, Instance, Kind, LocationName, Name, NoAction, Object, Ref, Result, Resume, Step, Target, Verb,
-};
+use welkin_core::{Change, Cx, Disk, DiskSpec, DiskState, DiskStatus, Driver, Error, FieldPath, LocationName, NoAction, Object, Ref, Result, Resume, Step, Target, Verb};
 
 type Row = Shown<vendor::Disk>;
 
@@ -61,7 +59,6 @@ impl Kept for Disk {
     }
     fn told(location: &LocationName, row: &Row, tags: &Tags) -> Result<(DiskSpec, DiskStatus)> {
         let body = row.body();
-        let reference = |id: &str| Ok::<_, Error>(Ref::resolved(Name::new(location.clone(), Instance::foreign_id(id)?), id.parse()?));
         // A default is shown only where it was asked for.
         let shown = |field: &str, is_default: bool| !is_default || mark::is_asked(tags, field);
         let (iops, throughput) = body.performance.map(|p| (p.iops, p.throughput_mibps)).unzip();
@@ -74,7 +71,7 @@ impl Kept for Disk {
             encrypted: Some(body.encrypted).filter(|yes| shown("encrypted", !yes)),
             encryption_key: body.encryption_key.clone(),
             snapshot: None,
-            instance: body.attachment.as_ref().map(|at| reference(&at.instance)).transpose()?,
+            instance: body.attachment.as_ref().map(|at| by_vendor_id(location, &at.instance)).transpose()?,
             labels: mark::labels(tags),
             provider_config: None,
         };
@@ -152,23 +149,10 @@ impl Driver<Disk> for Sim {
         let new = wanted(cx, change, spec)?;
         let tags = new.tags.clone();
         let token = self.config().client_tokens.then(|| change.token.clone());
-        let found = match &made {
-            Some(made) => {
-                let found = self.call(cx, Action::DescribeDisks, region, self.cloud.disk(region, &made.disk)).await?;
-                if found.is_none() {
-                    return Ok(Step::look_again(self.pause(), "waiting for the cloud to show the disk"));
-                }
-                found
-            }
-            // With a token, asking again is looking.
-            None if token.is_none() && self.must_look(&resume) => {
-                let found = self.made(cx, change).await?;
-                if found.is_none() && !resume.is_past(self.horizon()) {
-                    return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
-                }
-                found
-            }
-            None => None,
+        let found = match self.begun(cx, change, made.as_ref().map(|m| m.disk.as_str()), token.is_some(), &resume, "disk").await? {
+            Begun::Here(row) => Some(row),
+            Begun::Nothing => None,
+            Begun::NotYet(why) => return Ok(Step::look_again(self.pause(), why)),
         };
         let row = match found {
             Some(row) => row,

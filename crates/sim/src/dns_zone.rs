@@ -3,14 +3,14 @@
 use crate::{
     Sim, mark,
     record_set::record_changes,
-    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, GLOBAL, NewZone, Shown, Tags, ZoneNetwork},
 };
 use async_trait::async_trait;
 use std::collections::BTreeSet;
 use welkin_core::{
-    Change, ChangeMode, Cx, DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Driver, Error, FieldPath, Kind, LocationName, Name, Network, NoAction, Object,
-    RecordOutcomes, Ref, Result, Resume, Step, Target, Verb,
+    Change, ChangeMode, Cx, DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Driver, Error, FieldPath, LocationName, Network, NoAction, Object, RecordOutcomes,
+    Result, Resume, Step, Target, Verb,
 };
 
 type Row = Shown<vendor::Zone>;
@@ -51,7 +51,7 @@ impl Kept for DnsZone {
     }
     fn told(_: &LocationName, row: &Row, tags: &Tags) -> Result<(DnsZoneSpec, DnsZoneStatus)> {
         let body = row.body();
-        let reference = |n: &ZoneNetwork| Ok::<_, Error>(Ref::resolved(Name::new(LocationName::of(&n.region)?, Network::foreign_id(&n.id)?), n.id.parse()?));
+        let reference = |n: &ZoneNetwork| by_vendor_id::<Network>(&LocationName::of(&n.region)?, &n.id);
         let spec = DnsZoneSpec {
             dns_name: Some(body.dns_name.parse()?),
             private: !body.networks.is_empty(),
@@ -129,18 +129,10 @@ impl Driver<DnsZone> for Sim {
         }
         let new = wanted(cx, change, spec)?;
         let tags = new.tags.clone();
-        let found = if self.must_look(resume) {
-            let found = self.made(cx, change).await?;
-            if found.is_none() && !resume.is_past(self.horizon()) {
-                return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
-            }
-            found
-        } else {
-            None
-        };
-        let row = match found {
-            Some(row) => row,
-            None => self.call(cx, Action::CreateZone, GLOBAL, self.cloud.create_zone(new)).await?,
+        let row = match self.begun(cx, change, None, false, resume, "zone").await? {
+            Begun::Here(row) => row,
+            Begun::NotYet(why) => return Ok(Step::look_again(self.pause(), why)),
+            Begun::Nothing => self.call(cx, Action::CreateZone, GLOBAL, self.cloud.create_zone(new)).await?,
         };
         Ok(Step::Done(Self::object::<DnsZone>(cx, location, &row, Some(&tags))?))
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
+    resource::{Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Condition, Filter, Hung, InstanceEdit, LaunchRequest, NewInstance, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -77,7 +77,7 @@ impl Kept for Instance {
             None => Subnet::foreign_id(&body.subnet)?,
         };
         let image = Name::<Image>::new(location.clone(), Image::foreign_id(&body.image)?);
-        let groups = body.groups.iter().map(|id| Ok(Ref::resolved(Name::new(location.clone(), SecurityGroup::foreign_id(id)?), id.parse()?)));
+        let groups = body.groups.iter().map(|id| by_vendor_id::<SecurityGroup>(location, id));
         let spec = InstanceSpec {
             zone: Some(body.zone.clone()),
             machine_type: body.machine_type.clone(),

@@ -6,7 +6,7 @@ mod opening;
 
 use crate::{
     Sim, error, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, is_adopted, or_gone},
+    resource::{Found, Fragment, Kept, Rows, by_vendor_id, expected, is_adopted, or_gone},
     vendor::{
         self, Action, Answer, Balanced, BalancerSettings, Check, Cloud, Code, Filter, Health, MOST_TARGETS_A_CALL, NewLoadBalancer, NewPool, NewSecurityGroup, Pool, PoolSettings,
         Shown, Tags, VendorListener,
@@ -160,9 +160,6 @@ impl Kept for LoadBalancer {
     }
 }
 
-fn by_vendor_id<K: Kind<Parent = LocationName, Id = ResourceId>>(location: &LocationName, id: &str) -> Result<Ref<K>> {
-    Ok(Ref::resolved(Name::new(location.clone(), K::foreign_id(id)?), id.parse()?))
-}
 fn named<T: Copy + ToString + Default>(all: &[T], name: &str) -> T {
     all.iter().find(|v| v.to_string() == name).copied().unwrap_or_default()
 }

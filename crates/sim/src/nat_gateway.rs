@@ -2,15 +2,15 @@
 
 use crate::{
     Sim, error, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, NatGatewayRequest, NewNatGateway, Shown, Tags},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr};
 use welkin_core::{
-    Address, Change, Connectivity, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Kind, LocationName, Name, NatGateway, NatGatewaySpec, NatGatewayState, NatGatewayStatus,
-    NoAction, Object, Reason, Ref, ResourceId, Result, Resume, Step, Subnet, Target, Verb,
+    Change, Connectivity, Cx, Driver, Effect, Error, ErrorKind, FieldPath, Kind, LocationName, Name, NatGateway, NatGatewaySpec, NatGatewayState, NatGatewayStatus, NoAction,
+    Object, Reason, Ref, ResourceId, Result, Resume, Step, Subnet, Target, Verb,
 };
 
 type Row = Shown<vendor::NatGateway>;
@@ -62,11 +62,10 @@ impl Kept for NatGateway {
             Some(id) => id,
             None => Subnet::foreign_id(&body.subnet)?,
         };
-        let address = |id: &String| Ok::<_, Error>(Ref::resolved(Name::new(location.clone(), Address::foreign_id(id)?), id.parse()?));
         let spec = NatGatewaySpec {
             subnet: Some(Ref::resolved(Name::new(location.clone(), subnet), body.subnet.parse()?)),
             connectivity: if body.address.is_some() { Connectivity::Public } else { Connectivity::Private },
-            address: body.address.as_ref().map(|(id, _)| address(id)).transpose()?,
+            address: body.address.as_ref().map(|(id, _)| by_vendor_id(location, id)).transpose()?,
             labels: mark::labels(tags),
             provider_config: None,
         };
@@ -128,23 +127,10 @@ impl Driver<NatGateway> for Sim {
         let new = wanted(cx, change, spec)?;
         let tags = new.tags.clone();
         let token = self.config().client_tokens.then(|| change.token.clone());
-        let found = match &made {
-            Some(made) => {
-                let found = self.call(cx, Action::DescribeNatGateways, region, self.cloud.nat_gateway(region, &made.nat_gateway)).await?;
-                if found.is_none() {
-                    return Ok(Step::look_again(self.pause(), "waiting for the cloud to show the NAT gateway"));
-                }
-                found
-            }
-            // With a token, asking again is looking.
-            None if token.is_none() && self.must_look(&resume) => {
-                let found = self.made(cx, change).await?;
-                if found.is_none() && !resume.is_past(self.horizon()) {
-                    return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
-                }
-                found
-            }
-            None => None,
+        let found = match self.begun(cx, change, made.as_ref().map(|m| m.nat_gateway.as_str()), token.is_some(), &resume, "NAT gateway").await? {
+            Begun::Here(row) => Some(row),
+            Begun::Nothing => None,
+            Begun::NotYet(why) => return Ok(Step::look_again(self.pause(), why)),
         };
         let row = match found {
             Some(row) => row,

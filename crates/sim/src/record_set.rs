@@ -12,7 +12,7 @@ use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
     BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, Managed, Name, NoAction, Object, Page, ProviderId, Query, Reader,
     Reason, RecordChanges, RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordSetStatus, RecordWork, RecordsThere, Result, Resume, Retry, Shard, Step, Target,
-    Verb, Violation,
+    Verb,
 };
 
 /// So many names are read one by one; of more the whole zone is listed.
@@ -38,18 +38,9 @@ fn object(zone: &Name<DnsZone>, id: RecordId, spec: RecordSetSpec) -> Result<Obj
         spec,
     })
 }
-/// Apex and delegation, and a CNAME beside another type.
-fn check_place(id: &RecordId, at: &AtName) -> Result<()> {
-    let field = "record_set_id";
-    if let Some(why) = id.record_type.misplaced(&id.name, &at.zone) {
-        return Err(Error::violated(Reason::InvalidField, vec![Violation::new(field, why)]));
-    }
-    match at.sets.keys().find(|t| !t.goes_with(id.record_type)) {
-        Some(other) => {
-            Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, format!("{} has records of type {other}: a CNAME is alone at its name", id.name)).with_field(field))
-        }
-        None => Ok(()),
-    }
+/// Is what is there what the change is to be made from?
+fn is_expected(change: &Change<RecordSet>, there: &RecordSetSpec) -> bool {
+    change.expect.is_none() || RecordSet::version(there) == change.expect
 }
 fn changed_meanwhile(target: &Target<RecordSet>) -> Error {
     Error::new(ErrorKind::Aborted, Reason::EtagMismatch, format!("{target} is not as it was: somebody else has changed it")).with_resource(target.to_string())
@@ -73,7 +64,7 @@ impl Sim {
     /// The one it has to be changed from, refused where it is another than expected.
     async fn expected_set(&self, cx: &Cx, change: &Change<RecordSet>) -> Result<RecordSetSpec> {
         let there = self.record_set(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
-        if change.expect.is_some() && RecordSet::version(&there) != change.expect { Err(changed_meanwhile(&change.target)) } else { Ok(there) }
+        if is_expected(change, &there) { Ok(there) } else { Err(changed_meanwhile(&change.target)) }
     }
 }
 
@@ -88,28 +79,31 @@ impl Sim {
     /// What has to be done in a zone, compared with what is there now.
     pub(crate) async fn planned(&self, cx: &Cx, zone: &str, changes: &RecordChanges, unresolved: bool) -> Result<RecordWork> {
         let limit = BatchSize { values: MOST_VALUES.try_into().unwrap_or(u64::MAX), characters: u64::MAX };
-        let names = changes.names();
-        let (begins, mut there, mut total) = (self.zone_name(cx, zone).await?, RecordsThere::new(), None);
-        if changes.needs_total() || names.len() > FEW_NAMES {
-            let (mut after, mut count) = (None::<String>, 0);
-            loop {
-                let call = self.cloud.records(Some(zone), after.as_deref(), usize::MAX);
-                let (rows, next) = self.call(cx, Action::DescribeRecords, GLOBAL, call).await?;
-                count += rows.len();
-                there.extend(rows.into_iter().filter(|(_, id, _)| names.contains(&id.name)).map(|(_, id, says)| (id, says)));
-                after = next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            total = Some(count);
-        } else {
-            for name in names {
+        let begins = self.zone_name(cx, zone).await?;
+        let (there, total) = self.there(cx, zone, &changes.names(), changes.needs_total()).await?;
+        RecordWork::plan(&begins, &there, total, changes, limit, unresolved)
+    }
+    /// Every record set of these names, and how many the zone has where it was listed as a whole: for many names, and where that number is needed.
+    async fn there(&self, cx: &Cx, zone: &str, names: &BTreeSet<&DnsName>, needs_total: bool) -> Result<(RecordsThere, Option<usize>)> {
+        let mut there = RecordsThere::new();
+        if !needs_total && names.len() <= FEW_NAMES {
+            for name in names.iter().copied() {
                 let at = self.call(cx, Action::DescribeRecords, GLOBAL, self.cloud.records_at(zone, name)).await?;
                 there.extend(at.sets.into_iter().map(|(record_type, says)| (RecordId { name: name.clone(), record_type }, says)));
             }
+            return Ok((there, None));
         }
-        RecordWork::plan(&begins, &there, total, changes, limit, unresolved)
+        let (mut after, mut total) = (None::<String>, 0);
+        loop {
+            let call = self.cloud.records(Some(zone), after.as_deref(), usize::MAX);
+            let (rows, next) = self.call(cx, Action::DescribeRecords, GLOBAL, call).await?;
+            total += rows.len();
+            there.extend(rows.into_iter().filter(|(_, id, _)| names.contains(&id.name)).map(|(_, id, says)| (id, says)));
+            after = next;
+            if after.is_none() {
+                return Ok((there, Some(total)));
+            }
+        }
     }
     async fn zone_name(&self, cx: &Cx, zone: &str) -> Result<DnsName> {
         let row = self.call(cx, Action::DescribeZones, GLOBAL, self.cloud.zone(GLOBAL, zone)).await?;
@@ -147,13 +141,8 @@ impl Sim {
     }
     /// Is all of it as it was to be? A call does all of it or nothing.
     async fn are_made(&self, cx: &Cx, zone: &str, edits: &[RecordEdit]) -> Result<bool> {
-        for edit in edits {
-            let at = self.call(cx, Action::DescribeRecords, GLOBAL, self.cloud.records_at(zone, &edit.id.name)).await?;
-            if at.sets.get(&edit.id.record_type) != edit.to.as_ref() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let (there, _) = self.there(cx, zone, &edits.iter().map(|e| &e.id.name).collect(), false).await?;
+        Ok(edits.iter().all(|e| there.get(&e.id) == e.to.as_ref()))
     }
 }
 
@@ -211,7 +200,7 @@ impl Driver<RecordSet> for Sim {
                 return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
             }
         }
-        check_place(&id, &at)?;
+        id.check_place(&at.zone, at.sets.keys())?;
         self.change_records(cx, &zone, &[RecordChange::Create(id.clone(), spec.clone())]).await?;
         Ok(Step::Done(object(change.target.parent(), id, spec.clone())?))
     }
@@ -223,7 +212,7 @@ impl Driver<RecordSet> for Sim {
         if there == *desired {
             return done();
         }
-        if change.expect.is_some() && RecordSet::version(&there) != change.expect {
+        if !is_expected(change, &there) {
             return Err(changed_meanwhile(&change.target));
         }
         if self.must_look(resume) && !resume.is_past(self.horizon()) {
@@ -243,7 +232,7 @@ impl Driver<RecordSet> for Sim {
             let is_over = !resume.is_unresolved() || resume.is_past(self.horizon());
             return Ok(if is_over { Step::Done(()) } else { Step::look_again(self.pause(), "waiting until nothing of it can appear any more") });
         };
-        if change.expect.is_some() && RecordSet::version(&there) != change.expect {
+        if !is_expected(change, &there) {
             return if resume.cleans_up { Ok(Step::Done(())) } else { Err(changed_meanwhile(&change.target)) };
         }
         match self.change_records(cx, &zone, &[RecordChange::Delete(id, there)]).await {

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use welkin_core::{
-    Change, Cursor, Cx, Error, ErrorKind, LocationName, Managed, Mark, Name, Object, Page, ProviderId, Query, Reason, ResourceId, Result, Resume, Retry, Revision, Shard, Step,
-    Target, Uid, VendorId,
+    Change, Cursor, Cx, Error, ErrorKind, Kind, LocationName, Managed, Mark, Name, Object, Page, ProviderId, Query, Reason, Ref, ResourceId, Result, Resume, Retry, Revision,
+    Shard, Step, Target, Uid, VendorId,
 };
 
 /// The vendor's row of one main object.
@@ -87,6 +87,16 @@ pub(crate) enum Found<R> {
     /// Look again: the data keeps since when.
     NotYet(Looking),
     Gone,
+}
+
+/// Where a create stands that may have been interrupted.
+pub(crate) enum Begun<R> {
+    /// Its main object is made.
+    Here(R),
+    /// Nothing is.
+    Nothing,
+    /// It cannot be told yet: look again.
+    NotYet(String),
 }
 
 /// Since when something is looked for.
@@ -212,6 +222,23 @@ impl Sim {
         let marks = [(OWNER, cx.owner.as_str()), (UID, change.uid.as_str())];
         Ok(self.marked::<K>(cx, region, &marks).await?.into_iter().next())
     }
+    /// What a create has made: `made` is the id that its handle has; without one it is looked for, unless its write `is_keyed`, so that asking again is
+    /// looking.
+    pub(crate) async fn begun<K: Kept>(&self, cx: &Cx, change: &Change<K>, made: Option<&str>, is_keyed: bool, resume: &Resume, what: &str) -> Result<Begun<K::Row>> {
+        let region = change.target.parent().id.as_str();
+        if let Some(id) = made {
+            let found = self.call(cx, K::READ, region, K::one(&self.cloud, region, id)).await?;
+            return Ok(found.map_or_else(|| Begun::NotYet(format!("waiting for the cloud to show the {what}")), Begun::Here));
+        }
+        if is_keyed || !self.must_look(resume) {
+            return Ok(Begun::Nothing);
+        }
+        Ok(match self.made(cx, change).await? {
+            Some(row) => Begun::Here(row),
+            None if resume.is_past(self.horizon()) => Begun::Nothing,
+            None => Begun::NotYet("looking for what an interrupted call has made".to_owned()),
+        })
+    }
     /// The main object of a change of what is there, which must be ours.
     pub(crate) async fn located<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Found<K::Row>> {
         let region = change.target.parent().id.as_str();
@@ -334,6 +361,11 @@ pub(crate) fn or_gone<K: Kept, T>(target: &Target<K>, answer: Result<T>) -> Resu
 pub(crate) fn of_instance(e: Error) -> Error {
     let is_about = [Code::InstanceNotFound, Code::IncorrectState].iter().any(|code| error::is(&e, *code));
     if is_about { e.with_field("instance") } else { e }
+}
+
+/// A reference to what the vendor calls so, beside what is read.
+pub(crate) fn by_vendor_id<K: Kind<Parent = LocationName>>(location: &LocationName, id: &str) -> Result<Ref<K>> {
+    Ok(Ref::resolved(Name::new(location.clone(), K::foreign_id(id)?), id.parse()?))
 }
 
 macro_rules! reader {

@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, error, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone},
     vendor::{Action, Answer, Cloud, Code, Filter, NewRouteTable, Tags, Traced, VendorRoute, Way},
 };
 use async_trait::async_trait;
@@ -83,9 +83,6 @@ impl Kept for RouteTable {
     }
 }
 
-fn by_vendor_id<K: Kind<Parent = LocationName>>(location: &LocationName, id: &str) -> Result<Ref<K>> {
-    Ok(Ref::resolved(Name::new(location.clone(), K::foreign_id(id)?), id.parse()?))
-}
 fn route_of(location: &LocationName, VendorRoute { destination, way }: &VendorRoute) -> Result<Route> {
     let route = Route { destination: Some(*destination), ..Route::default() };
     Ok(match way {
@@ -182,22 +179,10 @@ impl Driver<RouteTable> for Sim {
         let (made, resume) = resume.read::<Made>();
         let new = wanted(cx, change, spec)?;
         let tags = new.tags.clone();
-        let found = match &made {
-            Some(made) => {
-                let found = self.call(cx, Action::DescribeRouteTables, region, self.cloud.route_table(region, &made.route_table)).await?;
-                if found.is_none() {
-                    return Ok(Step::look_again(self.pause(), "waiting for the cloud to show the route table"));
-                }
-                found
-            }
-            None if self.must_look(&resume) => {
-                let found = self.made(cx, change).await?;
-                if found.is_none() && !resume.is_past(self.horizon()) {
-                    return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
-                }
-                found
-            }
-            None => None,
+        let found = match self.begun(cx, change, made.as_ref().map(|m| m.route_table.as_str()), false, &resume, "route table").await? {
+            Begun::Here(row) => Some(row),
+            Begun::Nothing => None,
+            Begun::NotYet(why) => return Ok(Step::look_again(self.pause(), why)),
         };
         let Some(row) = found else {
             let row = self.call(cx, Action::CreateRouteTable, region, self.cloud.create_route_table(region, new)).await?;

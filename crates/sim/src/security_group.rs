@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, is_adopted, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, expected, is_adopted, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, GroupPeer, GroupRule, NewSecurityGroup, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -204,22 +204,10 @@ impl Driver<SecurityGroup> for Sim {
         let (made, resume) = resume.read::<Made>();
         let new = wanted(cx, change, spec)?;
         let tags = new.tags.clone();
-        let found = match &made {
-            Some(made) => {
-                let found = self.call(cx, Action::DescribeSecurityGroups, region, self.cloud.security_group(region, &made.group)).await?;
-                if found.is_none() {
-                    return Ok(Step::look_again(self.pause(), "waiting for the cloud to show the security group"));
-                }
-                found
-            }
-            None if self.must_look(&resume) => {
-                let found = self.made(cx, change).await?;
-                if found.is_none() && !resume.is_past(self.horizon()) {
-                    return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
-                }
-                found
-            }
-            None => None,
+        let found = match self.begun(cx, change, made.as_ref().map(|m| m.group.as_str()), false, &resume, "security group").await? {
+            Begun::Here(row) => Some(row),
+            Begun::Nothing => None,
+            Begun::NotYet(why) => return Ok(Step::look_again(self.pause(), why)),
         };
         let Some(row) = found else {
             let row = self.call(cx, Action::CreateSecurityGroup, region, self.cloud.create_security_group(region, new)).await?;

@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, expected, or_gone},
     vendor::{self, Action, Answer, Cloud, Code, Filter, NewSubnet, RESERVED, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -98,16 +98,12 @@ impl Driver<Subnet> for Sim {
         let region = location.id.as_str();
         let new = wanted(cx, change, spec)?;
         let tags = new.tags.clone();
-        if self.must_look(resume) {
-            if let Some(row) = self.made(cx, change).await? {
-                return Ok(Step::Done(Self::object::<Subnet>(cx, location, &row, Some(&tags))?));
-            }
-            if !resume.is_past(self.horizon()) {
-                return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has made"));
-            }
-        }
-        let row = self.call(cx, Action::CreateSubnet, region, self.cloud.create_subnet(region, new)).await?;
-        Ok(Step::Done(Self::object::<Subnet>(cx, location, &(row, 0), Some(&tags))?))
+        let row = match self.begun(cx, change, None, false, resume, "subnet").await? {
+            Begun::Here(row) => row,
+            Begun::NotYet(why) => return Ok(Step::look_again(self.pause(), why)),
+            Begun::Nothing => (self.call(cx, Action::CreateSubnet, region, self.cloud.create_subnet(region, new)).await?, 0),
+        };
+        Ok(Step::Done(Self::object::<Subnet>(cx, location, &row, Some(&tags))?))
     }
 
     async fn update(&self, cx: &Cx, change: &Change<Subnet>, desired: &SubnetSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<Subnet>>> {

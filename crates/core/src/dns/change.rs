@@ -229,12 +229,7 @@ fn refusal(zone: &DnsName, change: &RecordChange, now: Option<&RecordSetSpec>, a
         return Some(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field("record_set_id"));
     }
     change.desired.as_ref()?;
-    if let Some(why) = id.record_type.misplaced(&id.name, zone) {
-        return Some(Error::invalid("record_set_id", why));
-    }
-    let other = after.get(&id.name)?.iter().find(|t| !t.goes_with(id.record_type))?;
-    let why = format!("{} has records of type {other}: a CNAME is alone at its name", id.name);
-    Some(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_field("record_set_id"))
+    id.check_place(zone, after.get(&id.name).into_iter().flatten()).err()
 }
 
 #[cfg(test)]
