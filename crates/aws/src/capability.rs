@@ -5,9 +5,11 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, NatGateway, Network, RouteTable, Scope,
+    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, NatGateway, Network, RouteTable, Scope,
     SecurityGroup, Subnet, Support, VerbName,
 };
+
+use crate::dns_zone::MAX_LABELS;
 
 /// The one vendor extension: how an instance is launched.
 pub(crate) const INSTANCE_CONFIG: &str = "welkin.provider.aws.v1.InstanceConfig";
@@ -22,6 +24,9 @@ const MAX_DISK_GIB: u64 = 65_536;
 /// With a raised quota; five by default (<https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-security-groups>).
 const GROUPS_PER_INTERFACE: usize = 16;
 
+/// With a raised quota more (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>).
+const VPCS_PER_ZONE: usize = 100;
+
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
 
 pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
@@ -34,6 +39,7 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
         (Disk::COLLECTION, disk(horizon)),
         (NatGateway::COLLECTION, nat_gateway(horizon)),
         (RouteTable::COLLECTION, route_table(horizon)),
+        (DnsZone::COLLECTION, dns_zone(horizon)),
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
         (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
@@ -201,6 +207,21 @@ fn route_table(horizon: Duration) -> KindCapabilities {
     KindCapabilities { limits: [("per_network", 200), ("routes_per_table", 500)].into(), ..managed(horizon, "rtb-", fields.into()) }
 }
 
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-entities-hosted-zones>
+fn dns_zone(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("dns_name", Field::REQUIRED),
+        ("private", Field::NATIVE),
+        ("networks", Field::MUTABLE.at_most(VPCS_PER_ZONE)),
+        ("description", Field::MUTABLE),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    // Ids are capitals and digits, as no id that anybody can choose.
+    let base = KindCapabilities { scope: Scope::Global, id_shape: IdShape::Other, ..managed(horizon, "", fields.into()) };
+    KindCapabilities { limits: [("per_account", 500), ("labels", MAX_LABELS as u64)].into(), ..base }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,10 +245,11 @@ mod tests {
         declares_all::<Address>();
         declares_all::<Disk>();
         let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
-        let expected = [welkin_core::DnsZone::COLLECTION, welkin_core::RecordSet::COLLECTION, welkin_core::LoadBalancer::COLLECTION];
+        let expected = [welkin_core::RecordSet::COLLECTION, welkin_core::LoadBalancer::COLLECTION];
         assert_eq!(missing, expected, "what AWS does not offer yet");
         declares_all::<NatGateway>();
         declares_all::<RouteTable>();
+        declares_all::<DnsZone>();
     }
     #[test]
     fn a_vpc_cannot_choose_its_ipv6_range() {

@@ -1,4 +1,4 @@
-//! The SDK's clients: one for each region, over one set of credentials.
+//! The SDK's clients: one of EC2 for each region and one of Route 53 for the account, over one set of credentials.
 
 use crate::{AwsConfig, answer::Whole, credentials, error};
 use aws_config::{BehaviorVersion, identity::IdentityCache, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
@@ -6,6 +6,9 @@ use aws_sdk_ec2::{Client, error::ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use std::{collections::BTreeMap, error::Error as StdError, fmt};
 use welkin_core::{Api, Cx, LocationName, Result};
+
+/// The location of what belongs to no region.
+pub(crate) const GLOBAL: &str = "global";
 
 /// One region's client, through which every call passes the gate.
 #[derive(Clone)]
@@ -31,14 +34,14 @@ impl Region {
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        self.call(cx, Api::read("ec2", action, self.id()), call).await
+        gated(cx, Api::read("ec2", action, self.id()), call).await
     }
     /// A call that may change something.
     pub(crate) async fn write<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        self.call(cx, Api::write("ec2", action, self.id()), call).await
+        gated(cx, Api::write("ec2", action, self.id()), call).await
     }
     /// A call with `DryRun`: it changes nothing, and its success is the error `DryRunOperation`.
     pub(crate) async fn dry_run<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<()>
@@ -51,24 +54,53 @@ impl Region {
             match call.await {
                 Ok(_) => Ok(()),
                 Err(e) if e.code() == Some("DryRunOperation") => Ok(()),
-                Err(e) => Err(error::of_sdk(action, false, e)),
+                Err(e) => Err(error::of_sdk("ec2", action, false, e)),
             }
         })
         .await
     }
-    async fn call<T, E>(&self, cx: &Cx, api: Api, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
+}
+
+/// The client of what is one for the whole account, through which every call passes the gate.
+#[derive(Clone)]
+pub(crate) struct Global {
+    pub(crate) name: LocationName,
+    pub(crate) route53: aws_sdk_route53::Client,
+}
+impl fmt::Debug for Global {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Global")
+    }
+}
+impl Global {
+    /// A call that changes nothing.
+    pub(crate) async fn read<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let (action, write) = (api.action, api.write);
-        // The SDK's futures are large.
-        let call = Box::pin(call);
-        cx.call(api, async move { call.await.map_err(|e| error::of_sdk(action, write, e)) }).await
+        gated(cx, Api::read("route53", action, GLOBAL), call).await
+    }
+    /// A call that may change something.
+    pub(crate) async fn write<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        gated(cx, Api::write("route53", action, GLOBAL), call).await
     }
 }
 
+async fn gated<T, E>(cx: &Cx, api: Api, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
+where
+    E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+{
+    let (family, action, write) = (api.family, api.action, api.write);
+    // The SDK's futures are large.
+    let call = Box::pin(call);
+    cx.call(api, async move { call.await.map_err(|e| error::of_sdk(family, action, write, e)) }).await
+}
+
 /// Makes the clients. No call is made: credentials are fetched with the first call.
-pub(crate) async fn connect(config: &AwsConfig) -> Result<BTreeMap<String, Region>> {
+pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Region>, Global)> {
     config.check()?;
     let home = config.regions.first().cloned().unwrap_or_default();
     let timeouts = TimeoutConfig::builder().connect_timeout(config.connect_timeout()).operation_timeout(config.call_timeout()).build();
@@ -94,5 +126,9 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<BTreeMap<String, Regio
         let conf = builder.region(aws_config::Region::new(id.clone())).interceptor(Whole).build();
         Ok((id.clone(), Region { name: LocationName::of(id)?, ec2: Client::from_conf(conf) }))
     };
-    config.regions.iter().map(region).collect()
+    // Its endpoint, and the region that it is signed for, follow from the partition, which is that of any region of the account
+    // (<https://docs.aws.amazon.com/general/latest/gr/r53.html>).
+    let builder = aws_sdk_route53::config::Builder::from(&shared).credentials_provider(credentials.clone());
+    let route53 = aws_sdk_route53::Client::from_conf(builder.interceptor(Whole).build());
+    Ok((config.regions.iter().map(region).collect::<Result<_>>()?, Global { name: LocationName::of(GLOBAL)?, route53 }))
 }

@@ -16,9 +16,14 @@ use aws_smithy_runtime_api::client::{
 use std::{error::Error as StdError, io, time::Duration};
 use welkin_core::{Effect, Error, ErrorKind, Reason, Retry, VendorError, Violation};
 
+/// The service that roles are asked of.
+const STS: &str = "sts";
+
 /// An error that AWS answered.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Refusal<'a> {
+    /// As IAM calls the service: `ec2`.
+    pub(crate) family: &'a str,
     pub(crate) action: &'a str,
     pub(crate) write: bool,
     pub(crate) status: u16,
@@ -40,7 +45,7 @@ impl Refusal<'_> {
         let (meaning, field) = self.meaning();
         let text = plain(self.text);
         let message = match meaning.reason {
-            Reason::CloudPermission => format!("the credentials lack the permission {}: {text}", permission(text, self.code, self.action)),
+            Reason::CloudPermission => format!("the credentials lack the permission {}: {text}", permission(text, self.code, self.family, self.action)),
             Reason::QuotaExceeded => format!("{} is used up: {text}", quota::named(self.code)),
             Reason::CloudCredentials => format!("AWS refuses the credentials: {text}"),
             Reason::Throttled => format!("AWS throttles {}: {text}", self.action),
@@ -65,7 +70,7 @@ fn plain(text: &str) -> &str {
 /// The permission that AWS names, else the action that it refused. `perform: ec2:RunInstances on resource: ..`, `perform sts:AssumeRole`,
 /// `no identity-based policy allows the ec2:RunInstances action`
 /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>).
-fn permission(text: &str, code: &str, action: &str) -> String {
+fn permission(text: &str, code: &str, family: &str, action: &str) -> String {
     let named = text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric())).find(|word| {
         let is_word = |part: &str, others: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c));
         // Nothing else that is said has one colon and a capital behind it: an ARN has five.
@@ -74,23 +79,22 @@ fn permission(text: &str, code: &str, action: &str) -> String {
     let refused = || match action {
         // For spot instances (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html>).
         _ if code == "AuthFailure.ServiceLinkedRoleCreationNotPermitted" => "iam:CreateServiceLinkedRole".to_owned(),
-        "AssumeRole" | "AssumeRoleWithWebIdentity" => format!("sts:{action}"),
-        _ => format!("ec2:{action}"),
+        _ => format!("{family}:{action}"),
     };
     named.map_or_else(refused, ToOwned::to_owned)
 }
 
-fn answered<E: ProvideErrorMetadata>(action: &str, write: bool, refusal: &ServiceError<E, HttpResponse>) -> Error {
+fn answered<E: ProvideErrorMetadata>(family: &str, action: &str, write: bool, refusal: &ServiceError<E, HttpResponse>) -> Error {
     let raw = refusal.raw();
     let retry_after = raw.headers().get("retry-after").and_then(|v| v.parse().ok()).map(Duration::from_secs);
     let meta = refusal.err().meta();
     let code = meta.code().unwrap_or_default();
     let text = meta.message().unwrap_or_default();
-    Refusal { action, write, status: raw.status().as_u16(), code, text, request_id: meta.request_id(), retry_after }.error()
+    Refusal { family, action, write, status: raw.status().as_u16(), code, text, request_id: meta.request_id(), retry_after }.error()
 }
 
 /// What the SDK's failure of `action` means.
-pub(crate) fn of_sdk<E>(action: &'static str, write: bool, error: SdkError<E, HttpResponse>) -> Error
+pub(crate) fn of_sdk<E>(family: &'static str, action: &'static str, write: bool, error: SdkError<E, HttpResponse>) -> Error
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
@@ -98,7 +102,7 @@ where
     if let SdkError::ServiceError(refusal) = &error
         && !refusal.raw().status().is_success()
     {
-        return answered(action, write, refusal);
+        return answered(family, action, write, refusal);
     }
     // Of our own credentials: the call never left.
     if let Some(why) = cause::<Error>(&error) {
@@ -133,7 +137,7 @@ fn cause<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Opti
 pub(crate) fn no_credentials(why: CredentialsError) -> Error {
     fn refusal<E: ProvideErrorMetadata + StdError + 'static>(why: &CredentialsError, action: &str) -> Option<Error> {
         match cause::<SdkError<E, HttpResponse>>(why)? {
-            SdkError::ServiceError(refusal) => Some(not_the_role(action, answered(action, false, refusal))),
+            SdkError::ServiceError(refusal) => Some(not_the_role(action, answered(STS, action, false, refusal))),
             _ => None,
         }
     }
@@ -157,7 +161,7 @@ pub(crate) fn of_sts<E>(action: &'static str, error: SdkError<E, HttpResponse>) 
 where
     E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
 {
-    not_the_role(action, of_sdk(action, false, error))
+    not_the_role(action, of_sdk(STS, action, false, error))
 }
 /// Whatever STS refuses for good, for the caller of EC2 it is that there are no credentials.
 fn not_the_role(action: &str, refusal: Error) -> Error {
@@ -207,7 +211,7 @@ mod tests {
     use super::*;
 
     fn said(code: &str, text: &str, status: u16, write: bool) -> Error {
-        Refusal { action: "RunInstances", write, status, code, text, request_id: Some("req-1"), retry_after: None }.error()
+        Refusal { family: "ec2", action: "RunInstances", write, status, code, text, request_id: Some("req-1"), retry_after: None }.error()
     }
     #[test]
     fn every_row_is_what_it_says() {
@@ -293,6 +297,8 @@ mod tests {
             assert!(e.message().starts_with(&format!("the credentials lack the permission {permission}:")), "{e}");
             assert!(!e.message().contains("AbCd") && !e.vendor().unwrap().message.contains("AbCd"), "{e}");
         }
+        let e = Refusal { family: "route53", action: "GetChange", status: 403, code: "AccessDenied", ..Refusal::default() }.error();
+        assert!(e.message().contains("the permission route53:GetChange:"), "{e}");
     }
     #[test]
     fn the_field_is_ours_and_of_the_kind_that_the_call_is_about() {
@@ -327,6 +333,13 @@ mod tests {
             ("RunInstances", "MissingParameter", "The request must contain the parameter imageId", "image"),
             ("CreateVpc", "InvalidParameterValue", "Value (x) for parameter cidrBlock is invalid. This is not a valid CIDR block.", "cidrs"),
             ("CreateInternetGateway", "InternetGatewayLimitExceeded", "", "internet_access"),
+            ("CreateHostedZone", "InvalidVPCId", "The VPC: vpc-1 you provided is not authorized to make the association.", "networks"),
+            ("CreateHostedZone", "ConflictingDomainExists", "", "networks"),
+            ("CreateHostedZone", "InvalidDomainName", "com is reserved by AWS!", "dns_name"),
+            ("CreateHostedZone", "InvalidInput", "Member must have length less than or equal to 256, at 'comment'", "description"),
+            ("AssociateVPCWithHostedZone", "LimitsExceeded", "", "networks"),
+            ("ChangeTagsForResource", "InvalidInput", "Tag keys beginning with 'aws:' are not permitted", "labels"),
+            ("DeleteHostedZone", "HostedZoneNotEmpty", "The specified hosted zone contains non-required resource record sets and so cannot be deleted.", ""),
         ] {
             let e = Refusal { action, write: true, status: 400, code, text, ..Refusal::default() }.error();
             assert_eq!(e.violations().iter().map(|v| v.field.as_str()).collect::<String>(), field, "{action}: {code}");

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod credentials;
 mod disk;
+mod dns_zone;
 mod error;
 mod image;
 mod instance;
@@ -26,7 +27,7 @@ mod subnet;
 pub use config::{AwsConfig, DEFAULT_HORIZON};
 pub use instance::InstanceConfig;
 
-use client::Region;
+use client::{Global, Region};
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
     Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, NatGateway, Network, Object,
@@ -47,6 +48,7 @@ use welkin_core::{
 #[derive(Debug)]
 pub struct Aws {
     regions: BTreeMap<String, Region>,
+    global: Global,
     capabilities: Capabilities,
     horizon: Duration,
 }
@@ -58,7 +60,8 @@ impl Aws {
     /// `InvalidArgument`, reason CONFIGURATION, naming every key that is wrong.
     pub async fn connect(config: &AwsConfig) -> Result<Self> {
         let horizon = config.horizon();
-        Ok(Self { regions: client::connect(config).await?, capabilities: capability::capabilities(horizon), horizon })
+        let (regions, global) = client::connect(config).await?;
+        Ok(Self { regions, global, capabilities: capability::capabilities(horizon), horizon })
     }
     /// The regions that it serves, sorted.
     pub fn regions(&self) -> impl Iterator<Item = &str> {
@@ -105,7 +108,7 @@ impl CloudProvider for Aws {
         Some(self)
     }
     fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
-        None
+        Some(self)
     }
     fn disks(&self) -> Option<&dyn Driver<Disk>> {
         Some(self)

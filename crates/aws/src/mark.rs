@@ -3,7 +3,7 @@
 use crate::client::Region;
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification};
 use std::collections::BTreeMap;
-use welkin_core::{Change, Cx, Labels, Managed, Mark, Owner, ResourceId, Result, Uid, Verb};
+use welkin_core::{Change, Cx, Digest, Labels, Managed, Mark, Owner, ResourceId, Result, Uid, Verb};
 
 pub(crate) const OWNER: &str = "welkin.dev/owner";
 pub(crate) const ID: &str = "welkin.dev/id";
@@ -88,9 +88,39 @@ impl Tags {
         let ours = self.get(ID);
         let is_label = |k: &str, v: &str| {
             let hidden = k == NAME && Some(v) == ours && self.get(NAME_IS_A_LABEL).is_none();
-            !hidden && !k.starts_with(RESERVED) && !k.starts_with(RESERVED_BY_AWS)
+            !hidden && is_plain(k)
         };
         self.0.iter().filter(|(k, v)| is_label(k, v)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+    /// What an object carries whose owner and uid stand elsewhere: what it is called, and what it was made of.
+    pub(crate) fn called(mark: &Mark, id: &ResourceId) -> Self {
+        let digest = mark.digest.as_ref().map(|d| (DIGEST, d.as_str()));
+        [(ID, id.as_str())].into_iter().chain(digest).collect()
+    }
+    /// With labels beside which nothing of ours has a plain name.
+    pub(crate) fn with_plain(mut self, labels: &Labels) -> Self {
+        self.0.extend(labels.clone());
+        self
+    }
+    /// The labels of such an object.
+    pub(crate) fn plain(&self) -> Labels {
+        self.0.iter().filter(|(k, _)| is_plain(k)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+    /// Our id.
+    pub(crate) fn id(&self) -> Option<ResourceId> {
+        self.get(ID)?.parse().ok()
+    }
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.get(DIGEST)?.parse().ok()
+    }
+    /// What of these is not there, or is there with another value.
+    pub(crate) fn missing(&self, wanted: &Self) -> Vec<(String, String)> {
+        wanted.0.iter().filter(|(k, v)| self.0.get(*k) != Some(*v)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    }
+    /// What to write and which keys to remove so that the plain labels become `desired`.
+    pub(crate) fn replaced(&self, desired: &Labels) -> (Vec<(String, String)>, Vec<String>) {
+        let removed = self.0.keys().filter(|k| is_plain(k) && !desired.contains_key(*k)).cloned().collect();
+        (self.missing(&Self(desired.clone())), removed)
     }
     /// What to write and what to remove so that the labels become `desired`.
     ///
@@ -115,6 +145,16 @@ impl Tags {
     }
 }
 
+impl<'a> FromIterator<(&'a str, &'a str)> for Tags {
+    fn from_iter<T: IntoIterator<Item = (&'a str, &'a str)>>(tags: T) -> Self {
+        Self(tags.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+    }
+}
+
+/// Neither ours nor AWS's own.
+fn is_plain(key: &str) -> bool {
+    !key.starts_with(RESERVED) && !key.starts_with(RESERVED_BY_AWS)
+}
 fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
 }
@@ -253,6 +293,17 @@ mod tests {
         let (written, removed) = foreign.relabel(&labels, None);
         assert_eq!(written, [tag("b", "2")]);
         assert_eq!(removed.iter().filter_map(|t| t.key()).collect::<Vec<_>>(), ["a"]);
+    }
+    #[test]
+    fn where_the_owner_stands_elsewhere_every_plain_tag_is_a_label() {
+        let labels: Labels = [("Name".to_owned(), "web".to_owned()), ("a".to_owned(), "1".to_owned())].into();
+        let tags = Tags::called(&mark(), &id()).with_plain(&labels).with("aws:x", "y");
+        assert_eq!((tags.id(), tags.digest(), tags.plain()), (Some(id()), mark().digest, labels.clone()));
+        assert_eq!(tags.missing(&tags), vec![]);
+        assert_eq!(Tags::default().missing(&Tags::called(&mark(), &id())).len(), 2);
+        let after: Labels = [("a".to_owned(), "2".to_owned())].into();
+        assert_eq!(tags.replaced(&after), (vec![("a".to_owned(), "2".to_owned())], vec!["Name".to_owned()]));
+        assert_eq!(tags.replaced(&labels), (vec![], vec![]));
     }
     #[test]
     fn what_was_asked_comes_back() {

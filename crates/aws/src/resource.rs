@@ -114,9 +114,9 @@ pub(crate) struct Leaving {
 }
 impl Leaving {
     /// With what is left to resolve.
-    fn of<K: Kept>(resume: &Resume, horizon: Duration) -> (Self, Resume) {
+    pub(crate) fn of<P: Pieces>(resume: &Resume, horizon: Duration) -> (Self, Resume) {
         let now = now_ms();
-        let (kept, resume) = match resume.data::<K::Made>() {
+        let (kept, resume) = match resume.data::<P>() {
             Some(made) => {
                 let unresolved = resume.unresolved.filter(|_| !made.is_whole());
                 let leaving = Self { leaving_since_ms: now, made: made.ids().cloned().collect(), ..Self::default() };
@@ -129,6 +129,10 @@ impl Leaving {
             leaving.look_until(now + millis(horizon.saturating_sub(since.elapsed())));
         }
         (leaving, resume)
+    }
+    /// Was the main object's end accepted?
+    pub(crate) fn is_ended(&self) -> bool {
+        self.is_ended
     }
     /// The ids with this prefix that the create made and that are not known to have gone.
     pub(crate) fn made(&self, prefix: &'static str) -> impl Iterator<Item = &str> {
@@ -342,7 +346,7 @@ impl Aws {
     /// What a delete still has to end, and until when more of it may appear.
     pub(crate) async fn left<K: Kept>(&self, cx: &Cx, change: &Change<K>, resume: &Resume) -> Result<Left<K::Row>> {
         let region = self.region(change.target.parent())?;
-        let (mut leaving, resume) = Leaving::of::<K>(resume, self.horizon);
+        let (mut leaving, resume) = Leaving::of::<K::Made>(resume, self.horizon);
         // Nothing carries the mark of what was adopted.
         let mut rows = if is_adopted(&change.target) { Vec::new() } else { K::many(region, cx, of_uid(&cx.owner, &change.uid)).await? };
         let mut is_hidden = false;

@@ -1,7 +1,8 @@
 //! The table of codes.
 //!
 //! Codes and their meanings are those of <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>. Fields are an instance's
-//! where several kinds have the like; `field.rs` says what they are called elsewhere.
+//! where several kinds have the like; `field.rs` says what they are called elsewhere. Route 53's codes are those of botocore's model of it, which its
+//! reference repeats call by call: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_Operations_Amazon_Route_53.html>.
 
 use std::time::Duration;
 use welkin_core::{Effect, ErrorKind, Reason, Retry};
@@ -244,6 +245,24 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("InvalidAssociationID.NotFound", STATE, "instance"),
     ("ConcurrentTagAccess", BUSY, ""),
     ("CreditSpecificationUpdateInProgress", BUSY, ""),
+    // Zones of the domain name system.
+    ("InvalidDomainName", FIELD, "dns_name"),
+    ("HostedZoneAlreadyExists", TAKEN, ""),
+    ("TooManyHostedZones", QUOTA, ""),
+    // "There is a limit to the number of hosted zones that have the same name."
+    ("DelegationSetNotAvailable", QUOTA, "dns_name"),
+    ("ConflictingDomainExists", IN_USE, "networks"),
+    ("InvalidVPCId", REFERENCE, "networks"),
+    ("LimitsExceeded", QUOTA, "networks"),
+    ("NotAuthorizedException", REFUSED, "networks"),
+    ("PublicZoneVPCAssociation", STATE, "networks"),
+    ("LastVPCAssociation", STATE, "networks"),
+    ("VPCAssociationNotFound", STATE, "networks"),
+    ("HostedZoneNotEmpty", IN_USE, ""),
+    ("NoSuchHostedZone", REFERENCE, ""),
+    ("NoSuchChange", REFERENCE, ""),
+    // "Wait, in intervals of increasing duration."
+    ("PriorRequestNotComplete", BUSY, ""),
     // Lists.
     ("FilterLimitExceeded", DEFECT, ""),
     ("InvalidFilter", DEFECT, ""),

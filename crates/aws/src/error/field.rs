@@ -11,10 +11,13 @@ enum Of {
     Instance,
     Disk,
     Address,
+    DnsZone,
 }
 fn of(action: &str) -> Of {
     let has = |part: &str| action.contains(part);
-    if has("NatGateway") {
+    if has("HostedZone") || has("TagsForResource") {
+        Of::DnsZone
+    } else if has("NatGateway") {
         Of::NatGateway
     } else if has("Route") {
         Of::RouteTable
@@ -57,6 +60,7 @@ static NAMES: &[(Of, &str, &str)] = &[
     (Of::RouteTable, "instance", "routes"),
     (Of::RouteTable, "cidrs", "routes"),
     (Of::RouteTable, "subnet", "subnets"),
+    (Of::DnsZone, "instance", ""),
     (Of::Network, "instance", ""),
     (Of::Subnet, "instance", ""),
 ];
@@ -79,6 +83,10 @@ static PARAMETERS: &[(Of, &[&str], &str)] = &[
         &["destinationcidrblock", "destinationipv6cidrblock", "cidr", "route", "gatewayid", "instanceid", "instance", "natgatewayid", "vpcpeeringconnectionid"],
         "routes",
     ),
+    (Of::DnsZone, &["vpc", "vpcid", "vpcregion"], "networks"),
+    (Of::DnsZone, &["comment"], "description"),
+    (Of::DnsZone, &["domain", "domainname", "dnsname"], "dns_name"),
+    (Of::DnsZone, &["tag", "tags"], "labels"),
     (Of::SecurityGroup, &["vpcid"], "network"),
     (Of::SecurityGroup, &["groupdescription"], "description"),
     (Of::SecurityGroup, &["ippermissions", "ipprotocol", "fromport", "toport", "port", "cidrip", "cidripv6", "cidr", "icmp", "groupid", "description"], "rules"),

@@ -1,7 +1,7 @@
 //! Which quota is used up, by its name in Service Quotas or, where it is none of the account's that can be raised, by what it limits.
 //!
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>, <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html>,
-//! <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>
+//! <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>, <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>
 
 /// Code and quota.
 static QUOTAS: &[(&str, &str)] = &[
@@ -30,6 +30,9 @@ static QUOTAS: &[(&str, &str)] = &[
     ("KeyPairLimitExceeded", "the number of key pairs in the region"),
     ("TagLimitExceeded", "the number of tags on one resource"),
     ("AttachmentLimitExceeded", "the number of volumes that this instance can have attached"),
+    ("TooManyHostedZones", "\"Hosted zones\""),
+    ("DelegationSetNotAvailable", "the number of hosted zones of one name"),
+    ("LimitsExceeded", "\"VPCs per hosted zone\""),
     ("InsufficientFreeAddressesInSubnet", "the subnet's range of addresses"),
     ("PrivateIpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),
     ("InvalidInterface.IpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),

@@ -1,6 +1,9 @@
 //! A small EC2 over HTTP: it answers the query protocol for what the drivers call, with tags and reads that lag, pages, and faults by script.
 
-use crate::http::{self, Request};
+use crate::{
+    http,
+    route53::{self, Call, Route53},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
@@ -27,6 +30,8 @@ pub enum Fault {
     Cut,
     /// It happens and the connection breaks in the middle of the answer.
     Broken,
+    /// It happens and the answer ends as it should, and is no XML.
+    Garbled,
 }
 
 #[derive(Debug, Clone)]
@@ -49,6 +54,7 @@ pub struct Script {
     pub falls_back: Option<&'static str>,
     /// Of these machine types there is no capacity.
     pub short: BTreeSet<&'static str>,
+    pub route53: Route53,
     items: Vec<Item>,
     calls: Vec<String>,
     bodies: Vec<String>,
@@ -119,30 +125,56 @@ impl Cloud {
 }
 
 async fn serve(script: Arc<Mutex<Script>>, mut stream: TcpStream) {
-    let Some(Request { body, .. }) = http::read(&mut stream).await else { return };
+    let Some(request) = http::read(&mut stream).await else { return };
+    if let Some(call) = Call::of(&request) {
+        return serve_route53(script, stream, call).await;
+    }
+    let body = request.body;
     let params: Pairs = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let action = params["Action"].clone();
     let (fault, answer) = {
         let mut s = script.lock().unwrap();
         s.calls.push(format!("{action} {params:?}"));
         s.bodies.push(body.clone());
-        let at = s.faults.iter().position(|(a, _)| *a == action);
-        let fault = at.and_then(|at| s.faults.remove(at)).map(|(_, f)| f);
-        let answer = if matches!(fault, Some(Fault::Refuse(..) | Fault::Hang | Fault::Bare(_))) { Ok(String::new()) } else { s.act(&action, &params) };
+        let fault = s.strike(&action);
+        let answer = if Script::is_spared(fault) { Ok(String::new()) } else { s.act(&action, &params) };
         (fault, answer)
     };
+    let answer = match answer {
+        Ok(text) => Ok((200, format!("<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>{text}</{action}Response>"))),
+        Err(Refusal(code)) => Err((code, 400)),
+    };
+    reply(stream, fault, answer, refusal).await;
+}
+async fn serve_route53(script: Arc<Mutex<Script>>, stream: TcpStream, call: Call) {
+    let (fault, answer) = {
+        let mut s = script.lock().unwrap();
+        s.calls.push(format!("{} {} {}", call.action, call.path, call.body));
+        s.bodies.push(call.line());
+        let fault = s.strike(call.action);
+        let (read_lag, page) = (s.read_lag, s.page);
+        let answer = if Script::is_spared(fault) { Ok((200, String::new())) } else { s.route53.act(&call, read_lag, page) };
+        (fault, answer)
+    };
+    reply(stream, fault, answer, route53::refusal).await;
+}
+async fn reply(mut stream: TcpStream, fault: Option<Fault>, answer: Result<(u16, String), (&'static str, u16)>, refusal: fn(&str) -> String) {
     let (status, text) = match (fault, answer) {
         (Some(Fault::Hang), _) => return std::future::pending().await,
         (Some(Fault::Lost), _) => return,
         (Some(Fault::Bare(status)), _) => (status, String::new()),
         (Some(Fault::Refuse(code, status)), _) => (status, refusal(code)),
-        (_, Err(Refusal(code))) => (400, refusal(code)),
-        (fault, Ok(text)) => {
-            let mut text = format!("<{action}Response xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\"><requestId>r</requestId>{text}</{action}Response>");
+        (_, Err((code, status))) => (status, refusal(code)),
+        (fault, Ok((status, mut text))) => {
             if fault == Some(Fault::Cut) {
                 text.truncate(text.len() / 2);
             }
-            (200, text)
+            if fault == Some(Fault::Garbled) {
+                let root = text.find(" xmlns").unwrap();
+                let inside = root + text[root..].find('>').unwrap() + 1;
+                text.insert_str(inside, "<& ");
+            }
+            (status, text)
         }
     };
     let length = text.len();
@@ -171,6 +203,15 @@ fn tags(params: &Pairs, kind: &str) -> Pairs {
 }
 
 impl Script {
+    /// What happens to this call.
+    fn strike(&mut self, action: &str) -> Option<Fault> {
+        let at = self.faults.iter().position(|(a, _)| *a == action)?;
+        self.faults.remove(at).map(|(_, fault)| fault)
+    }
+    /// Does nothing happen?
+    fn is_spared(fault: Option<Fault>) -> bool {
+        matches!(fault, Some(Fault::Refuse(..) | Fault::Hang | Fault::Bare(_)))
+    }
     fn make(&mut self, kind: &'static str, mut is: Pairs, tags: Pairs) -> String {
         self.ids += 1;
         let id = format!("{kind}-{:08}", self.ids);

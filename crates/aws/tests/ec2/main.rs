@@ -25,6 +25,8 @@ mod recordings;
 mod replay;
 mod requests;
 mod routes;
+mod route53;
 mod rules;
 mod specification;
 mod wire;
+mod zones;

@@ -1,8 +1,9 @@
-"""What botocore's model of EC2 says, for the tests of this folder.
+"""What botocore's models of EC2 and of Route 53 say, for the tests of this folder.
 
     model.py answers FOLDER OPERATION...   every recorded answer on the wire, and what the model knows of its members
     model.py enums SHAPE...                the values of these enumerations
-    model.py requests                      judges the form bodies on standard input, one a line
+    model.py requests                      judges the requests on standard input, one a line: EC2's form bodies, and Route 53's requests as JSON
+    model.py zones FOLDER OPERATION...     every recorded answer of Route 53 on the wire
 
 boto3 decodes answers, so what it recorded is put into EC2's wire form again. That this form is right is checked by botocore's own parser, which has
 to read the same answer from it.
@@ -18,6 +19,8 @@ from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.parsers import EC2QueryParser
+
+import route53
 
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 EC2 = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
@@ -327,8 +330,10 @@ def main(command, *rest):
         answer = answers(rest[0], rest[1:])
     elif command == "enums":
         answer = {name: EC2.shape_for(name).enum for name in rest}
+    elif command == "zones":
+        answer = route53.answers(pathlib.Path(rest[0]), rest[1:], decoded, timed, plain)
     else:
-        answer = [judged(line.strip()) for line in sys.stdin]
+        answer = [route53.judged(json.loads(line), structure) if line.startswith("{") else judged(line.strip()) for line in sys.stdin]
     json.dump(answer, sys.stdout)
 
 

@@ -6,8 +6,8 @@ use crate::{
     access::assumes_a_role,
     recordings::documented,
     requests::{
-        Sent, addresses, adopts, consoles, disks, grouped_instances, identities, images, instances, locations, nat_gateways, networks, reads, route_tables, security_groups,
-        subnets,
+        Sent, addresses, adopts, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, locations, nat_gateways, networks, reads,
+        route_tables, security_groups, subnets,
     },
 };
 use serde_json::Value;
@@ -44,6 +44,8 @@ impl Feature {
 
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
 const KMS: &[&str] = &["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];
+/// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>
+const ZONES_NEED: Because = (&["ec2:DescribeVpcs"], "Route 53 wants it of whoever makes a zone, whether or not it is private");
 const INSTANCES: &[&str] = &["ReadImages", "ReadSubnets", "ReadInstances", "Instances"];
 
 /// Every feature; a new one is an entry here and a statement in `policy.json`.
@@ -88,6 +90,9 @@ pub const FEATURES: &[Feature] = &[
     Feature::of("NAT gateways", &["ReadSubnets", "ReadAddresses", "ReadNatGateways", "NatGateways"], || Box::pin(nat_gateways())),
     Feature::of("route tables: read, adopt", &["ReadRouteTables"], || Box::pin(adopts::<RouteTable>("rtb"))),
     Feature::of("route tables", &["ReadNetworks", "ReadSubnets", "ReadNatGateways", "ReadRouteTables", "RouteTables"], || Box::pin(route_tables())),
+    Feature::of("DNS zones: read, adopt", &["ReadDnsZones"], || Box::pin(adopts_zones())),
+    Feature { unseen: &[ZONES_NEED], ..Feature::of("DNS zones, public", &["ReadDnsZones", "DnsZones"], || Box::pin(dns_zones(0))) },
+    Feature::of("DNS zones, public and private", &["ReadNetworks", "ReadDnsZones", "DnsZones", "PrivateDnsZones"], || Box::pin(dns_zones(3))),
     Feature { elsewhere: &[(&["sts:AssumeRole"], "the role")], ..Feature::of("`role_arn`, for the credentials that assume it", &[], || Box::pin(assumes_a_role())) },
 ];
 

@@ -5,7 +5,9 @@ use crate::{
     journal::{World, create, instance, name, network, rules, security_group, then},
     policy::FEATURES,
     replay::Replay,
+    route53::Call,
     specification::{ask, say},
+    zones,
 };
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,7 +40,7 @@ async fn every_request_is_what_the_model_allows() {
 /// What the driving of one feature has sent.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// As EC2 got it.
+    /// As EC2 got it; of Route 53 the whole request, as JSON.
     pub bodies: Vec<String>,
     /// As IAM calls it: `ec2:CreateVpc`.
     pub actions: BTreeSet<String>,
@@ -46,8 +48,8 @@ pub struct Sent {
 impl Sent {
     /// `seen`: the names at the gate, which are written by hand beside each call. What came over the wire has to be the same.
     fn of(bodies: Vec<String>, seen: BTreeSet<String>) -> Self {
-        let wire: BTreeSet<String> = bodies.iter().map(|b| format!("ec2:{}", parameter(b, "Action").unwrap())).collect();
-        assert_eq!(seen, wire, "the gate was told of other calls than EC2 got");
+        let wire: BTreeSet<String> = bodies.iter().map(|b| action(b)).collect();
+        assert_eq!(seen, wire, "the gate was told of other calls than AWS got");
         Self { bodies, actions: seen }
     }
     fn and(mut self, other: Self) -> Self {
@@ -59,6 +61,10 @@ impl Sent {
     pub fn dry_runs(&self) -> BTreeSet<String> {
         self.bodies.iter().filter(|b| parameter(b, "DryRun").as_deref() == Some("true")).filter_map(|b| parameter(b, "Action")).map(|a| format!("ec2:{a}")).collect()
     }
+}
+/// As IAM calls it.
+fn action(body: &str) -> String {
+    parameter(body, "Action").map_or_else(|| format!("route53:{}", Call::of_line(body).action), |action| format!("ec2:{action}"))
 }
 fn parameter(body: &str, key: &str) -> Option<String> {
     form_urlencoded::parse(body.as_bytes()).find(|(k, _)| k == key).map(|(_, v)| v.into_owned())
@@ -241,6 +247,37 @@ pub async fn addresses() -> Sent {
     .await;
     sent(&world)
 }
+/// Lists of zones, whole and narrowed, and whether one that somebody else has made could be changed.
+pub async fn adopts_zones() -> Sent {
+    let world = World::with(0).await;
+    let id = world.cloud.script(|s| s.route53.plant("example.com", "theirs"));
+    assert!(world.get(&zones::zone("a", "example.com", &[]).target).await.unwrap_err().is_not_found());
+    let target = Target::<DnsZone>::Vendor { parent: LocationName::of("global").unwrap(), vendor_id: id.parse().unwrap() };
+    let verb = Verb::Update { desired: world.get(&target).await.unwrap().spec, paths: BTreeSet::new() };
+    world.check(&Change { target, verb, ..zones::zone("a", "example.com", &[]) }).await.unwrap();
+    for (vendor_ids, owned_only) in [(vec![], false), (vec![id.parse().unwrap()], true)] {
+        zones::listed(&world, &Query::<DnsZone> { vendor_ids, owned_only, ..Query::all(1) }).await;
+    }
+    sent(&world)
+}
+/// `networks`: how many it is answered for; none means that it is public.
+pub async fn dns_zones(networks: usize) -> Sent {
+    let world = World::with(0).await;
+    let vpcs: Vec<String> = (0..networks).map(|_| world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16")], &[("welkin.dev/asked", "internet=true")])).collect();
+    let vpcs: Vec<&str> = vpcs.iter().map(String::as_str).collect();
+    let change = zones::zone("z", "_a-1.xn--bcher-kva.example", &vpcs);
+    let Verb::Create { spec, .. } = &change.verb else { panic!() };
+    let spec = DnsZoneSpec { description: Some("a & b".into()), labels: labels("one"), ..spec.clone() };
+    let change = Change { verb: Verb::Create { spec, digest: "v1-digest".parse().unwrap() }, ..change };
+    life(&world, &change, |s| {
+        let mut networks = s.networks.clone();
+        networks.truncate(1);
+        let desired = DnsZoneSpec { description: None, labels: labels("two"), networks, ..s.clone() };
+        vec![Verb::Update { desired, paths: ["labels", "description", "networks"].map(FieldPath::from).into() }]
+    })
+    .await;
+    sent(&world)
+}
 /// A public one and a private one.
 pub async fn nat_gateways() -> Sent {
     let world = World::with(0).await;
@@ -329,4 +366,26 @@ fn what_the_model_does_not_allow_is_seen() {
         assert!(judged.wrong.len() == 1 && judged.wrong[0].contains(why), "{body}: {judged:?}");
     }
     assert!(judge(&["Action=DeleteVpc&Version=2016-11-15&VpcId=vpc-1".into()]).unwrap()[0].wrong.is_empty());
+}
+#[test]
+fn what_the_model_of_route_53_does_not_allow_is_seen() {
+    let xml = |name: &str, inner: &str| format!("<{name}Request xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">{inner}</{name}Request>");
+    let long = "x".repeat(257);
+    let bad = [
+        ("PUT", "hostedzone", String::new(), "this operation"),
+        ("POST", "hostedzone", String::new(), "the body is not there"),
+        ("POST", "hostedzone", xml("CreateHostedZone", "<Name>a.</Name>"), "CallerReference: required"),
+        ("POST", "hostedzone", xml("CreateHostedZone", "<Name>a.</Name><CallerReference>r</CallerReference><Force>1</Force>"), "Force: the model does not know it"),
+        ("POST", "hostedzone/Z1", xml("UpdateHostedZoneComment", &format!("<Comment>{long}</Comment>")), "out of range"),
+        ("POST", "hostedzone/Z1/associatevpc", xml("AssociateVPCWithHostedZone", "<VPC><VPCRegion>mars-1</VPCRegion></VPC>"), "enumerated values"),
+        ("GET", "hostedzone?maxitems=1&size=2", String::new(), "size: the model does not know it"),
+        ("GET", "hostedzone/Z0123456789012345678901234567890123", String::new(), "out of range"),
+    ];
+    let line = |(method, path, body, _): &(&str, &str, String, &str)| serde_json::json!({ "method": method, "path": format!("/2013-04-01/{path}"), "body": body }).to_string();
+    let Some(judged) = judge(&bad.iter().map(line).collect::<Vec<_>>()) else { return };
+    for (bad, judged) in bad.iter().zip(&judged) {
+        assert!(judged.wrong.iter().any(|w| w.contains(bad.3)), "{bad:?}: {judged:?}");
+    }
+    let good = ("GET", "hostedzone?maxitems=1&marker=Z1", String::new(), "");
+    assert!(judge(&[line(&good)]).unwrap()[0].wrong.is_empty());
 }

@@ -74,22 +74,21 @@ impl Model {
 /// None where it cannot be asked, which is then said.
 pub fn model() -> Option<&'static Model> {
     static MODEL: OnceLock<Option<Model>> = OnceLock::new();
-    let read = || {
-        if !fixtures().is_dir() {
-            say("SKIPPED: no recordings: WELKIN_FIXTURES names no folder and there is no ../shared/fixtures beside the repository");
-            return None;
-        }
-        answers_of(operations())
-    };
-    MODEL.get_or_init(read).as_ref()
+    MODEL.get_or_init(|| answers_of(operations())).as_ref()
 }
 /// The same of these operations.
 pub fn answers_of<'a>(operations: impl IntoIterator<Item = &'a str>) -> Option<Model> {
-    ask("answers", std::iter::once(fixtures().into()).chain(operations.into_iter().map(OsString::from)), "")
+    ask("answers", std::iter::once(fixtures()?.into()).chain(operations.into_iter().map(OsString::from)), "")
 }
-fn fixtures() -> PathBuf {
+/// Where the recordings lie; None where there are none, which is then said.
+pub fn fixtures() -> Option<PathBuf> {
     // cargo runs tests in the package's folder.
-    std::env::var_os("WELKIN_FIXTURES").map_or_else(|| "../../../shared/fixtures".into(), PathBuf::from)
+    let folder = std::env::var_os("WELKIN_FIXTURES").map_or_else(|| "../../../shared/fixtures".into(), PathBuf::from);
+    if !folder.is_dir() {
+        say("SKIPPED: no recordings: WELKIN_FIXTURES names no folder and there is no ../shared/fixtures beside the repository");
+        return None;
+    }
+    Some(folder)
 }
 
 /// One question to `model.py`. None where there is no interpreter.
