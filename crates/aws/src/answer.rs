@@ -16,8 +16,10 @@ impl Intercept for Whole {
     }
     fn read_after_deserialization(&self, context: &AfterDeserializationInterceptorContextRef<'_>, _: &RuntimeComponents, _: &mut ConfigBag) -> Result<(), BoxError> {
         let answer = context.response();
+        // Some of Route 53 say nothing, and say so before it: "Empty response for the request" is what its model has of ChangeTagsForResource.
+        let says_nothing = answer.headers().get("content-length") == Some("0");
         match answer.body().bytes() {
-            Some(body) if answer.status().is_success() && !is_whole(&String::from_utf8_lossy(body)) => Err("the answer is cut off".into()),
+            Some(body) if answer.status().is_success() && !says_nothing && !is_whole(&String::from_utf8_lossy(body)) => Err("the answer is cut off".into()),
             _ => Ok(()),
         }
     }

@@ -5,9 +5,9 @@
 makes an administrator, for itself, and the user that Welkin runs as, with exactly this policy and an instance profile `welkin-test`, and prints
 that user's {"id": ..., "secret": ...}. Then it answers one line for each line of input, {"do": ..., ...}: {"ok": ...} or {"error": ...}.
 
-    inventory               every VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, route table that is no main one, key pair and
+    inventory               every VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, hosted zone, route table that is no main one, key pair and
                             volume that is no root volume of an instance, with the uid of its mark
-    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "route-table", ...} with
+    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "hostedzone" | "route-table", ...} with
                             {"tags": {...}}, and answers its id
     call                    calls {"operation": ...} through the proxy at this {"port": ...} {"with": {...}}, once, and answers what EC2 did
     remove                  removes what has this {"id": ...}
@@ -17,6 +17,7 @@ Only the first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3);
 
 import json
 import sys
+import uuid
 
 import boto3
 from botocore.config import Config
@@ -51,6 +52,7 @@ class World:
         iam.create_instance_profile(InstanceProfileName=PROFILE)
         iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
         self.ec2 = client("ec2", port, *self.admin)
+        self.route53 = client("route53", port, *self.admin)
 
     def every(self, operation, key, **filters):
         return [item for page in self.ec2.get_paginator(operation).paginate(**filters) for item in page[key]]
@@ -79,10 +81,14 @@ class World:
             ("VolumeId", None, [v for v in volumes if is_part(v)]),
             ("VolumeId", "disks", [v for v in volumes if not is_part(v)]),
         ]
+        zones = [z for page in self.route53.get_paginator("list_hosted_zones").paginate() for z in page["HostedZones"]]
+        # Whose a zone is stands in what it was made with.
+        marked = lambda z: z["CallerReference"].split(":")[2] if z["CallerReference"].startswith("welkin:") else None
         uid = lambda item: next((t["Value"] for t in item.get("Tags", []) if t["Key"] == "welkin.dev/uid"), None)
-        return [{"id": item[key], "collection": collection, "uid": uid(item)} for key, collection, items in rows for item in items]
+        found = [{"id": item[key], "collection": collection, "uid": uid(item)} for key, collection, items in rows for item in items]
+        return found + [{"id": z["Id"].split("/")[-1], "collection": "dnsZones", "uid": marked(z)} for z in zones]
 
-    def plant(self, what, tags=None, cidr=None, network=None, subnet=None, image=None, zone=None):
+    def plant(self, what, tags=None, cidr=None, network=None, subnet=None, image=None, zone=None, dns_name=None):
         kind = {"network": "vpc"}.get(what, what)
         marks = {"TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]} if tags else {}
         if what == "network":
@@ -99,6 +105,13 @@ class World:
             return self.ec2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private", **marks)["NatGateway"]["NatGatewayId"]
         if what == "route-table":
             return self.ec2.create_route_table(VpcId=network, **marks)["RouteTable"]["RouteTableId"]
+        if what == "hostedzone":
+            mark = {k.split("/")[1]: v for k, v in (tags or {}).items()}
+            reference = f"welkin:{mark['owner']}:{mark['uid']}" if mark else f"planted-{uuid.uuid4()}"
+            id = self.route53.create_hosted_zone(Name=dns_name, CallerReference=reference)["HostedZone"]["Id"].split("/")[-1]
+            if mark:
+                self.route53.change_tags_for_resource(ResourceType="hostedzone", ResourceId=id, AddTags=[{"Key": "welkin.dev/id", "Value": mark["id"]}])
+            return id
         run = self.ec2.run_instances(ImageId=image, SubnetId=subnet, InstanceType="t3.small", MinCount=1, MaxCount=1, **marks)
         return run["Instances"][0]["InstanceId"]
 
@@ -126,6 +139,8 @@ class World:
                 if address.get("AssociationId"):
                     self.ec2.disassociate_address(AssociationId=address["AssociationId"])
             self.ec2.release_address(AllocationId=id)
+        elif id[0].isupper():
+            self.route53.delete_hosted_zone(Id=id)
         elif id.startswith("vol-"):
             for volume in self.ec2.describe_volumes(VolumeIds=[id])["Volumes"]:
                 for attachment in volume["Attachments"]:

@@ -7,6 +7,9 @@
 - A subnet that is associated with another route table is Resource.AlreadyAssociated (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
   as EC2 answered it in <https://github.com/hashicorp/terraform-provider-aws/issues/38960>): moto answers the id of that association, as if it had done what it was asked.
 - Routes have one destination each, of IPv6 too (RouteAlreadyExists, in the same list): moto puts a new one in the place of the old.
+
+And of the signature of a request without a body (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>): it is that of
+an empty one. moto takes the parameters of the query for the body, so that no GET of Route 53 would have a good signature.
 """
 
 import sys
@@ -17,6 +20,7 @@ from moto.ec2.exceptions import EC2ClientError, RouteAlreadyExistsError
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.route_tables import RouteBackend
 from moto.ec2.utils import generic_filter
+from moto.iam.access_control import IAMRequestBase
 from moto.server import main
 
 create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
@@ -62,6 +66,17 @@ def create_route(self, route_table_id, destination_cidr_block, destination_ipv6_
     return route(self, route_table_id, destination_cidr_block, destination_ipv6_cidr_block, *args, **kwargs)
 
 
+signed = IAMRequestBase._create_aws_request
+
+
+def create_aws_request(self):
+    request = signed(self)
+    if self._service == "route53" and not self._body:
+        request.data = b""
+    return request
+
+
+IAMRequestBase._create_aws_request = create_aws_request
 NatGatewayBackend.create_nat_gateway = create_nat_gateway
 NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
 NatGatewayBackend.describe_nat_gateways = describe_nat_gateways

@@ -28,7 +28,7 @@ use tokio::{
 pub(crate) enum Fault {
     /// 503 and the code ServiceUnavailable; nothing is done.
     Unavailable,
-    /// 503 and the code RequestLimitExceeded; nothing is done.
+    /// 503 and the code RequestLimitExceeded, of Route 53 400 and Throttling; nothing is done.
     Throttled,
     /// Nothing is done, and the connection is reset.
     ResetBefore,
@@ -143,8 +143,8 @@ async fn serve(mut stream: TcpStream, script: Arc<Script>) {
         let call = Call::of(&request);
         let fault = script.state.lock().draw(call.writes());
         let answer = match fault {
-            Some(Fault::Unavailable) => message::error(503, "ServiceUnavailable"),
-            Some(Fault::Throttled) => message::error(503, "RequestLimitExceeded"),
+            Some(Fault::Unavailable) => call.error(503, "ServiceUnavailable"),
+            Some(Fault::Throttled) => call.throttled(),
             Some(Fault::ResetBefore) => break,
             _ => match script.answer(&call, &request).await {
                 Ok(answer) => answer,

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin::{
-    Address, Disk, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, Result, RouteTable, SecurityGroup, Subnet, VendorConfig,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, Result, RouteTable, SecurityGroup, Subnet, VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 8] = [
+const COLLECTIONS: [&str; 9] = [
     Network::COLLECTION,
     Subnet::COLLECTION,
     SecurityGroup::COLLECTION,
@@ -22,6 +22,7 @@ const COLLECTIONS: [&str; 8] = [
     Disk::COLLECTION,
     NatGateway::COLLECTION,
     RouteTable::COLLECTION,
+    DnsZone::COLLECTION,
 ];
 
 /// What moto has, as its own client sees it, and the proxy that the provider goes through.
@@ -64,7 +65,8 @@ impl World for MotoWorld {
             Planted::Instance { subnet, image } => json!({"do": "plant", "what": "instance", "tags": tags, "subnet": subnet, "image": image}),
             Planted::Address => json!({"do": "plant", "what": "elastic-ip", "tags": tags}),
             Planted::Disk { zone } => json!({"do": "plant", "what": "volume", "tags": tags, "zone": zone}),
-            Planted::DnsZone { .. } | Planted::RecordSet { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer zones yet")),
+            Planted::DnsZone { dns_name } => json!({"do": "plant", "what": "hostedzone", "tags": tags, "dns_name": dns_name}),
+            Planted::RecordSet { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer record sets yet")),
             Planted::LoadBalancer { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer load balancers yet")),
             Planted::RouteTable { network } => json!({"do": "plant", "what": "route-table", "tags": tags, "network": network}),
             Planted::NatGateway { subnet } => json!({"do": "plant", "what": "natgateway", "tags": tags, "subnet": subnet}),
@@ -164,6 +166,9 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
             ("an unknown disk type", "moto takes any text for a volume type"),
             ("an unknown zone for a disk", "moto takes any text for the zone of a volume"),
             ("a network without a way to the internet", "moto takes any subnet for a public NAT gateway"),
+            ("a second private zone of one name in one network", "moto takes any number of them"),
+            ("the network of another private zone of one name", "moto takes any number of them"),
+            ("a network that is not there", "moto takes any text for the VPC of a zone"),
             ("an address in use", "moto breaks over it and answers 500 without a code"),
             ("an address outside of the subnet", "moto breaks over it and answers 500 without a code"),
         ]

@@ -1,4 +1,4 @@
-//! HTTP/1.1 messages, read and written whole, and what the query protocol says in the body of a request.
+//! HTTP/1.1 messages, read and written whole, and what the query protocol says in the body of a request, or Route 53's in its path.
 
 use std::{collections::BTreeMap, io};
 use tokio::{io::AsyncReadExt as _, net::TcpStream};
@@ -49,14 +49,51 @@ pub(super) fn answer(status: u16, body: &str) -> Vec<u8> {
 
 pub(super) type Pairs = BTreeMap<String, String>;
 
-/// A request to EC2.
+/// What a request asks of Route 53, where it does, as botocore's model has it. An action that it does not know is a defect of this proxy.
+fn route53(request: &[u8]) -> Option<&'static str> {
+    let head = String::from_utf8_lossy(&request[..body_at(request).unwrap_or(request.len())]).into_owned();
+    let mut words = head.split_whitespace();
+    let (method, path) = (words.next()?, words.next()?.strip_prefix("/2013-04-01/")?);
+    let parts: Vec<&str> = path.split('?').next()?.split('/').filter(|part| !part.is_empty()).collect();
+    Some(match (method, parts.as_slice()) {
+        ("POST", ["hostedzone"]) => "CreateHostedZone",
+        ("GET", ["hostedzone"]) => "ListHostedZones",
+        ("GET", ["hostedzone", _]) => "GetHostedZone",
+        ("DELETE", ["hostedzone", _]) => "DeleteHostedZone",
+        ("POST", ["hostedzone", _]) => "UpdateHostedZoneComment",
+        ("POST", ["hostedzone", _, "associatevpc"]) => "AssociateVPCWithHostedZone",
+        ("POST", ["hostedzone", _, "disassociatevpc"]) => "DisassociateVPCFromHostedZone",
+        ("POST", ["tags", "hostedzone"]) => "ListTagsForResources",
+        ("POST", ["tags", "hostedzone", _]) => "ChangeTagsForResource",
+        ("GET", ["change", _]) => "GetChange",
+        _ => panic!("{method} {path} is not known"),
+    })
+}
+
+/// A request to EC2, or to Route 53: of that only the action is known.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) params: Pairs,
+    pub(super) is_zones: bool,
 }
 impl Call {
     pub(super) fn of(request: &[u8]) -> Self {
-        Self { params: form_urlencoded::parse(body(request)).into_owned().collect() }
+        match route53(request) {
+            Some(action) => Self { params: [("Action".to_owned(), action.to_owned())].into(), is_zones: true },
+            None => Self { params: form_urlencoded::parse(body(request)).into_owned().collect(), is_zones: false },
+        }
+    }
+    /// A refusal as this service words it.
+    pub(super) fn error(&self, status: u16, code: &str) -> Vec<u8> {
+        if !self.is_zones {
+            return error(status, code);
+        }
+        let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>said the proxy</Message></Error><RequestId>proxy</RequestId>");
+        answer(status, &format!("<ErrorResponse xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">{error}</ErrorResponse>"))
+    }
+    /// Too many calls: EC2's code, or Route 53's (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>).
+    pub(super) fn throttled(&self) -> Vec<u8> {
+        if self.is_zones { self.error(400, "Throttling") } else { self.error(503, "RequestLimitExceeded") }
     }
     pub(super) fn action(&self) -> &str {
         self.param("Action").unwrap_or_default()
@@ -65,7 +102,7 @@ impl Call {
         self.params.get(name).map(String::as_str)
     }
     pub(super) fn writes(&self) -> bool {
-        let reads = ["Describe", "Get"].iter().any(|prefix| self.action().starts_with(prefix));
+        let reads = ["Describe", "Get", "List"].iter().any(|prefix| self.action().starts_with(prefix));
         !reads && self.param("DryRun").is_none_or(|dry| dry != "true")
     }
     /// The members of a list: `VpcId.1`, `VpcId.2`.
