@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, NatGateway, Network, RouteTable, Scope,
-    SecurityGroup, Subnet, Support, VerbName,
+    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, NatGateway, Network, RecordSet,
+    RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 use crate::dns_zone::MAX_LABELS;
@@ -40,6 +40,7 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
         (NatGateway::COLLECTION, nat_gateway(horizon)),
         (RouteTable::COLLECTION, route_table(horizon)),
         (DnsZone::COLLECTION, dns_zone(horizon)),
+        (RecordSet::COLLECTION, record_set(horizon)),
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
         (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
@@ -222,6 +223,30 @@ fn dns_zone(horizon: Duration) -> KindCapabilities {
     KindCapabilities { limits: [("per_account", 500), ("labels", MAX_LABELS as u64)].into(), ..base }
 }
 
+/// "The maximum number of records that you can create in a hosted zone", and the values of one record:
+/// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-entities-records>
+fn record_set(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("ttl_s", Field::MUTABLE),
+        ("values", Field::MUTABLE.at_most(VALUES_PER_RECORD)),
+        ("routing", Field::MUTABLE),
+        ("items", Field::MUTABLE.at_most(ITEMS_PER_RECORD)),
+        ("items.id", Field::MUTABLE),
+        ("items.values", Field::MUTABLE.at_most(VALUES_PER_RECORD)),
+        ("items.weight", Field::MUTABLE),
+        ("items.region", Field::MUTABLE),
+        ("items.country", Field::MUTABLE),
+        ("items.failover", Field::MUTABLE),
+        ("items.health_check", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    let base = KindCapabilities { scope: Scope::Global, id_shape: IdShape::Other, ..managed(horizon, "", fields.into()) };
+    KindCapabilities { limits: [("per_zone", 10_000)].into(), ..base }
+}
+/// "Records in a hosted zone" and "records with the same name and type" of a policy.
+const VALUES_PER_RECORD: usize = 400;
+const ITEMS_PER_RECORD: usize = 100;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,11 +270,12 @@ mod tests {
         declares_all::<Address>();
         declares_all::<Disk>();
         let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
-        let expected = [welkin_core::RecordSet::COLLECTION, welkin_core::LoadBalancer::COLLECTION];
+        let expected = [welkin_core::LoadBalancer::COLLECTION];
         assert_eq!(missing, expected, "what AWS does not offer yet");
         declares_all::<NatGateway>();
         declares_all::<RouteTable>();
         declares_all::<DnsZone>();
+        declares_all::<RecordSet>();
     }
     #[test]
     fn a_vpc_cannot_choose_its_ipv6_range() {

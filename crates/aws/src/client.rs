@@ -4,8 +4,9 @@ use crate::{AwsConfig, answer::Whole, credentials, error};
 use aws_config::{BehaviorVersion, identity::IdentityCache, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
 use aws_sdk_ec2::{Client, error::ProvideErrorMetadata};
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
-use std::{collections::BTreeMap, error::Error as StdError, fmt};
-use welkin_core::{Api, Cx, LocationName, Result};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
+use welkin_core::{Api, Cx, DnsName, LocationName, Result};
 
 /// The location of what belongs to no region.
 pub(crate) const GLOBAL: &str = "global";
@@ -66,6 +67,8 @@ impl Region {
 pub(crate) struct Global {
     pub(crate) name: LocationName,
     pub(crate) route53: aws_sdk_route53::Client,
+    /// What each zone that was asked about is called, by its id: neither ever changes.
+    pub(crate) zone_names: Arc<Mutex<BTreeMap<String, DnsName>>>,
 }
 impl fmt::Debug for Global {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,5 +133,5 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Regi
     // (<https://docs.aws.amazon.com/general/latest/gr/r53.html>).
     let builder = aws_sdk_route53::config::Builder::from(&shared).credentials_provider(credentials.clone());
     let route53 = aws_sdk_route53::Client::from_conf(builder.interceptor(Whole).build());
-    Ok((config.regions.iter().map(region).collect::<Result<_>>()?, Global { name: LocationName::of(GLOBAL)?, route53 }))
+    Ok((config.regions.iter().map(region).collect::<Result<_>>()?, Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default() }))
 }

@@ -23,8 +23,8 @@ use reference::Reference;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cursor, Cx, DnsName, DnsZone, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Driver, Effect, Error, ErrorKind, FieldPath, Kind, LocationName, Mark, Name, Network, NoAction,
-    Object, Owner, Page, Past, ProviderId, Query, Reader, Reason, Ref, ResourceId, Result, Resume, Shard, Step, Target, Uid, VendorId, Verb,
+    Change, Cursor, Cx, DnsName, DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Driver, Effect, Error, ErrorKind, FieldPath, Kind, LocationName, Mark, Name,
+    Network, NoAction, Object, Owner, Page, Past, ProviderId, Query, Reader, Reason, RecordOutcomes, Ref, ResourceId, Result, Resume, Shard, Step, Target, Uid, VendorId, Verb,
 };
 use write::Wanted;
 
@@ -99,10 +99,12 @@ struct Changing {
     #[serde(flatten)]
     looking: Looking,
     change: String,
+    /// When it was written.
+    since_ms: u64,
 }
 
 /// The part of `/hostedzone/Z1` that is the id.
-fn bare_id(id: &str) -> &str {
+pub(crate) fn bare_id(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
 }
 /// What the zone that a change is about is called. What was adopted has no name.
@@ -124,6 +126,10 @@ impl Global {
         let name_servers = answer.delegation_set().map(|d| d.name_servers().to_vec()).unwrap_or_default();
         let id = answered(bare_id(zone.id()).parse().ok(), "Id")?;
         Ok(Some(Row { id, vpcs: answer.vpcs.unwrap_or_default(), zone, name_servers, tags: Tags::default() }))
+    }
+    /// What it is called; None where Route 53 says that there is none.
+    pub(crate) async fn zone_name(&self, cx: &Cx, id: &str) -> Result<Option<DnsName>> {
+        self.zone(cx, id).await?.map(|row| row.zone.name().parse()).transpose()
     }
     async fn tagged(&self, cx: &Cx, mut rows: Vec<Row>) -> Result<Vec<Row>> {
         for some in rows.chunks_mut(PAGE) {
@@ -150,7 +156,7 @@ impl Global {
         }
     }
     /// One page of the zones as the list shows them, and where the next begins.
-    async fn page(&self, cx: &Cx, size: i32, marker: Option<String>) -> Result<(Vec<HostedZone>, Option<String>)> {
+    pub(crate) async fn zones_page(&self, cx: &Cx, size: i32, marker: Option<String>) -> Result<(Vec<HostedZone>, Option<String>)> {
         let call = self.route53.list_hosted_zones().max_items(size).set_marker(marker);
         let answer = self.read(cx, "ListHostedZones", call.send()).await?;
         let next = if answer.is_truncated() { Some(answered(told(answer.next_marker()), "NextMarker")?.to_owned()) } else { None };
@@ -160,7 +166,7 @@ impl Global {
     async fn ours(&self, cx: &Cx, wanted: impl Fn(&Reference) -> bool + Send) -> Result<Vec<String>> {
         let (mut ids, mut marker) = (Vec::new(), None);
         loop {
-            let (zones, next) = self.page(cx, WHOLE, marker).await?;
+            let (zones, next) = self.zones_page(cx, WHOLE, marker).await?;
             let is_ours = |z: &&HostedZone| Reference::of(z.caller_reference()).is_some_and(|r| r.owner == cx.owner && wanted(&r));
             ids.extend(zones.iter().filter(is_ours).map(|z| bare_id(z.id()).to_owned()));
             marker = next;
@@ -181,7 +187,7 @@ impl Global {
         Ok(ids.pop())
     }
     /// Have the name servers learned of this change? One that Route 53 knows no more was long ago.
-    async fn is_in_sync(&self, cx: &Cx, change: &str) -> Result<bool> {
+    pub(crate) async fn is_in_sync(&self, cx: &Cx, change: &str) -> Result<bool> {
         match self.read(cx, "GetChange", self.route53.get_change().id(change).send()).await {
             Err(e) if error::is(&e, &["NoSuchChange"]) => Ok(true),
             answer => Ok(write::is_told(answered(answer?.change_info(), "ChangeInfo")?)),
@@ -190,7 +196,7 @@ impl Global {
 }
 
 impl Aws {
-    fn zones(&self, location: &LocationName) -> Result<&Global> {
+    pub(crate) fn zones(&self, location: &LocationName) -> Result<&Global> {
         if location == &self.global.name { Ok(&self.global) } else { Err(elsewhere(location)) }
     }
     /// For a read: None where it does not exist.
@@ -325,7 +331,7 @@ impl Reader<DnsZone> for Aws {
         let global = &self.global;
         let size = query.page_size.min(PAGE);
         let (zones, next) = if query.vendor_ids.is_empty() {
-            let (zones, marker) = global.page(cx, i32::try_from(size).unwrap_or(1), at.token.clone()).await?;
+            let (zones, marker) = global.zones_page(cx, i32::try_from(size).unwrap_or(1), at.token.clone()).await?;
             at.cut(zones.iter().map(|z| (bare_id(z.id()).to_owned(), Reference::of(z.caller_reference()))).collect(), marker, size, |(id, _)| id.clone())?
         } else {
             at.cut(query.vendor_ids.iter().map(|id| (id.to_string(), None)).collect(), None, size, |(id, _)| id.clone())?
@@ -358,7 +364,10 @@ impl Driver<DnsZone> for Aws {
                 if paths.contains(&FieldPath::from("labels")) { write::check_labels(change, &desired.labels) } else { Ok(()) }
             }
             Verb::Delete => self.zone_to_change(cx, change).await?.check_empty(),
-            Verb::Act(action) => match *action {},
+            Verb::Act(DnsZoneAction::ChangeRecords(changes)) => {
+                let row = self.zone_to_change(cx, change).await?;
+                self.global.check_changes(cx, row.id.as_str(), changes).await
+            }
         }
     }
 
@@ -425,8 +434,11 @@ impl Driver<DnsZone> for Aws {
             Err(e) if self.may_pass(&e, looking.age(), resume) => return looking.waits("waiting for the networks to be known everywhere"),
             written => written?,
         };
-        match written.or(changing.map(|c| c.change)) {
-            Some(last) if !global.is_in_sync(cx, &last).await? => Step::wait(&Changing { looking, change: last }, pace(now_ms()), "the name servers are learning it"),
+        let before = changing.map(|c| (c.change, c.since_ms));
+        match written.map(|change| (change, now_ms())).or(before) {
+            Some((change, since_ms)) if !global.is_in_sync(cx, &change).await? => {
+                Step::wait(&Changing { looking, change, since_ms }, pace(since_ms), "the name servers are learning it")
+            }
             _ => Ok(Step::Done(write::updated(shown, desired, paths))),
         }
     }
@@ -463,8 +475,15 @@ impl Driver<DnsZone> for Aws {
         leaving.wait("the zone is being deleted")
     }
 
-    async fn act(&self, _: &Cx, _: &Change<DnsZone>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
-        match *action {}
+    async fn act(&self, cx: &Cx, change: &Change<DnsZone>, action: &DnsZoneAction, resume: &Resume) -> Result<Step<RecordOutcomes>> {
+        let DnsZoneAction::ChangeRecords(changes) = action;
+        let global = self.zones(change.target.parent())?;
+        // One that is in the handle was seen as ours before.
+        let id = match change.target.vendor_id() {
+            Some(id) if resume.handle.is_some() => id.to_string(),
+            _ => self.zone_to_change(cx, change).await?.id.to_string(),
+        };
+        global.changed_records(cx, &id, changes, resume).await
     }
 
     async fn ask(&self, _: &Cx, _: &Target<DnsZone>, question: &NoAction) -> Result<()> {

@@ -6,6 +6,7 @@ mod code;
 mod field;
 mod quota;
 
+use crate::answer::bare_refusal;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_ec2::{error::ProvideErrorMetadata, operation::RequestId};
 use aws_sdk_sts::operation::{assume_role::AssumeRoleError, assume_role_with_web_identity::AssumeRoleWithWebIdentityError};
@@ -88,8 +89,11 @@ fn answered<E: ProvideErrorMetadata>(family: &str, action: &str, write: bool, re
     let raw = refusal.raw();
     let retry_after = raw.headers().get("retry-after").and_then(|v| v.parse().ok()).map(Duration::from_secs);
     let meta = refusal.err().meta();
-    let code = meta.code().unwrap_or_default();
-    let text = meta.message().unwrap_or_default();
+    let bare = if meta.code().is_none() { raw.body().bytes().and_then(|body| bare_refusal(&String::from_utf8_lossy(body))) } else { None };
+    let (code, text) = match &bare {
+        Some((code, text)) => (code.as_str(), text.as_str()),
+        None => (meta.code().unwrap_or_default(), meta.message().unwrap_or_default()),
+    };
     Refusal { family, action, write, status: raw.status().as_u16(), code, text, request_id: meta.request_id(), retry_after }.error()
 }
 

@@ -17,6 +17,7 @@ mod mark;
 mod nat_gateway;
 mod network;
 mod page;
+mod record_set;
 mod resource;
 mod route_table;
 mod security_group;
@@ -120,7 +121,7 @@ impl CloudProvider for Aws {
         None
     }
     fn record_sets(&self) -> Option<&dyn Driver<RecordSet>> {
-        None
+        Some(self)
     }
     fn route_tables(&self) -> Option<&dyn Driver<RouteTable>> {
         Some(self)

@@ -18,14 +18,6 @@ use welkin_core::{
 /// So many names are read one by one; of more the whole zone is listed.
 const FEW_NAMES: usize = 4;
 
-/// Whom a target means: the zone's vendor id and the record set's own.
-fn addressed(target: &Target<RecordSet>) -> Result<(String, RecordId)> {
-    let id = match target {
-        Target::Named { name, .. } => name.id.clone(),
-        Target::Vendor { vendor_id, .. } => RecordId::of_vendor(vendor_id.as_str())?,
-    };
-    Ok((target.parent().id.decoded(), id))
-}
 fn object(zone: &Name<DnsZone>, id: RecordId, spec: RecordSetSpec) -> Result<Object<RecordSet>> {
     Ok(Object {
         vendor_id: id.to_string().parse()?,
@@ -38,14 +30,6 @@ fn object(zone: &Name<DnsZone>, id: RecordId, spec: RecordSetSpec) -> Result<Obj
         spec,
     })
 }
-/// Is what is there what the change is to be made from?
-fn is_expected(change: &Change<RecordSet>, there: &RecordSetSpec) -> bool {
-    change.expect.is_none() || RecordSet::version(there) == change.expect
-}
-fn changed_meanwhile(target: &Target<RecordSet>) -> Error {
-    Error::new(ErrorKind::Aborted, Reason::EtagMismatch, format!("{target} is not as it was: somebody else has changed it")).with_resource(target.to_string())
-}
-
 impl Sim {
     /// What there is at a name; None where there is not even the zone.
     async fn at(&self, cx: &Cx, zone: &str, id: &RecordId) -> Result<Option<AtName>> {
@@ -55,7 +39,7 @@ impl Sim {
         }
     }
     async fn record_set(&self, cx: &Cx, target: &Target<RecordSet>) -> Result<Option<RecordSetSpec>> {
-        let (zone, id) = addressed(target)?;
+        let (zone, id) = RecordSet::addressed(target)?;
         Ok(self.at(cx, &zone, &id).await?.and_then(|mut at| at.sets.remove(&id.record_type)))
     }
     async fn change_records(&self, cx: &Cx, zone: &str, changes: &[RecordChange]) -> Result<()> {
@@ -64,7 +48,8 @@ impl Sim {
     /// The one it has to be changed from, refused where it is another than expected.
     async fn expected_set(&self, cx: &Cx, change: &Change<RecordSet>) -> Result<RecordSetSpec> {
         let there = self.record_set(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
-        if is_expected(change, &there) { Ok(there) } else { Err(changed_meanwhile(&change.target)) }
+        RecordSet::check_expected(change, &there)?;
+        Ok(there)
     }
 }
 
@@ -153,7 +138,7 @@ impl Reader<RecordSet> for Sim {
         if is_here { vec![Shard(GLOBAL.to_owned())] } else { Vec::new() }
     }
     async fn get(&self, cx: &Cx, target: &Target<RecordSet>) -> Result<Object<RecordSet>> {
-        let (_, id) = addressed(target)?;
+        let (_, id) = RecordSet::addressed(target)?;
         let spec = self.record_set(cx, target).await?.ok_or_else(|| Error::not_found(target))?;
         object(target.parent(), id, spec)
     }
@@ -175,7 +160,7 @@ impl Reader<RecordSet> for Sim {
 #[async_trait]
 impl Driver<RecordSet> for Sim {
     async fn check(&self, cx: &Cx, change: &Change<RecordSet>) -> Result<()> {
-        let (zone, id) = addressed(&change.target)?;
+        let (zone, id) = RecordSet::addressed(&change.target)?;
         let changes = match &change.verb {
             Verb::Create { spec, .. } => vec![RecordChange::Create(id, spec.clone())],
             Verb::Update { desired, .. } => vec![RecordChange::Delete(id.clone(), self.expected_set(cx, change).await?), RecordChange::Create(id, desired.clone())],
@@ -186,7 +171,7 @@ impl Driver<RecordSet> for Sim {
     }
 
     async fn create(&self, cx: &Cx, change: &Change<RecordSet>, spec: &RecordSetSpec, resume: &Resume) -> Result<Step<Object<RecordSet>>> {
-        let (zone, id) = addressed(&change.target)?;
+        let (zone, id) = RecordSet::addressed(&change.target)?;
         let Some(at) = self.at(cx, &zone, &id).await? else {
             return Err(Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("there is no zone {zone}")).with_field("parent"));
         };
@@ -206,15 +191,13 @@ impl Driver<RecordSet> for Sim {
     }
 
     async fn update(&self, cx: &Cx, change: &Change<RecordSet>, desired: &RecordSetSpec, _: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<RecordSet>>> {
-        let (zone, id) = addressed(&change.target)?;
+        let (zone, id) = RecordSet::addressed(&change.target)?;
         let there = self.record_set(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
         let done = || Ok(Step::Done(object(change.target.parent(), id.clone(), desired.clone())?));
         if there == *desired {
             return done();
         }
-        if !is_expected(change, &there) {
-            return Err(changed_meanwhile(&change.target));
-        }
+        RecordSet::check_expected(change, &there)?;
         if self.must_look(resume) && !resume.is_past(self.horizon()) {
             return Ok(Step::look_again(self.pause(), "looking for what an interrupted call has changed"));
         }
@@ -227,13 +210,13 @@ impl Driver<RecordSet> for Sim {
             // Every call of the create was refused: what is there is somebody else's, whatever it says.
             return Ok(Step::Done(()));
         }
-        let (zone, id) = addressed(&change.target)?;
+        let (zone, id) = RecordSet::addressed(&change.target)?;
         let Some(there) = self.record_set(cx, &change.target).await? else {
             let is_over = !resume.is_unresolved() || resume.is_past(self.horizon());
             return Ok(if is_over { Step::Done(()) } else { Step::look_again(self.pause(), "waiting until nothing of it can appear any more") });
         };
-        if !is_expected(change, &there) {
-            return if resume.cleans_up { Ok(Step::Done(())) } else { Err(changed_meanwhile(&change.target)) };
+        if let Err(other) = RecordSet::check_expected(change, &there) {
+            return if resume.cleans_up { Ok(Step::Done(())) } else { Err(other) };
         }
         match self.change_records(cx, &zone, &[RecordChange::Delete(id, there)]).await {
             Err(e) if is(&e, Code::RecordNotFound) || is(&e, Code::ZoneNotFound) => Ok(Step::Done(())),

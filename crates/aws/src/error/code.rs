@@ -261,6 +261,9 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("HostedZoneNotEmpty", IN_USE, ""),
     ("NoSuchHostedZone", REFERENCE, ""),
     ("NoSuchChange", REFERENCE, ""),
+    // Records: what it says decides more (record_set.rs).
+    ("InvalidChangeBatch", FIELD, ""),
+    ("NoSuchHealthCheck", REFERENCE, "items.health_check"),
     // "Wait, in intervals of increasing duration."
     ("PriorRequestNotComplete", BUSY, ""),
     // Lists.

@@ -118,7 +118,7 @@ impl World {
     pub async fn run_and_clean<K: Managed>(&self, change: &Change<K>) -> Error {
         let mut resume = Resume::default();
         let refusal = self.run_with(change, &mut resume).await.unwrap_err();
-        self.run_from(&Change { verb: Verb::Delete, ..change.clone() }, resume).await.unwrap();
+        self.run_from(&Change { verb: Verb::Delete, ..change.clone() }, Resume { cleans_up: true, ..resume }).await.unwrap();
         refusal
     }
     async fn run_with<K: Managed>(&self, change: &Change<K>, resume: &mut Resume) -> Result<Done<K>> {

@@ -6,8 +6,8 @@ use crate::{
     access::assumes_a_role,
     recordings::documented,
     requests::{
-        Sent, addresses, adopts, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, locations, nat_gateways, networks, reads,
-        route_tables, security_groups, subnets,
+        Sent, addresses, adopts, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, locations, nat_gateways, networks,
+        reads, record_sets, route_tables, security_groups, subnets,
     },
 };
 use serde_json::Value;
@@ -93,6 +93,8 @@ pub const FEATURES: &[Feature] = &[
     Feature::of("DNS zones: read, adopt", &["ReadDnsZones"], || Box::pin(adopts_zones())),
     Feature { unseen: &[ZONES_NEED], ..Feature::of("DNS zones, public", &["ReadDnsZones", "DnsZones"], || Box::pin(dns_zones(0))) },
     Feature::of("DNS zones, public and private", &["ReadNetworks", "ReadDnsZones", "DnsZones", "PrivateDnsZones"], || Box::pin(dns_zones(3))),
+    Feature::of("record sets: read, adopt", &["ReadDnsZones", "ReadRecordSets"], || Box::pin(adopts_records())),
+    Feature::of("record sets", &["ReadDnsZones", "ReadRecordSets", "RecordSets"], || Box::pin(record_sets())),
     Feature { elsewhere: &[(&["sts:AssumeRole"], "the role")], ..Feature::of("`role_arn`, for the credentials that assume it", &[], || Box::pin(assumes_a_role())) },
 ];
 

@@ -4,6 +4,7 @@ use crate::{
     cloud::Fault,
     journal::{World, create, instance, name, network, rules, security_group, then},
     policy::FEATURES,
+    records,
     replay::Replay,
     route53::Call,
     specification::{ask, say},
@@ -276,6 +277,52 @@ pub async fn dns_zones(networks: usize) -> Sent {
         vec![Verb::Update { desired, paths: ["labels", "description", "networks"].map(FieldPath::from).into() }]
     })
     .await;
+    sent(&world)
+}
+/// Records of somebody else's: read, listed, and whether they could be changed.
+pub async fn adopts_records() -> Sent {
+    let world = World::with(0).await;
+    let zone = world.cloud.script(|s| {
+        let zone = s.route53.plant(records::ZONE, "theirs");
+        s.route53
+            .plant_set(&zone, "<Name>a.example.com</Name><Type>A</Type><TTL>60</TTL><ResourceRecords><ResourceRecord><Value>192.0.2.1</Value></ResourceRecord></ResourceRecords>");
+        zone
+    });
+    reads_zone(&world, &zone).await;
+    let target = records::target(&zone, "a.example.com~A");
+    let object = world.get(&target).await.unwrap();
+    let verb = Verb::Update { desired: object.spec.clone(), paths: BTreeSet::new() };
+    world.check(&Change { verb, ..records::record(&zone, "a.example.com~A", object.spec) }).await.unwrap();
+    world.cloud.script(|s| s.page = 1);
+    for query in [Query::below(records::zone_name(&zone), 1), Query::all(100)] {
+        records::listed(&world, &query).await;
+    }
+    sent(&world)
+}
+/// What an engine does before it lets anybody write into a zone.
+async fn reads_zone(world: &World, zone: &str) {
+    world.get(&Target::<DnsZone>::Vendor { parent: LocationName::of("global").unwrap(), vendor_id: zone.parse().unwrap() }).await.unwrap();
+}
+/// Every policy, and a batch.
+pub async fn record_sets() -> Sent {
+    let world = World::with(0).await;
+    let zone = world.cloud.script(|s| s.route53.plant(records::ZONE, "theirs"));
+    reads_zone(&world, &zone).await;
+    records::listed(&world, &Query::all(100)).await;
+    for (spec, other) in records::POLICIES.into_iter().map(|policy| (records::routed(policy), records::values(&["192.0.2.9"]))) {
+        let create = records::record(&zone, "_a\\056b.example.com~A", spec);
+        let Verb::Create { spec: desired, .. } = records::record(&zone, "_a\\056b.example.com~A", other).verb else { panic!() };
+        let update = Verb::Update { desired, paths: [FieldPath::from("routing")].into() };
+        world.check(&create).await.unwrap();
+        world.run(&create).await.unwrap();
+        for verb in [update, Verb::Delete] {
+            world.run(&Change { verb, ..create.clone() }).await.unwrap();
+        }
+    }
+    let wanted = [("a.example.com~TXT", Some(records::values(&["a \"quoted\" & <text>"]))), ("b.example.com~A", Some(records::values(&["192.0.2.1"])))];
+    let batch = records::batch(&zone, ChangeMode::Atomic, &wanted, false);
+    world.check(&batch).await.unwrap();
+    world.run(&batch).await.unwrap();
     sent(&world)
 }
 /// A public one and a private one.

@@ -88,7 +88,8 @@ def called(method, path):
     for name in MODEL.operation_names:
         operation = MODEL.operation_model(name)
         pattern = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", operation.http["requestUri"].split("?")[0])
-        match = re.fullmatch(pattern, path)
+        # Some end with a slash that not every client sends.
+        match = re.fullmatch(pattern.rstrip("/"), path.rstrip("/"))
         if match and operation.http["method"] == method:
             return operation, {k: unquote(v) for k, v in match.groupdict().items()}
     return None, {}

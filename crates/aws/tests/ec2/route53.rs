@@ -37,6 +37,8 @@ impl Call {
             ("POST", ["tags", "hostedzone"]) => "ListTagsForResources",
             ("POST", ["tags", "hostedzone", _]) => "ChangeTagsForResource",
             ("GET", ["change", _]) => "GetChange",
+            ("GET", ["hostedzone", _, "rrset"]) => "ListResourceRecordSets",
+            ("POST", ["hostedzone", _, "rrset"]) => "ChangeResourceRecordSets",
             _ => panic!("{method} {path} is not of the small Route 53"),
         };
         Some(Self { method: method.to_owned(), path: path.to_owned(), body: request.body.clone(), action, segments })
@@ -76,7 +78,37 @@ pub struct Zone {
     pub tags: Pairs,
     pub records: usize,
     pub service: Option<String>,
+    pub sets: Vec<Set>,
     made: Instant,
+}
+/// One of a zone's records, or one item of a policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Set {
+    /// As it is shown: with a last dot.
+    pub name: String,
+    pub of: String,
+    pub identifier: String,
+    /// The elements behind name and type, as they were sent.
+    pub rest: String,
+}
+impl Set {
+    /// Of an element's inside.
+    pub fn read(xml: &str) -> Self {
+        let all = elements(&format!("<R>{xml}</R>"));
+        let text = |path: &str| all.iter().find(|e| e.path == path).map(|e| xml[e.inner.start - 3..e.inner.end - 3].to_owned()).unwrap_or_default();
+        let rest = all.iter().filter(|e| !e.path.contains('/') && e.path != "Name" && e.path != "Type").map(|e| &xml[e.whole.start - 3..e.whole.end - 3]).collect();
+        Self { name: format!("{}.", text("Name").trim_end_matches('.').to_lowercase()), of: text("Type"), identifier: text("SetIdentifier"), rest }
+    }
+    /// By name with its labels reversed, type and identifier.
+    fn place(&self) -> (String, String, String) {
+        (reversed(&self.name), self.of.clone(), self.identifier.clone())
+    }
+    fn xml(&self) -> String {
+        format!("<ResourceRecordSet><Name>{}</Name><Type>{}</Type>{}</ResourceRecordSet>", self.name, self.of, self.rest)
+    }
+}
+fn reversed(name: &str) -> String {
+    name.trim_end_matches('.').split('.').rev().map(|label| format!("{label}.")).collect()
 }
 #[derive(Debug, Default)]
 pub struct Route53 {
@@ -87,9 +119,18 @@ pub struct Route53 {
     pub told: Vec<(&'static str, String)>,
     /// Refusals of the next deletes, as they were recorded.
     pub refused: Vec<(u16, String)>,
+    /// Refusals of the next changes of records.
+    pub unchanged: Vec<String>,
+    /// A health check that no record can have.
+    pub missing_check: Option<String>,
     changes: Vec<Instant>,
 }
 
+/// In the form of its own that `InvalidChangeBatch` has.
+pub fn batch_refusal(messages: &[String]) -> (u16, String) {
+    let messages: String = messages.iter().map(|m| format!("<Message>{m}</Message>")).collect();
+    (400, format!("<?xml version=\"1.0\"?>\n<InvalidChangeBatch xmlns=\"{NAMESPACE}\"><Messages>{messages}</Messages><RequestId>r</RequestId></InvalidChangeBatch>"))
+}
 pub fn refusal(code: &str) -> String {
     let (code, text) = code.split_once(": ").unwrap_or((code, "as scripted"));
     format!("<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error><RequestId>r</RequestId></ErrorResponse>")
@@ -116,7 +157,54 @@ impl Zone {
     }
 }
 
+/// What Route 53 puts into every zone.
+fn own_records(zone: &str) -> Vec<Set> {
+    let own = |of: &str, value: &str| {
+        let records = format!("<TTL>900</TTL><ResourceRecords><ResourceRecord><Value>{value}</Value></ResourceRecord></ResourceRecords>");
+        Set::read(&format!("<Name>{zone}</Name><Type>{of}</Type>{records}"))
+    };
+    vec![own("NS", "ns-1.awsdns-00.com."), own("SOA", "ns-1.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400")]
+}
+
 impl Route53 {
+    /// A record set of somebody else's: what stands in the element.
+    pub fn plant_set(&mut self, zone: &str, xml: &str) {
+        self.zone(zone).sets.push(Set::read(xml));
+    }
+    /// All of it or nothing.
+    fn change_records(&mut self, zone: &str, body: &str) -> Result<(), Vec<String>> {
+        if !self.unchanged.is_empty() {
+            return Err(vec![self.unchanged.remove(0)]);
+        }
+        let all = elements(body);
+        let (mut sets, mut wrong) = (self.zone(zone).sets.clone(), Vec::new());
+        let inside = |change: &crate::document::Element, path: &str| {
+            let is_its = |e: &&crate::document::Element| change.whole.start < e.whole.start && e.whole.end < change.whole.end && e.path == path;
+            body[all.iter().find(is_its).unwrap().inner.clone()].to_owned()
+        };
+        for change in all.iter().filter(|e| e.path == "ChangeBatch/Changes/Change") {
+            let set = Set::read(&inside(change, "ChangeBatch/Changes/Change/ResourceRecordSet"));
+            let what = format!("resource record set [name='{}', type='{}']", set.name, set.of);
+            let there = sets.iter().position(|s| s.place() == set.place());
+            match (inside(change, "ChangeBatch/Changes/Change/Action").as_str(), there) {
+                ("CREATE", Some(_)) => wrong.push(format!("Tried to create {what} but it already exists")),
+                ("CREATE", None) => sets.push(set),
+                ("DELETE", None) => wrong.push(format!("Tried to delete {what} but it was not found")),
+                ("DELETE", Some(at)) if sets[at] != set => wrong.push(format!("Tried to delete {what} but the values provided do not match the current values")),
+                ("DELETE", Some(at)) => drop(sets.remove(at)),
+                (action, _) => panic!("{action}"),
+            }
+        }
+        if let Some(check) = self.missing_check.as_ref().filter(|c| body.contains(&format!("<HealthCheckId>{c}</HealthCheckId>"))) {
+            wrong.push(format!("No health check exists with the specified ID. {check}"));
+        }
+        if wrong.is_empty() {
+            self.zone(zone).sets = sets;
+            Ok(())
+        } else {
+            Err(wrong)
+        }
+    }
     /// A zone that somebody else has made.
     pub fn plant(&mut self, name: &str, reference: &str) -> String {
         self.make(name, reference).id.clone()
@@ -136,6 +224,7 @@ impl Route53 {
             tags: Pairs::new(),
             records: 2,
             service: None,
+            sets: own_records(name),
             made: Instant::now(),
         };
         self.zones.push(zone);
@@ -250,6 +339,29 @@ impl Route53 {
                 }
                 // "Empty response for the request", as its model has it.
                 return Ok((200, String::new()));
+            }
+            "ListResourceRecordSets" => {
+                let zone = self.of(&call.segments[1])?;
+                let most: usize = call.query("maxitems").map_or(300, |n| n.parse().unwrap()).min(if page == 0 { 300 } else { page });
+                let text = |key: &str| call.query(key).unwrap_or_default();
+                let from = (reversed(&text("name")), text("type"), text("identifier"));
+                let mut all: Vec<&Set> = zone.sets.iter().filter(|s| text("name").is_empty() || s.place() >= from).collect();
+                all.sort_by_key(|s| s.place());
+                let next = all.get(most).map(|s| {
+                    let identifier = if s.identifier.is_empty() { String::new() } else { format!("<NextRecordIdentifier>{}</NextRecordIdentifier>", s.identifier) };
+                    format!("<NextRecordName>{}</NextRecordName><NextRecordType>{}</NextRecordType>{identifier}", s.name, s.of)
+                });
+                let shown: String = all.iter().take(most).map(|s| s.xml()).collect();
+                let is_cut = next.is_some();
+                (200, format!("<ResourceRecordSets>{shown}</ResourceRecordSets><IsTruncated>{is_cut}</IsTruncated>{}<MaxItems>{most}</MaxItems>", next.unwrap_or_default()))
+            }
+            "ChangeResourceRecordSets" => {
+                let zone = call.segments[1].clone();
+                self.of(&zone)?;
+                if let Err(wrong) = self.change_records(&zone, &call.body) {
+                    return Ok(batch_refusal(&wrong));
+                }
+                (200, self.change())
             }
             "GetChange" => (200, self.info(id.trim_start_matches('C').parse().unwrap())),
             other => panic!("{other}"),

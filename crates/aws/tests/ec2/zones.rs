@@ -30,7 +30,7 @@ fn by_id(id: &str) -> Target<DnsZone> {
     Target::Vendor { parent: LocationName::of("global").unwrap(), vendor_id: id.parse().unwrap() }
 }
 /// What was recorded of Route 53 and is no error, or None where that cannot be read.
-fn recorded(operation: &str) -> Option<Vec<Answer>> {
+pub fn recorded(operation: &str) -> Option<Vec<Answer>> {
     let found: Vec<Answer> = ask("zones", [fixtures()?.into(), OsString::from(operation)], "")?;
     let found: Vec<Answer> = found.into_iter().filter(|a| a.status < 300).collect();
     say(&format!("{} answers of {operation}: {:?}", found.len(), found.iter().map(|a| &a.source).collect::<Vec<_>>()));

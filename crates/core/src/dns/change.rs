@@ -1,7 +1,7 @@
 //! Many changes of a zone's records at once: what is asked for, what it comes to, and how it is worked off.
 
 use super::{BatchSize, Batches, DnsName, RecordId, RecordType};
-use crate::{Error, ErrorKind, Managed as _, Reason, RecordSet, RecordSetSpec, Violation, kinds::api_enum};
+use crate::{Data, Error, ErrorKind, Managed as _, Reason, RecordSet, RecordSetSpec, Violation, kinds::api_enum};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -125,8 +125,24 @@ pub struct RecordWork {
     from: BTreeMap<usize, RecordSetSpec>,
     /// What was known at once.
     early: BTreeMap<usize, Option<Error>>,
+    /// What the driver keeps beside it.
+    #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
+    kept: serde_json::Value,
 }
 impl RecordWork {
+    /// What the driver keeps with it, as [`Self::keep`] left it.
+    #[must_use]
+    pub fn kept<T: Data + Default>(&self) -> T {
+        serde_json::from_value(self.kept.clone()).unwrap_or_default()
+    }
+    /// Keeps this with it.
+    ///
+    /// # Errors
+    /// `Internal` where the data does not serialise.
+    pub fn keep(&mut self, data: &impl Data) -> Result<(), Error> {
+        self.kept = serde_json::to_value(data).map_err(|e| Error::internal("what a driver keeps does not serialise").with_source(e))?;
+        Ok(())
+    }
     /// Compares what is wanted with what is there. `total`: how many record sets the zone has, where that was needed. `unresolved`: an earlier write of
     /// these changes may have made what is exactly as wanted.
     ///
@@ -161,7 +177,7 @@ impl RecordWork {
                 return Err(Error::invalid("changes", why));
             }
         }
-        Ok(Self { batches, places, from, early })
+        Ok(Self { batches, places, from, early, kept: serde_json::Value::Null })
     }
     /// The vendor's next change, the same until it is told what came of it; None when nothing is left.
     pub fn next(&mut self, changes: &RecordChanges) -> Option<Vec<RecordEdit>> {

@@ -1,7 +1,10 @@
 //! A record set of a zone: what is answered for one name and one type.
 
 use super::{api_enum, kind};
-use crate::{CloudProvider, Condition, DnsName, DnsZone, Driver, Managed, Name, NoAction, RecordData, RecordId, RecordType, ResourceId, Revision, VendorConfig, Violation};
+use crate::{
+    Change, CloudProvider, Condition, DnsName, DnsZone, Driver, Error, ErrorKind, Managed, Name, NoAction, Reason, RecordData, RecordId, RecordType, ResourceId, Revision, Target,
+    VendorConfig, Violation,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -191,6 +194,32 @@ impl Managed for RecordSet {
         // Data cannot fail to serialise.
         let text = serde_json::to_vec(&(spec.ttl_s, &spec.values, spec.routing, &spec.items)).unwrap_or_default();
         Some(Revision(blake3::hash(&text).to_hex()[..32].to_owned()))
+    }
+}
+
+/// For drivers.
+impl RecordSet {
+    /// Whom a target means: the zone by the vendor's id, and the record set's own id.
+    ///
+    /// # Errors
+    /// `InvalidArgument` where the vendor's id is no id of a record set.
+    pub fn addressed(target: &Target<Self>) -> Result<(String, RecordId), Error> {
+        let id = match target {
+            Target::Named { name, .. } => name.id.clone(),
+            Target::Vendor { vendor_id, .. } => RecordId::of_vendor(vendor_id.as_str())?,
+        };
+        Ok((target.parent().id.decoded(), id))
+    }
+    /// Is what is there what the change is to be made from?
+    ///
+    /// # Errors
+    /// `Aborted` (`ETAG_MISMATCH`) where it is not.
+    pub fn check_expected(change: &Change<Self>, there: &RecordSetSpec) -> Result<(), Error> {
+        if change.expect.is_none() || Self::version(there) == change.expect {
+            return Ok(());
+        }
+        let target = change.target.to_string();
+        Err(Error::new(ErrorKind::Aborted, Reason::EtagMismatch, format!("{target} is not as it was: somebody else has changed it")).with_resource(target))
     }
 }
 

@@ -1,0 +1,154 @@
+//! What a record set is to Route 53: one of its own where it is simple, else one for each item of the policy, told apart by their identifiers.
+//!
+//! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html>
+
+use aws_sdk_route53::{
+    error::BuildError,
+    types::{GeoLocation, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, ResourceRecordSetRegion, RrType},
+};
+use std::collections::BTreeMap;
+use welkin_core::{Error, FailoverRole, Managed as _, RecordData, RecordId, RecordItem, RecordSet, RecordSetSpec, Result, Routing};
+
+/// How Route 53 spells values that it keeps in another form than ours: by the form that we know. A delete has to say exactly what is there.
+pub(super) type Spelled = BTreeMap<String, String>;
+
+/// One record set as a read shows it.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) id: RecordId,
+    /// The vendor's own, at least one.
+    pub(super) items: Vec<ResourceRecordSet>,
+    pub(super) spec: RecordSetSpec,
+    /// What it has that no specification says, so that it is shown and never written.
+    pub(super) beyond: Option<String>,
+}
+
+/// None for what no id of ours can name: SOA, and types that are not offered.
+pub(super) fn id_of(set: &ResourceRecordSet) -> Option<RecordId> {
+    Some(RecordId { name: set.name().parse().ok()?, record_type: set.r#type().as_str().parse().ok()? })
+}
+
+/// One row for each name and type. Route 53 shows what belongs together one after the other.
+pub(super) fn rows(sets: Vec<ResourceRecordSet>) -> Vec<Row> {
+    let mut groups: Vec<(RecordId, Vec<ResourceRecordSet>)> = Vec::new();
+    for set in sets {
+        let Some(id) = id_of(&set) else { continue };
+        match groups.last_mut() {
+            Some((last, items)) if *last == id => items.push(set),
+            _ => groups.push((id, vec![set])),
+        }
+    }
+    groups.into_iter().map(|(id, items)| Row::of(id, items)).collect()
+}
+
+impl Row {
+    fn of(id: RecordId, items: Vec<ResourceRecordSet>) -> Self {
+        let mut beyond = items.iter().find_map(unsayable).map(str::to_owned);
+        let ttls: Vec<Option<i64>> = items.iter().map(ResourceRecordSet::ttl).collect();
+        if ttls.iter().any(|t| Some(t) != ttls.first()) {
+            beyond.get_or_insert_with(|| "items with another TTL each".to_owned());
+        }
+        let ttl_s = ttls.first().copied().flatten().and_then(|t| u32::try_from(t).ok());
+        let routing = items.first().map_or(Routing::Simple, routing);
+        let mut spec = RecordSetSpec { ttl_s, routing, ..RecordSetSpec::default() };
+        match (routing, items.first()) {
+            (Routing::Simple, Some(only)) => spec.values = values(only),
+            _ => spec.items = items.iter().map(item).collect(),
+        }
+        // What is not of our form stays as it is told.
+        if let Some(wrong) = RecordSet::canonical(&id, &mut spec).into_iter().chain(RecordSet::violations(&spec)).next() {
+            beyond.get_or_insert_with(|| format!("{}: {}", wrong.field, wrong.description));
+        }
+        spec.ttl_s = ttl_s;
+        Self { id, items, spec, beyond }
+    }
+    pub(super) fn spelled(&self) -> Spelled {
+        let canonical = |value: &str| RecordData::parse(self.id.record_type, value).ok().map(|data| data.to_string());
+        self.items.iter().flat_map(values).filter_map(|value| Some((canonical(&value).filter(|c| *c != value)?, value))).collect()
+    }
+}
+
+fn values(set: &ResourceRecordSet) -> Vec<String> {
+    set.resource_records().iter().map(|r| r.value().to_owned()).collect()
+}
+fn routing(set: &ResourceRecordSet) -> Routing {
+    if set.set_identifier().is_none() {
+        Routing::Simple
+    } else if set.weight().is_some() {
+        Routing::Weighted
+    } else if set.region().is_some() {
+        Routing::NearestRegion
+    } else if set.geo_location().is_some() {
+        Routing::Country
+    } else if set.failover().is_some() {
+        Routing::Failover
+    } else {
+        Routing::Multivalue
+    }
+}
+/// What this has that a specification has no word for.
+fn unsayable(set: &ResourceRecordSet) -> Option<&'static str> {
+    let place = set.geo_location();
+    let has = [
+        (set.alias_target().is_some(), "an alias"),
+        (set.traffic_policy_instance_id().is_some(), "a traffic policy"),
+        (set.cidr_routing_config().is_some(), "a policy by the asker's network"),
+        (set.geo_proximity_location().is_some(), "a policy by distance"),
+        (place.is_some_and(|p| p.continent_code().is_some()), "a continent"),
+        (place.is_some_and(|p| p.subdivision_code().is_some()), "a part of a country"),
+        (set.set_identifier().is_none() && set.health_check_id().is_some(), "a health check without a policy"),
+    ];
+    has.into_iter().find(|(is_so, _)| *is_so).map(|(_, what)| what)
+}
+fn item(set: &ResourceRecordSet) -> RecordItem {
+    RecordItem {
+        id: set.set_identifier().unwrap_or_default().to_owned(),
+        values: values(set),
+        weight: set.weight().and_then(|w| u32::try_from(w).ok()),
+        region: set.region().map(|r| r.as_str().to_owned()),
+        country: set.geo_location().and_then(GeoLocation::country_code).map(ToOwned::to_owned),
+        failover: match set.failover() {
+            Some(ResourceRecordSetFailover::Primary) => FailoverRole::Primary,
+            Some(ResourceRecordSetFailover::Secondary) => FailoverRole::Secondary,
+            _ => FailoverRole::Unspecified,
+        },
+        health_check: set.health_check_id().map(ToOwned::to_owned),
+    }
+}
+
+/// The vendor's own of what a specification asks for.
+pub(super) fn sets(id: &RecordId, spec: &RecordSetSpec, spelled: &Spelled) -> Result<Vec<ResourceRecordSet>> {
+    let built = || -> std::result::Result<Vec<_>, BuildError> {
+        if spec.routing == Routing::Simple || spec.routing == Routing::Unspecified {
+            return Ok(vec![set(id, spec.ttl_s, &spec.values, spelled)?]);
+        }
+        spec.items.iter().map(|item| routed(set(id, spec.ttl_s, &item.values, spelled)?, spec.routing, item)).collect()
+    };
+    built().map_err(|e| Error::internal(format!("{id} cannot be said to Route 53")).with_source(e))
+}
+fn set(id: &RecordId, ttl_s: Option<u32>, values: &[String], spelled: &Spelled) -> std::result::Result<ResourceRecordSet, BuildError> {
+    let record = |value: &String| ResourceRecord::builder().value(spelled.get(value).unwrap_or(value)).build();
+    let records = values.iter().map(record).collect::<std::result::Result<_, _>>()?;
+    ResourceRecordSet::builder().name(id.name.as_str()).r#type(RrType::from(id.record_type.as_str())).set_ttl(ttl_s.map(i64::from)).set_resource_records(Some(records)).build()
+}
+fn routed(set: ResourceRecordSet, routing: Routing, item: &RecordItem) -> std::result::Result<ResourceRecordSet, BuildError> {
+    let failover = match item.failover {
+        FailoverRole::Primary => Some(ResourceRecordSetFailover::Primary),
+        FailoverRole::Secondary => Some(ResourceRecordSetFailover::Secondary),
+        FailoverRole::Unspecified => None,
+    };
+    let country = item.country.as_ref().map(|code| GeoLocation::builder().country_code(code).build());
+    ResourceRecordSet::builder()
+        .name(set.name())
+        .r#type(set.r#type().clone())
+        .set_ttl(set.ttl())
+        .set_resource_records(Some(set.resource_records().to_vec()))
+        .set_identifier(&item.id)
+        .set_weight(item.weight.map(i64::from))
+        .set_region(item.region.as_deref().map(ResourceRecordSetRegion::from))
+        .set_geo_location(country)
+        .set_failover(failover)
+        .set_multi_value_answer((routing == Routing::Multivalue).then_some(true))
+        .set_health_check_id(item.health_check.clone())
+        .build()
+}
