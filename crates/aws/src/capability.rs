@@ -220,7 +220,8 @@ fn dns_zone(horizon: Duration) -> KindCapabilities {
     ];
     // Ids are capitals and digits, as no id that anybody can choose.
     let base = KindCapabilities { scope: Scope::Global, id_shape: IdShape::Other, ..managed(horizon, "", fields.into()) };
-    KindCapabilities { limits: [("per_account", 500), ("labels", MAX_LABELS as u64)].into(), ..base }
+    let verbs = MANAGED.into_iter().chain([VerbName::ChangeRecords]).collect();
+    KindCapabilities { verbs, limits: [("per_account", 500), ("labels", MAX_LABELS as u64)].into(), ..base }
 }
 
 /// "The maximum number of records that you can create in a hosted zone", and the values of one record:

@@ -377,27 +377,36 @@ impl Driver<DnsZone> for Aws {
         let (made, resume) = &resume.read::<Made>();
         let mut made = made.clone().unwrap_or_else(|| Made { since_ms: now_ms(), ..Made::default() });
         made.since_ms = made.since_ms.max(unresolved_ms(resume));
-        let Some(id) = made.id.clone() else {
-            let found = if made.is_there { global.made(cx, change).await? } else { None };
-            let found = match found {
-                Some(id) => Look::Found(id),
-                None if made.is_there && age(made.since_ms) < self.horizon => return made.wait("waiting for Route 53 to show the zone"),
-                // In a box: the futures of whole lists are large.
-                None => look(resume, self.horizon, Box::pin(global.made(cx, change))).await?,
-            };
-            return match found {
-                Look::Found(id) => Step::wait(&Made { id: Some(id), since_ms: now_ms(), ..made }, Duration::ZERO, "the zone is there"),
-                Look::Wait(after) => Ok(look_again(after, "zone")),
-                Look::Write => match global.make_zone(cx, &wanted).await {
-                    Ok((id, change)) => Step::wait(&Made { id: Some(id), since_ms: now_ms(), change, ..made }, Duration::ZERO, "the zone is made"),
-                    // Made by this very change before: no other has this reference.
-                    Err(e) if error::is(&e, &["HostedZoneAlreadyExists"]) && !made.is_there => {
-                        Made { since_ms: now_ms(), is_there: true, ..made }.wait("the zone is there already")
+        let id = match made.id.clone() {
+            Some(id) => id,
+            None => {
+                let found = if made.is_there { global.made(cx, change).await? } else { None };
+                let found = match found {
+                    Some(id) => Look::Found(id),
+                    None if made.is_there && age(made.since_ms) < self.horizon => return made.wait("waiting for Route 53 to show the zone"),
+                    // In a box: the futures of whole lists are large.
+                    None => look(resume, self.horizon, Box::pin(global.made(cx, change))).await?,
+                };
+                match found {
+                    // Gone on with at once: where every handle is lost, each step begins here.
+                    Look::Found(id) => {
+                        made = Made { id: Some(id.clone()), since_ms: now_ms(), ..made };
+                        id
                     }
-                    Err(e) if reference_lags(&e, REFERENCES, made.since_ms, self.horizon) => made.wait("waiting for the network to be known everywhere"),
-                    Err(e) => Err(e),
-                },
-            };
+                    Look::Wait(after) => return Ok(look_again(after, "zone")),
+                    Look::Write => {
+                        return match global.make_zone(cx, &wanted).await {
+                            Ok((id, change)) => Step::wait(&Made { id: Some(id), since_ms: now_ms(), change, ..made }, Duration::ZERO, "the zone is made"),
+                            // Made by this very change before: no other has this reference.
+                            Err(e) if error::is(&e, &["HostedZoneAlreadyExists"]) && !made.is_there => {
+                                Made { since_ms: now_ms(), is_there: true, ..made }.wait("the zone is there already")
+                            }
+                            Err(e) if reference_lags(&e, REFERENCES, made.since_ms, self.horizon) => made.wait("waiting for the network to be known everywhere"),
+                            Err(e) => Err(e),
+                        };
+                    }
+                }
+            }
         };
         let Some(row) = global.whole(cx, &id).await? else {
             if age(made.since_ms) < self.horizon {

@@ -5,9 +5,9 @@
 makes an administrator, for itself, and the user that Welkin runs as, with exactly this policy and an instance profile `welkin-test`, and prints
 that user's {"id": ..., "secret": ...}. Then it answers one line for each line of input, {"do": ..., ...}: {"ok": ...} or {"error": ...}.
 
-    inventory               every VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, hosted zone, route table that is no main one, key pair and
+    inventory               every VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, hosted zone with its record sets, route table that is no main one, key pair and
                             volume that is no root volume of an instance, with the uid of its mark
-    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "hostedzone" | "route-table", ...} with
+    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "hostedzone" | "records" | "route-table", ...} with
                             {"tags": {...}}, and answers its id
     call                    calls {"operation": ...} through the proxy at this {"port": ...} {"with": {...}}, once, and answers what EC2 did
     remove                  removes what has this {"id": ...}
@@ -18,6 +18,7 @@ Only the first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3);
 import json
 import sys
 import uuid
+from urllib.parse import quote
 
 import boto3
 from botocore.config import Config
@@ -86,9 +87,19 @@ class World:
         marked = lambda z: z["CallerReference"].split(":")[2] if z["CallerReference"].startswith("welkin:") else None
         uid = lambda item: next((t["Value"] for t in item.get("Tags", []) if t["Key"] == "welkin.dev/uid"), None)
         found = [{"id": item[key], "collection": collection, "uid": uid(item)} for key, collection, items in rows for item in items]
+        # Those that every zone has go with it.
+        records = {self.record_id(s): None for z in zones for s in self.record_sets(z["Id"]) if not (s["Name"] == z["Name"] and s["Type"] in ("NS", "SOA"))}
+        found += [{"id": id, "collection": "recordSets", "uid": None} for id in records]
         return found + [{"id": z["Id"].split("/")[-1], "collection": "dnsZones", "uid": marked(z)} for z in zones]
 
-    def plant(self, what, tags=None, cidr=None, network=None, subnet=None, image=None, zone=None, dns_name=None):
+    def record_sets(self, zone):
+        return [s for page in self.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone) for s in page["ResourceRecordSets"]]
+
+    def record_id(self, s):
+        """As Welkin calls it, as far as the trials' names need."""
+        return f"{quote(s['Name'].rstrip('.').replace(chr(92) + '052', '*'), safe='')}~{s['Type']}"
+
+    def plant(self, what, tags=None, cidr=None, network=None, subnet=None, image=None, zone=None, dns_name=None, address=None):
         kind = {"network": "vpc"}.get(what, what)
         marks = {"TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]} if tags else {}
         if what == "network":
@@ -112,8 +123,15 @@ class World:
             if mark:
                 self.route53.change_tags_for_resource(ResourceType="hostedzone", ResourceId=id, AddTags=[{"Key": "welkin.dev/id", "Value": mark["id"]}])
             return id
+        if what == "records":
+            name, kind = dns_name.split("~")
+            self.change_records(zone, "CREATE", {"Name": name, "Type": kind, "TTL": 300, "ResourceRecords": [{"Value": address}]})
+            return dns_name
         run = self.ec2.run_instances(ImageId=image, SubnetId=subnet, InstanceType="t3.small", MinCount=1, MaxCount=1, **marks)
         return run["Instances"][0]["InstanceId"]
+
+    def change_records(self, zone, action, *sets):
+        self.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": action, "ResourceRecordSet": s} for s in sets]})
 
     def call(self, port, operation, **more):
         through = client("ec2", port, *self.admin, config=Config(retries={"total_max_attempts": 1}))
@@ -139,7 +157,12 @@ class World:
                 if address.get("AssociationId"):
                     self.ec2.disassociate_address(AssociationId=address["AssociationId"])
             self.ec2.release_address(AllocationId=id)
-        elif id[0].isupper():
+        elif "~" in id:
+            for zone in self.route53.list_hosted_zones()["HostedZones"]:
+                its = [s for s in self.record_sets(zone["Id"]) if self.record_id(s) == id]
+                if its:
+                    self.change_records(zone["Id"], "DELETE", *its)
+        elif "-" not in id:
             self.route53.delete_hosted_zone(Id=id)
         elif id.startswith("vol-"):
             for volume in self.ec2.describe_volumes(VolumeIds=[id])["Volumes"]:

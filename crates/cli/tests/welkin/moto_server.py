@@ -10,6 +10,10 @@
 
 And of the signature of a request without a body (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>): it is that of
 an empty one. moto takes the parameters of the query for the body, so that no GET of Route 53 would have a good signature.
+
+And of changes of records (<https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>): all of them are made or none, CREATE
+is refused where there is one of that name, type and identifier, and DELETE where it is not exactly as it says. moto makes a second one, removes what has the
+same identifier under any name, and does the first ones of a batch that it refuses.
 """
 
 import sys
@@ -21,6 +25,8 @@ from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.route_tables import RouteBackend
 from moto.ec2.utils import generic_filter
 from moto.iam.access_control import IAMRequestBase
+from moto.route53.exceptions import Route53ClientError
+from moto.route53.models import RecordSet, Route53Backend
 from moto.server import main
 
 create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
@@ -76,7 +82,33 @@ def create_aws_request(self):
     return request
 
 
+def change_resource_record_sets(self, zoneid, change_list):
+    zone, wrong = self.get_hosted_zone(zoneid), []
+    sets = list(zone.rrsets)
+    for change in change_list:
+        said = change["ResourceRecordSet"]
+        new = RecordSet({**said, "Name": said["Name"].rstrip(".").lower() + ".", "ResourceRecords": [r["Value"] for r in said.get("ResourceRecords", [])]})
+        there = next((s for s in sets if (s.name, s.type, s.set_identifier) == (new.name, new.type, new.set_identifier)), None)
+        what = f"resource record set [name='{new.name}', type='{new.type}']"
+        if not f".{new.name}".endswith("." + zone.name.strip(".") + "."):
+            wrong.append(f"RRSet with DNS name {new.name} is not permitted in zone {zone.name}")
+        elif change["Action"] == "CREATE" and there:
+            wrong.append(f"Tried to create {what} but it already exists")
+        elif change["Action"] == "CREATE":
+            sets.append(new)
+        elif not there:
+            wrong.append(f"Tried to delete {what} but it was not found")
+        elif vars(there) != vars(new):
+            wrong.append(f"Tried to delete {what} but the values provided do not match the current values")
+        else:
+            sets.remove(there)
+    if wrong:
+        raise Route53ClientError("InvalidChangeBatch", "; ".join(wrong))
+    zone.rrsets = sets
+
+
 IAMRequestBase._create_aws_request = create_aws_request
+Route53Backend.change_resource_record_sets = change_resource_record_sets
 NatGatewayBackend.create_nat_gateway = create_nat_gateway
 NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
 NatGatewayBackend.describe_nat_gateways = describe_nat_gateways

@@ -1,6 +1,5 @@
 //! A proxy in front of moto: it lets calls go wrong, by script or by seed, and does what AWS does and moto does not: it knows a ClientToken again,
 //! cuts lists into pages, and shows what was written only after a while.
-//! cuts lists into pages, keeps what is attached, and shows what was written only after a while.
 //! Requests pass byte for byte: SigV4 signs the Host header too, and a strict moto checks it. So do answers that moto gives as AWS would.
 
 mod document;

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin::{
-    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, Result, RouteTable, SecurityGroup, Subnet, VendorConfig,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, RecordSet, Result, RouteTable, SecurityGroup, Subnet, VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 9] = [
+const COLLECTIONS: [&str; 10] = [
     Network::COLLECTION,
     Subnet::COLLECTION,
     SecurityGroup::COLLECTION,
@@ -23,6 +23,7 @@ const COLLECTIONS: [&str; 9] = [
     NatGateway::COLLECTION,
     RouteTable::COLLECTION,
     DnsZone::COLLECTION,
+    RecordSet::COLLECTION,
 ];
 
 /// What moto has, as its own client sees it, and the proxy that the provider goes through.
@@ -66,7 +67,7 @@ impl World for MotoWorld {
             Planted::Address => json!({"do": "plant", "what": "elastic-ip", "tags": tags}),
             Planted::Disk { zone } => json!({"do": "plant", "what": "volume", "tags": tags, "zone": zone}),
             Planted::DnsZone { dns_name } => json!({"do": "plant", "what": "hostedzone", "tags": tags, "dns_name": dns_name}),
-            Planted::RecordSet { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer record sets yet")),
+            Planted::RecordSet { zone, id, address } => json!({"do": "plant", "what": "records", "zone": zone, "dns_name": id, "address": address}),
             Planted::LoadBalancer { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer load balancers yet")),
             Planted::RouteTable { network } => json!({"do": "plant", "what": "route-table", "tags": tags, "network": network}),
             Planted::NatGateway { subnet } => json!({"do": "plant", "what": "natgateway", "tags": tags, "subnet": subnet}),
@@ -188,6 +189,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("instances.deletion_protection", "moto lets a protected instance be terminated");
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
     subject = subject.skipping("routeTables.routes.peering", "the trials make no peerings");
+    subject = subject.skipping("recordSets.items.health_check", "the trials make no health checks");
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION, RouteTable::COLLECTION] {

@@ -66,6 +66,8 @@ fn route53(request: &[u8]) -> Option<&'static str> {
         ("POST", ["tags", "hostedzone"]) => "ListTagsForResources",
         ("POST", ["tags", "hostedzone", _]) => "ChangeTagsForResource",
         ("GET", ["change", _]) => "GetChange",
+        ("GET", ["hostedzone", _, "rrset"]) => "ListResourceRecordSets",
+        ("POST", ["hostedzone", _, "rrset"]) => "ChangeResourceRecordSets",
         _ => panic!("{method} {path} is not known"),
     })
 }
