@@ -21,6 +21,9 @@ impl Resource for MachineType {
             memory_mib: status.memory_mib,
             architectures: status.architectures.iter().map(|a| *a as i32).collect(),
             gpus: status.gpus,
+            network_mbps: status.network_mbps,
+            network_baseline_mbps: status.network_baseline_mbps,
+            zones: status.zones,
         })
     }
     fn decode(cloud: &str, mut m: v1::MachineType) -> Result<Object<Self>> {
@@ -29,6 +32,9 @@ impl Resource for MachineType {
             memory_mib: m.memory_mib,
             architectures: m.architectures.iter().map(|n| field::value(Architecture::ALL, *n)).collect(),
             gpus: m.gpus,
+            network_mbps: m.network_mbps,
+            network_baseline_mbps: m.network_baseline_mbps,
+            zones: std::mem::take(&mut m.zones),
         };
         catalogue_head!(m).join(cloud, MachineTypeSpec {}, status)
     }

@@ -2,9 +2,17 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypes.html>
 
-use crate::{Aws, client::Region, error, mark::filter, page::At, step::vendor_id};
+use crate::{
+    Aws,
+    client::Region,
+    error,
+    mark::filter,
+    page::{At, WHOLE, all_pages},
+    step::{told, vendor_id},
+};
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{InstanceType, InstanceTypeInfo};
+use aws_sdk_ec2::types::{InstanceType, InstanceTypeInfo, LocationType, NetworkCardInfo};
+use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::{
     Architecture, Cursor, Cx, Error, ErrorKind, MachineType, MachineTypeSpec, MachineTypeStatus, Name, Object, Page, ProviderId, Query, Reader, Reason, ResourceId, Result, Shard,
     Target, VendorId,
@@ -32,7 +40,8 @@ impl Reader<MachineType> for Aws {
             Err(e) if error::is(&e, GONE) => return Err(none()),
             answer => answer?,
         };
-        object(region, answer.instance_types().first().ok_or_else(none)?)
+        let info = answer.instance_types().first().ok_or_else(none)?;
+        object(region, info, region.offered(cx, std::slice::from_ref(info)).await?.remove(&id).unwrap_or_default())
     }
     async fn list(&self, cx: &Cx, query: &Query<MachineType>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<MachineType>> {
         let region = self.shard(shard)?;
@@ -43,8 +52,42 @@ impl Reader<MachineType> for Aws {
         let answer = region.read(cx, "DescribeInstanceTypes", call.send()).await?;
         let id = |t: &InstanceTypeInfo| t.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default();
         let (types, next) = at.cut(answer.instance_types.unwrap_or_default(), answer.next_token, query.page_size, id)?;
-        Ok(Page { items: types.iter().map(|t| object(region, t)).collect::<Result<_>>()?, next, unreachable: Vec::new() })
+        let mut zones = region.offered(cx, &types).await?;
+        let items = types.iter().map(|t| object(region, t, zones.remove(&id(t)).unwrap_or_default())).collect::<Result<_>>()?;
+        Ok(Page { items, next, unreachable: Vec::new() })
     }
+}
+
+impl Region {
+    /// In which zones each of these is offered, by its name: one call more for at most a hundred of them
+    /// (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypeOfferings.html>).
+    async fn offered(&self, cx: &Cx, types: &[InstanceTypeInfo]) -> Result<BTreeMap<String, BTreeSet<String>>> {
+        let names: Vec<&str> = types.iter().filter_map(|t| t.instance_type()).map(InstanceType::as_str).collect();
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let page = |token| {
+            let call = self.ec2.describe_instance_type_offerings().location_type(LocationType::AvailabilityZone).max_results(WHOLE);
+            let call = call.filters(filter("instance-type", names.iter().copied())).set_next_token(token);
+            async move {
+                let answer = self.read(cx, "DescribeInstanceTypeOfferings", call.send()).await?;
+                Ok((answer.instance_type_offerings, answer.next_token))
+            }
+        };
+        let mut zones = BTreeMap::<String, BTreeSet<String>>::new();
+        for offering in all_pages(page).await? {
+            if let (Some(name), Some(zone)) = (offering.instance_type(), told(offering.location())) {
+                zones.entry(name.as_str().to_owned()).or_default().insert(zone.to_owned());
+            }
+        }
+        Ok(zones)
+    }
+}
+
+/// All cards together, in Mbit/s: EC2 tells Gbit/s.
+fn network_mbps(info: &InstanceTypeInfo, of: impl Fn(&NetworkCardInfo) -> Option<f64>) -> u64 {
+    let gbps: f64 = info.network_info().map(|n| n.network_cards()).unwrap_or_default().iter().filter_map(of).sum();
+    (gbps * 1000.0).round() as u64
 }
 
 /// EC2's architectures, those of machine types and of images, and ours.
@@ -57,7 +100,7 @@ pub(crate) fn architecture(text: &str) -> Architecture {
     }
 }
 
-fn object(region: &Region, info: &InstanceTypeInfo) -> Result<Object<MachineType>> {
+fn object(region: &Region, info: &InstanceTypeInfo, zones: BTreeSet<String>) -> Result<Object<MachineType>> {
     let id = vendor_id(info.instance_type().map(|t| t.as_str()), "InstanceType")?;
     let mut architectures: Vec<Architecture> = info.processor_info().map(|p| p.supported_architectures()).unwrap_or_default().iter().map(|a| architecture(a.as_str())).collect();
     // EC2 names i386 first where a type can run both.
@@ -68,6 +111,9 @@ fn object(region: &Region, info: &InstanceTypeInfo) -> Result<Object<MachineType
         memory_mib: info.memory_info().and_then(|m| m.size_in_mib()).and_then(|n| n.try_into().ok()).unwrap_or_default(),
         architectures,
         gpus: gpus.try_into().unwrap_or_default(),
+        network_mbps: network_mbps(info, NetworkCardInfo::peak_bandwidth_in_gbps),
+        network_baseline_mbps: network_mbps(info, NetworkCardInfo::baseline_bandwidth_in_gbps),
+        zones: zones.into_iter().collect(),
     };
     Ok(Object {
         name: Name::new(region.name.clone(), ResourceId::of_vendor(id.as_str())?),
@@ -84,7 +130,16 @@ fn object(region: &Region, info: &InstanceTypeInfo) -> Result<Object<MachineType
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_ec2::types::{ArchitectureType, ArchitectureValues};
+    use aws_sdk_ec2::types::{ArchitectureType, ArchitectureValues, NetworkInfo};
+
+    #[test]
+    fn the_cards_of_a_network_add_up() {
+        let card = |peak: Option<f64>| NetworkCardInfo::builder().set_peak_bandwidth_in_gbps(peak).build();
+        let info = |cards| InstanceTypeInfo::builder().network_info(NetworkInfo::builder().set_network_cards(Some(cards)).build()).build();
+        for (cards, mbps) in [(vec![card(Some(0.096))], 96), (vec![card(Some(100.0)), card(None), card(Some(100.0))], 200_000), (vec![], 0), (vec![card(Some(-1.0))], 0)] {
+            assert_eq!(network_mbps(&info(cards), NetworkCardInfo::peak_bandwidth_in_gbps), mbps);
+        }
+    }
 
     #[test]
     fn every_architecture_of_the_model_has_a_meaning() {

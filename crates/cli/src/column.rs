@@ -130,7 +130,17 @@ const COLUMNS: &[(&str, &[Column])] = &[
         ],
     ),
     ("locations", &[always("ZONES", "zones"), wide("DISPLAY NAME", "display_name")]),
-    ("machineTypes", &[always("VCPUS", "vcpus"), always("MEMORY MIB", "memory_mib"), always("ARCHITECTURES", "architectures"), always("GPUS", "gpus")]),
+    (
+        "machineTypes",
+        &[
+            always("VCPUS", "vcpus"),
+            always("MEMORY MIB", "memory_mib"),
+            always("ARCHITECTURES", "architectures"),
+            always("GPUS", "gpus"),
+            wide("NETWORK MBPS", "network_mbps"),
+            wide("ZONES", "zones"),
+        ],
+    ),
     (
         "images",
         &[

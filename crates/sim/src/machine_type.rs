@@ -2,6 +2,7 @@
 
 use crate::{
     Sim,
+    config::Config,
     location::paged,
     vendor::{Action, CpuType, Machine},
 };
@@ -26,7 +27,15 @@ fn object(location: &LocationName, machine: &Machine) -> Result<Object<MachineTy
         revision: None,
         created_ms: None,
         spec: MachineTypeSpec {},
-        status: MachineTypeStatus { vcpus: machine.vcpus, memory_mib: machine.memory_mib, architectures: vec![architecture(machine.cpu)], gpus: 0 },
+        status: MachineTypeStatus {
+            vcpus: machine.vcpus,
+            memory_mib: machine.memory_mib,
+            architectures: vec![architecture(machine.cpu)],
+            gpus: 0,
+            network_mbps: machine.network_mbps,
+            network_baseline_mbps: machine.network_mbps,
+            zones: Config::zones(location.id.as_str()).into(),
+        },
     })
 }
 

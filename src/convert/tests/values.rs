@@ -335,7 +335,7 @@ proptest! {
     }
     #[test]
     fn machine_types_come_back(o in object::<MachineType>(Just(MachineTypeSpec {}), (any::<u32>(), any::<u64>(), vec(0usize..Architecture::ALL.len(), 0..3)).prop_map(|(vcpus, memory_mib, a)|
-        MachineTypeStatus { vcpus, memory_mib, architectures: a.into_iter().map(|i| Architecture::ALL[i]).collect(), gpus: 1 }))) {
+        MachineTypeStatus { vcpus, memory_mib, architectures: a.into_iter().map(|i| Architecture::ALL[i]).collect(), gpus: 1, network_mbps: memory_mib, network_baseline_mbps: 7, zones: vec!["a".into()] }))) {
         object_comes_back(&Object { mark: None, ..o });
     }
     #[test]

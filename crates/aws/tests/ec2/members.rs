@@ -336,13 +336,22 @@ static MEMBERS: &[Members] = &[
     Members {
         operation: "DescribeInstanceTypes",
         rows: "InstanceTypes[]",
-        shown: &["InstanceType", "ProcessorInfo.SupportedArchitectures", "VCpuInfo.DefaultVCpus", "MemoryInfo.SizeInMiB", "GpuInfo.Gpus[].Count"],
+        shown: &[
+            "InstanceType",
+            "ProcessorInfo.SupportedArchitectures",
+            "VCpuInfo.DefaultVCpus",
+            "MemoryInfo.SizeInMiB",
+            "GpuInfo.Gpus[].Count",
+            "NetworkInfo.NetworkCards[].PeakBandwidthInGbps",
+            "NetworkInfo.NetworkCards[].BaselineBandwidthInGbps",
+        ],
         read: &[("pages", &["NextToken"])],
         ignored: &[
             ("the vCPUs stand for it", &["VCpuInfo", "ProcessorInfo"]),
             ("only their number is in the API", &["GpuInfo"]),
+            ("only what its cards carry is in the API", &["NetworkInfo"]),
             ("other accelerators are not in the API", &["FpgaInfo", "InferenceAcceleratorInfo", "MediaAcceleratorInfo", "NeuronInfo"]),
-            ("disks and interfaces have no bounds in the API", &["InstanceStorageSupported", "InstanceStorageInfo", "EbsInfo", "NetworkInfo"]),
+            ("disks and interfaces have no bounds in the API", &["InstanceStorageSupported", "InstanceStorageInfo", "EbsInfo"]),
             (
                 "not in the API",
                 &[

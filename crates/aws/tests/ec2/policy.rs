@@ -6,8 +6,8 @@ use crate::{
     access::assumes_a_role,
     recordings::documented,
     requests::{
-        Sent, addresses, adopts, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, locations, nat_gateways, networks,
-        reads, record_sets, route_tables, security_groups, subnets,
+        Sent, addresses, adopts, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, locations, machine_types,
+        nat_gateways, networks, reads, record_sets, route_tables, security_groups, subnets,
     },
 };
 use serde_json::Value;
@@ -51,7 +51,7 @@ const INSTANCES: &[&str] = &["ReadImages", "ReadSubnets", "ReadInstances", "Inst
 /// Every feature; a new one is an entry here and a statement in `policy.json`.
 pub const FEATURES: &[Feature] = &[
     Feature::of("locations: read", &["ReadLocations"], || Box::pin(locations())),
-    Feature::of("machine types: read", &["ReadMachineTypes"], || Box::pin(reads::<MachineType>("t3.small"))),
+    Feature::of("machine types: read", &["ReadMachineTypes"], || Box::pin(machine_types())),
     Feature::of("images: read", &["ReadImages"], || Box::pin(images())),
     Feature::of("networks: read, adopt", &["ReadNetworks"], || Box::pin(adopts::<Network>("vpc"))),
     Feature::of("networks", &["ReadNetworks", "Networks"], || Box::pin(networks(false))),

@@ -133,6 +133,20 @@ pub async fn locations() -> Sent {
     replay.list(&Query::<Location>::all(10)).await.unwrap();
     Sent::of(replay.requests(), replay.seen.actions())
 }
+pub async fn machine_types() -> Sent {
+    let replay = Replay::start().await;
+    let types = "<DescribeInstanceTypesResponse><instanceTypeSet><item><instanceType>t3.small</instanceType></item></instanceTypeSet></DescribeInstanceTypesResponse>";
+    replay.answers("DescribeInstanceTypes", 200, types);
+    let offered = |zone: &str| format!("<item><instanceType>t3.small</instanceType><locationType>availability-zone</locationType><location>{zone}</location></item>");
+    let offerings = ["eu-west-1c", "eu-west-1a"].map(offered).concat();
+    let root = "DescribeInstanceTypeOfferingsResponse";
+    replay.answers("DescribeInstanceTypeOfferings", 200, &format!("<{root}><instanceTypeOfferingSet>{offerings}</instanceTypeOfferingSet></{root}>"));
+    let listed = replay.list(&Query::<MachineType>::all(50)).await.unwrap();
+    assert_eq!((listed.len(), &listed[0].status.zones), (1, &vec!["eu-west-1a".to_owned(), "eu-west-1c".to_owned()]));
+    let target = Target::<MachineType>::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: "t3.small".parse().unwrap() };
+    assert_eq!(replay.get(&target).await.unwrap(), listed[0]);
+    reads::<MachineType>("t3.small").await.and(Sent::of(replay.requests(), replay.seen.actions()))
+}
 pub async fn images() -> Sent {
     reads::<Image>("ami-1").await.and(reads::<Image>("debian-12").await)
 }

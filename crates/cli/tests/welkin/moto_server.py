@@ -14,15 +14,23 @@ an empty one. moto takes the parameters of the query for the body, so that no GE
 And of changes of records (<https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>): all of them are made or none, CREATE
 is refused where there is one of that name, type and identifier, and DELETE where it is not exactly as it says. moto makes a second one, removes what has the
 same identifier under any name, and does the first ones of a batch that it refuses.
+
+And what makes it slow: with each call it looks up all methods of a service, and its own folders; and for the tags of one object it looks through those of all
+that ever were.
 """
 
 import sys
+from functools import cache
+from types import SimpleNamespace
 
 sys.path.pop(0)  # where a moto.py is that is not the package
 
+import moto.backends
+import moto.core.responses
 from moto.ec2.exceptions import EC2ClientError, RouteAlreadyExistsError
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.route_tables import RouteBackend
+from moto.ec2.models.tags import TagBackend
 from moto.ec2.utils import generic_filter
 from moto.iam.access_control import IAMRequestBase
 from moto.route53.exceptions import Route53ClientError
@@ -31,6 +39,7 @@ from moto.server import main
 
 create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
 associate, route = RouteBackend.associate_route_table, RouteBackend.create_route
+tagged, modules = TagBackend.describe_tags, moto.backends.list_of_moto_modules
 
 
 def create_nat_gateway(self, *args, **kwargs):
@@ -107,8 +116,19 @@ def change_resource_record_sets(self, zoneid, change_list):
     zone.rrsets = sets
 
 
+def describe_tags(self, filters=None):
+    ids = (filters or {}).get("resource-id", [])
+    if list(filters or {}) != ["resource-id"] or any(c in id for id in ids for c in "*?"):
+        return tagged(self, filters)
+    few = SimpleNamespace(tags={id: self.tags[id] for id in ids if id in self.tags}, VALID_TAG_FILTERS=self.VALID_TAG_FILTERS)
+    return tagged(few, filters)
+
+
 IAMRequestBase._create_aws_request = create_aws_request
 Route53Backend.change_resource_record_sets = change_resource_record_sets
+TagBackend.describe_tags = describe_tags
+moto.core.responses.method_names_from_class = cache(moto.core.responses.method_names_from_class)
+moto.backends.list_of_moto_modules = cache(lambda: frozenset(modules()))
 NatGatewayBackend.create_nat_gateway = create_nat_gateway
 NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
 NatGatewayBackend.describe_nat_gateways = describe_nat_gateways

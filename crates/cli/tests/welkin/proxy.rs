@@ -55,7 +55,7 @@ struct Script {
     /// What was done with a token: the parameters and the answer. One write with a token at a time, so that a second one with the same waits for the
     /// first.
     done: tokio::sync::Mutex<BTreeMap<String, (Pairs, Vec<u8>)>>,
-    /// Pages of the list of instance types, which never changes: moto takes seconds for one, longer than a client waits that is to see calls hang.
+    /// Pages of the lists of instance types and of where they are offered, which never change: moto takes seconds for one, longer than a client waits that is to see calls hang.
     types: tokio::sync::Mutex<BTreeMap<Pairs, Vec<u8>>>,
     /// The internet gateways and volumes that are attached, and to what.
     attached: Mutex<BTreeMap<String, String>>,
@@ -203,7 +203,7 @@ impl Script {
         }
         match List::of(call.action()) {
             Some(list) => self.answer_list(list, call, request, then).await,
-            None if call.action() == "DescribeInstanceTypes" => self.answer_types(call, request).await,
+            None if call.action().starts_with("DescribeInstanceType") => self.answer_types(call, request).await,
             None if call.writes() => {
                 let begun = self.replica.lock().as_mut().map(|replica| replica.begin(call));
                 let answer = self.answer_write(call, request).await;

@@ -44,7 +44,8 @@ impl Catalogued for MachineType {
         Ok(Name::new(stand.subject.location.clone(), "no.such-type".parse()?))
     }
     fn is_whole(object: &Object<Self>) -> bool {
-        object.status.vcpus > 0 && object.status.memory_mib > 0 && object.status.architectures.iter().any(|a| *a != Architecture::Unspecified)
+        let is_somewhere = !object.status.zones.is_empty() && object.status.zones.is_sorted();
+        is_somewhere && object.status.vcpus > 0 && object.status.memory_mib > 0 && object.status.architectures.iter().any(|a| *a != Architecture::Unspecified)
     }
 }
 impl Catalogued for Image {

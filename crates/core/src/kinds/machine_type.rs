@@ -43,4 +43,10 @@ pub struct MachineTypeStatus {
     pub architectures: Vec<Architecture>,
     /// How many GPUs.
     pub gpus: u32,
+    /// What its network carries at most, in Mbit/s, all its interfaces together; 0 where the cloud does not tell.
+    pub network_mbps: u64,
+    /// What it always carries; 0 where the cloud does not tell.
+    pub network_baseline_mbps: u64,
+    /// The zones where it is offered, sorted.
+    pub zones: Vec<String>,
 }

@@ -15,11 +15,12 @@ pub(crate) struct Machine {
     pub(crate) vcpus: u32,
     pub(crate) memory_mib: u64,
     pub(crate) cpu: CpuType,
+    pub(crate) network_mbps: u64,
 }
 pub(crate) const MACHINES: &[Machine] = &[
-    Machine { name: "large", vcpus: 8, memory_mib: 32 * 1024, cpu: CpuType::X86 },
-    Machine { name: "medium", vcpus: 4, memory_mib: 16 * 1024, cpu: CpuType::X86 },
-    Machine { name: "small", vcpus: 2, memory_mib: 4 * 1024, cpu: CpuType::X86 },
+    Machine { name: "large", vcpus: 8, memory_mib: 32 * 1024, cpu: CpuType::X86, network_mbps: 8_000 },
+    Machine { name: "medium", vcpus: 4, memory_mib: 16 * 1024, cpu: CpuType::X86, network_mbps: 4_000 },
+    Machine { name: "small", vcpus: 2, memory_mib: 4 * 1024, cpu: CpuType::X86, network_mbps: 2_000 },
 ];
 
 pub(crate) const PUBLISHER: &str = "simulated-debian";
