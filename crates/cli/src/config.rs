@@ -27,6 +27,8 @@ pub(crate) struct Config {
     pub(crate) clouds: Vec<Cloud>,
     /// The key that seals the store's secrets, where it is not in the data folder.
     pub(crate) key_file: Option<PathBuf>,
+    /// The share of a zone's record sets that one request may remove without saying how many, where it is not the engine's default.
+    pub(crate) most_deleted_percent: Option<u32>,
 }
 
 /// One `[clouds.NAME]`.
@@ -44,6 +46,7 @@ struct Outline {
     #[serde(default)]
     clouds: BTreeMap<String, CloudOutline>,
     key_file: Option<PathBuf>,
+    most_deleted_percent: Option<Spanned<u32>>,
 }
 #[derive(Deserialize)]
 struct CloudOutline {
@@ -68,7 +71,10 @@ pub(crate) fn parse(text: &str, file: &Path) -> Result<Config, String> {
         };
         clouds.push(Cloud { name, provider: cloud.provider.into_inner(), owner, configured });
     }
-    Ok(Config { clouds, key_file: outline.key_file })
+    if let Some(percent) = outline.most_deleted_percent.as_ref().filter(|p| *p.get_ref() > 100) {
+        return Err(at(text, file, Some(percent.span()), "most_deleted_percent is a share: 0 to 100"));
+    }
+    Ok(Config { clouds, key_file: outline.key_file, most_deleted_percent: outline.most_deleted_percent.map(Spanned::into_inner) })
 }
 
 /// `welkin.toml, line 3: what is wrong`
@@ -181,7 +187,8 @@ mod tests {
             "[clouds.lab]\nseed = 7\nprovider = \"sim\"\nowner = \"team-a\"\nregions = [\"r-1\"]\n[clouds.lab.faults]\nrefuse_rate = 0.5\n[clouds.other]\nprovider = \"sim\"\n";
         let part: welkin::sim::Config = provider_part(text, "lab").unwrap();
         assert_eq!((part.seed, part.regions, part.faults.refuse_rate), (7, vec!["r-1".to_owned()], 0.5));
-        let config = parse(text, Path::new("welkin.toml")).unwrap();
+        let config = parse(&format!("most_deleted_percent = 5\n{text}"), Path::new("welkin.toml")).unwrap();
+        assert_eq!(config.most_deleted_percent, Some(5));
         assert_eq!(config.clouds[0].owner.as_ref().map(Owner::as_str), Some("team-a"));
         assert_eq!(config.clouds.len(), 2);
     }
@@ -203,6 +210,7 @@ mod tests {
             ("[clouds.lab]\nseed = 1\n", "line 1", "provider"),
             ("[clouds.lab]\nprovider = \"simm\"\n", "line 2", "sim"),
             ("[clouds.lab]\nprovider = \"sim\"\nowner = \"Team A\"\n", "line 3", "owner"),
+            ("most_deleted_percent = 101\n[clouds.lab]\nprovider = \"sim\"\n", "line 1", "most_deleted_percent"),
             ("[clouds.lab\n", "line 1", ""),
         ] {
             let why = refused(text);

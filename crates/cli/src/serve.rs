@@ -15,7 +15,7 @@ use std::{
 use tracing_subscriber::EnvFilter;
 use welkin::{
     Error, ErrorKind, Violation,
-    engine::{Engine, KeySource, SqliteJournal},
+    engine::{Engine, KeySource, Settings, SqliteJournal},
     server::{Limits, Server, only_loopback},
 };
 
@@ -90,7 +90,9 @@ async fn open(config: Config, data_dir: &Path) -> Result<Engine, Failure> {
     let key = KeySource::File(config.key_file.unwrap_or_else(|| data_dir.join("store.key")));
     // First: it locks the folder against a second server, and the clouds below keep things there too.
     let journal = SqliteJournal::open(&data_dir.join("store.sqlite"), &key).await.map_err(|e| refused(&e))?;
-    let mut builder = Engine::builder().journal(journal);
+    let defaults = Settings::default();
+    let settings = Settings { most_deleted_percent: config.most_deleted_percent.unwrap_or(defaults.most_deleted_percent), ..defaults };
+    let mut builder = Engine::builder().journal(journal).settings(settings);
     for cloud in config.clouds {
         let folder = data_dir.join("clouds").join(&cloud.name);
         let provider = cloud.configured.open(&folder).await.map_err(|e| in_cloud(&cloud.name, &e))?;
