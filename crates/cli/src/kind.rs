@@ -225,6 +225,7 @@ mod tests {
                 "disks",
                 "dnsZones",
                 "images",
+                "instanceGroups",
                 "instances",
                 "loadBalancers",
                 "locations",
@@ -239,7 +240,7 @@ mod tests {
         );
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);
-        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output", "target-health"]);
+        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output", "target-health", "members"]);
         assert!(instance.is_managed() && instance.in_location);
         for verb in ["get", "list", "create", "update", "delete", "stop", "console-output"] {
             assert!(instance.method(verb).is_some(), "{verb}");

@@ -66,6 +66,7 @@ impl World for MotoWorld {
             Planted::Disk { zone } => json!({"do": "plant", "what": "volume", "tags": tags, "zone": zone}),
             Planted::DnsZone { .. } | Planted::RecordSet { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer zones yet")),
             Planted::LoadBalancer { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer load balancers yet")),
+            Planted::InstanceGroup { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer instance groups yet")),
             Planted::RouteTable { network } => json!({"do": "plant", "what": "route-table", "tags": tags, "network": network}),
             Planted::NatGateway { subnet } => json!({"do": "plant", "what": "natgateway", "tags": tags, "subnet": subnet}),
         };
