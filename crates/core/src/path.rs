@@ -199,7 +199,11 @@ mod tests {
             subnets: vec![Ref::to("locations/r/subnets/s".parse().unwrap())],
             scheme: Scheme::Public,
             listeners: vec![Listener { protocol: ListenerProtocol::Tls, port: Some(443), target_port: Some(80), certificate: text() }],
-            backends: vec![Backend { instance: Some(Ref::to("locations/r/instances/i".parse().unwrap())), address: Some([10, 0, 0, 1].into()) }],
+            backends: vec![Backend {
+                instance: Some(Ref::to("locations/r/instances/i".parse().unwrap())),
+                instance_group: Some(Ref::to("locations/r/instanceGroups/g".parse().unwrap())),
+                address: Some([10, 0, 0, 1].into()),
+            }],
             health_check: HealthCheck {
                 protocol: HealthProtocol::Http,
                 port: Some(80),

@@ -111,6 +111,7 @@ const LOAD_BALANCER: &[(&str, Field)] = &[
     ("listeners.certificate", Field::UNSUPPORTED),
     ("backends", MUTABLE_REQUIRED.at_most(1000)),
     ("backends.instance", Field::MUTABLE),
+    ("backends.instance_group", Field::MUTABLE),
     ("backends.address", Field::MUTABLE),
     ("health_check", Field::MUTABLE),
     ("health_check.protocol", Field::MUTABLE),

@@ -36,7 +36,7 @@ pub(crate) use catalogue::{CpuType, ImageItem, Machine};
 pub(crate) use cloud::{Action, Cloud, GLOBAL};
 pub(crate) use disks::{DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest, NewDisk};
 pub use fault::{Fault, FaultKind};
-pub(crate) use instance_groups::{GROUP_TAG, GroupEdit, GroupInstance, Grouped, NewInstanceGroup};
+pub(crate) use instance_groups::{GROUP_TAG, GroupEdit, GroupInstance, Grouped, NewInstanceGroup, is_group};
 pub(crate) use instances::{Hung, InstanceEdit, LaunchRequest, NewInstance};
 pub(crate) use item::{
     Address, BalancerSettings, Body, Check, Condition, Disk, Failure, FurtherDisk, Gateway, GroupPeer, GroupRule, GroupSettings, Instance, Item, LaunchSpec, LoadBalancer,

@@ -160,8 +160,8 @@ prop_compose! {
     }
 }
 prop_compose! {
-    fn backend()(instance in reference(), address in option::of(ip())) -> Backend {
-        Backend { instance, address }
+    fn backend()(instance in reference(), instance_group in reference(), address in option::of(ip())) -> Backend {
+        Backend { instance, instance_group, address }
     }
 }
 prop_compose! {

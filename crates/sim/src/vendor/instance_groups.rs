@@ -5,6 +5,7 @@ use super::{
     instances::{instance_of, members_of, moved},
     item::{Condition, GroupSettings, Instance, InstanceGroup, Item, LaunchSpec, Member, Refresh, RefreshState, Shown, Tags},
     networks::expect_version,
+    pools,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     subnets::subnet_of,
@@ -15,6 +16,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// Whose an instance is, as a tag that only the vendor writes.
 pub(crate) const GROUP_TAG: &str = "sim:instance-group";
+
+/// Is it the id of a group?
+pub(crate) fn is_group(id: &str) -> bool {
+    id.starts_with(<InstanceGroup as super::Body>::PREFIX)
+}
 
 /// What a new group should be.
 #[derive(Debug, Clone)]
@@ -284,6 +290,10 @@ fn deleted(region: &Region, id: &str) -> Result<((), Vec<Edit>), Refusal> {
     let body = InstanceGroup { leaves: true, ..item.body.clone() };
     Ok(((), vec![Edit::PutInstanceGroup(Box::new(Item { body, ..Item::clone(item) }))]))
 }
+/// Nothing leads to it any more.
+pub(super) fn ended<'a>(region: &'a Region, id: &'a str) -> impl Iterator<Item = Edit> + 'a {
+    pools::let_go(region, id).chain([Edit::RemoveInstanceGroup(id.to_owned())])
+}
 /// At once, with its instances.
 pub(super) fn removed(region: &Region, draw: &Draw<'_>, id: &str) -> Result<((), Vec<Edit>), Refusal> {
     let item = group_of(region, id)?;
@@ -295,6 +305,6 @@ pub(super) fn removed(region: &Region, draw: &Draw<'_>, id: &str) -> Result<((),
             edits.extend(moved(region, draw, &member.instance, Condition::Gone, 0)?.1);
         }
     }
-    edits.push(Edit::RemoveInstanceGroup(id.to_owned()));
+    edits.extend(ended(region, id));
     Ok(((), edits))
 }

@@ -3,7 +3,7 @@
 
 use super::{
     cloud::{Cloud, Draw},
-    instance_groups::{GROUP_TAG, instances, launch_of},
+    instance_groups::{GROUP_TAG, ended, instances, launch_of},
     instances::{LaunchRequest, NewInstance, moved},
     item::{Condition, Failure, Instance, InstanceGroup, Item, LaunchSpec, Member, RefreshState},
     refusal::Refusal,
@@ -34,7 +34,7 @@ impl Cloud {
         if body.leaves {
             return match instances(region, body, now).find(stays) {
                 Some((member, _)) => end(draw, &member.instance),
-                None => body.members.is_empty().then(|| vec![Edit::RemoveInstanceGroup(group.id.clone())]),
+                None => body.members.is_empty().then(|| ended(region, &group.id).collect()),
             };
         }
         if let Some((member, _)) = instances(region, body, now).filter(stays).find(is_unhealthy) {
