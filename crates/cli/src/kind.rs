@@ -135,14 +135,15 @@ impl Kinds {
         let all = pool.services().filter(|s| s.package_name() == "welkin.v1" && s.name() != "Clouds").filter_map(Kind::of).collect();
         Self { pool, all }
     }
-    /// The kind of a collection, a singular, a plural, or a beginning of these that is unlike every other kind's.
+    /// The kind of a collection, a singular, a plural, or a beginning of these that is unlike every other kind's. A kind whose whole name others begin with
+    /// (`instance-group`) is meant before those: `inst` is an instance.
     pub(crate) fn find(&self, word: &str) -> Result<&Kind, String> {
         let lower = word.to_ascii_lowercase();
         let exact = self.all.iter().find(|k| k.answers_to(word) || k.answers_to(&lower));
         let similar: Vec<&Kind> = self.all.iter().filter(|k| k.begins_with(&lower)).collect();
-        match (exact, similar.as_slice()) {
+        let begun = similar.iter().copied().find(|k| similar.iter().all(|other| other.singular().starts_with(&k.singular())));
+        match (exact.or(begun), similar.as_slice()) {
             (Some(kind), _) => Ok(kind),
-            (None, [kind]) => Ok(kind),
             (None, []) => Err(format!("there is no kind {word:?}; the kinds are {}", self.all.iter().map(Kind::plural).collect::<Vec<_>>().join(", "))),
             (None, several) => Err(format!("{word:?} can be {}", several.iter().map(|k| k.singular()).collect::<Vec<_>>().join(" or "))),
         }
@@ -263,6 +264,7 @@ mod tests {
             ("net", "Network"),
             ("networks", "Network"),
             ("inst", "Instance"),
+            ("instance-g", "InstanceGroup"),
             ("sub", "Subnet"),
             ("im", "Image"),
         ] {
