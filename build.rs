@@ -11,6 +11,7 @@ const FILES: &[&str] = &[
     "welkin/v1/image.proto",
     "welkin/v1/instance.proto",
     "welkin/v1/load_balancer.proto",
+    "welkin/v1/instance_group.proto",
     "welkin/v1/location.proto",
     "welkin/v1/machine_type.proto",
     "welkin/v1/nat_gateway.proto",

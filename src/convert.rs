@@ -8,6 +8,7 @@ pub mod error;
 mod field;
 mod image;
 mod instance;
+mod instance_group;
 mod load_balancer;
 mod location;
 mod machine_type;

@@ -145,6 +145,20 @@ impl<A: Message> Message for Act<A> {
     }
 }
 
+/// What DeleteInstancesInstanceGroupRequest and ReplaceInstancesInstanceGroupRequest have beside [`Touch`], each its own.
+#[derive(Clone, PartialEq, Message)]
+pub struct GroupArguments {
+    /// Which instances are deleted.
+    #[prost(string, repeated, tag = "7")]
+    pub instances: Vec<String>,
+    /// How many may be missing while they are replaced.
+    #[prost(uint32, optional, tag = "8")]
+    pub max_unavailable: Option<u32>,
+    /// How many more there may be meanwhile.
+    #[prost(uint32, optional, tag = "9")]
+    pub max_surge: Option<u32>,
+}
+
 /// What ChangeRecordsDnsZoneRequest has beside [`Touch`].
 #[derive(Clone, PartialEq, Message)]
 pub struct ChangeRecords {

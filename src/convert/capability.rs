@@ -25,6 +25,10 @@ const VERBS: &[VerbName] = &[
     VerbName::Stop,
     VerbName::Reboot,
     VerbName::ChangeRecords,
+    VerbName::DeleteInstances,
+    VerbName::ReplaceInstances,
+    VerbName::StopReplacement,
+    VerbName::Members,
     VerbName::ConsoleOutput,
     VerbName::TargetHealth,
 ];

@@ -18,6 +18,7 @@ impl Resource for Instance {
             effective_private_ips: field::texts(&status.private_ips),
             public_ips: field::texts(&status.public_ips),
             disk_ids: status.disk_ids,
+            instance_group: status.instance_group,
             ..Self::encode_spec(cloud, spec)?
         }))
     }
@@ -28,6 +29,7 @@ impl Resource for Instance {
             private_ips: field::parsed("effective_private_ips", std::mem::take(&mut m.effective_private_ips))?,
             public_ips: field::parsed("public_ips", std::mem::take(&mut m.public_ips))?,
             disk_ids: std::mem::take(&mut m.disk_ids),
+            instance_group: std::mem::take(&mut m.instance_group),
         };
         let head = head!(m);
         let spec = Scope::answer(cloud, &head.name, |scope| Self::decode_spec(m, scope))?;

@@ -137,10 +137,18 @@ fn encode_listener(listener: Listener) -> load_balancer::Listener {
     }
 }
 fn decode_backend(backend: &load_balancer::Backend, at: &str, scope: &mut Scope<'_, LoadBalancer>) -> Backend {
-    Backend { instance: scope.refer(&format!("{at}.instance"), &backend.instance), address: scope.parse(&format!("{at}.address"), "an address such as 10.0.1.4", &backend.address) }
+    Backend {
+        instance: scope.refer(&format!("{at}.instance"), &backend.instance),
+        instance_group: scope.refer(&format!("{at}.instance_group"), &backend.instance_group),
+        address: scope.parse(&format!("{at}.address"), "an address such as 10.0.1.4", &backend.address),
+    }
 }
 fn encode_backend(cloud: &str, backend: Backend) -> load_balancer::Backend {
-    load_balancer::Backend { instance: field::reference(cloud, backend.instance), address: backend.address.map(|ip| ip.to_string()).unwrap_or_default() }
+    load_balancer::Backend {
+        instance: field::reference(cloud, backend.instance),
+        instance_group: field::reference(cloud, backend.instance_group),
+        address: backend.address.map(|ip| ip.to_string()).unwrap_or_default(),
+    }
 }
 fn decode_health_check(check: load_balancer::HealthCheck, scope: &mut Scope<'_, LoadBalancer>) -> HealthCheck {
     HealthCheck {

@@ -271,7 +271,7 @@ mod tests {
         declares_all::<Address>();
         declares_all::<Disk>();
         let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
-        let expected = [welkin_core::LoadBalancer::COLLECTION];
+        let expected = [welkin_core::LoadBalancer::COLLECTION, welkin_core::InstanceGroup::COLLECTION];
         assert_eq!(missing, expected, "what AWS does not offer yet");
         declares_all::<NatGateway>();
         declares_all::<RouteTable>();

@@ -120,6 +120,9 @@ impl CloudProvider for Aws {
     fn load_balancers(&self) -> Option<&dyn Driver<welkin_core::LoadBalancer>> {
         None
     }
+    fn instance_groups(&self) -> Option<&dyn Driver<welkin_core::InstanceGroup>> {
+        None
+    }
     fn record_sets(&self) -> Option<&dyn Driver<RecordSet>> {
         Some(self)
     }

@@ -135,14 +135,15 @@ impl Kinds {
         let all = pool.services().filter(|s| s.package_name() == "welkin.v1" && s.name() != "Clouds").filter_map(Kind::of).collect();
         Self { pool, all }
     }
-    /// The kind of a collection, a singular, a plural, or a beginning of these that is unlike every other kind's.
+    /// The kind of a collection, a singular, a plural, or a beginning of these that is unlike every other kind's. A kind whose whole name others begin with
+    /// (`instance-group`) is meant before those: `inst` is an instance.
     pub(crate) fn find(&self, word: &str) -> Result<&Kind, String> {
         let lower = word.to_ascii_lowercase();
         let exact = self.all.iter().find(|k| k.answers_to(word) || k.answers_to(&lower));
         let similar: Vec<&Kind> = self.all.iter().filter(|k| k.begins_with(&lower)).collect();
-        match (exact, similar.as_slice()) {
+        let begun = similar.iter().copied().find(|k| similar.iter().all(|other| other.singular().starts_with(&k.singular())));
+        match (exact.or(begun), similar.as_slice()) {
             (Some(kind), _) => Ok(kind),
-            (None, [kind]) => Ok(kind),
             (None, []) => Err(format!("there is no kind {word:?}; the kinds are {}", self.all.iter().map(Kind::plural).collect::<Vec<_>>().join(", "))),
             (None, several) => Err(format!("{word:?} can be {}", several.iter().map(|k| k.singular()).collect::<Vec<_>>().join(" or "))),
         }
@@ -225,6 +226,7 @@ mod tests {
                 "disks",
                 "dnsZones",
                 "images",
+                "instanceGroups",
                 "instances",
                 "loadBalancers",
                 "locations",
@@ -239,7 +241,7 @@ mod tests {
         );
         let instance = kinds.find("instances").unwrap();
         assert_eq!(instance.own_verbs(), ["start", "stop", "reboot"]);
-        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output", "target-health"]);
+        assert_eq!(kinds.all.iter().flat_map(Kind::questions).map(|(question, _)| question).collect::<Vec<_>>(), ["console-output", "target-health", "members"]);
         assert!(instance.is_managed() && instance.in_location);
         for verb in ["get", "list", "create", "update", "delete", "stop", "console-output"] {
             assert!(instance.method(verb).is_some(), "{verb}");
@@ -262,6 +264,7 @@ mod tests {
             ("net", "Network"),
             ("networks", "Network"),
             ("inst", "Instance"),
+            ("instance-g", "InstanceGroup"),
             ("sub", "Subnet"),
             ("im", "Image"),
         ] {

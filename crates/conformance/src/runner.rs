@@ -119,7 +119,8 @@ pub(crate) enum End<K: Managed> {
     /// Created or updated.
     Object(Box<Object<K>>),
     Deleted,
-    Acted,
+    /// What its verb answers.
+    Acted(K::Outcome),
     /// The runner was told to take no more steps.
     Stopped,
 }
@@ -245,6 +246,6 @@ async fn step<K: Managed>(subject: &Subject, cx: &Cx, change: &Change<K>, resume
         Verb::Create { spec, .. } => Ok(driver.create(cx, change, spec, resume).await?.map(|o| End::Object(Box::new(o)))),
         Verb::Update { desired, paths } => Ok(driver.update(cx, change, desired, paths, resume).await?.map(|o| End::Object(Box::new(o)))),
         Verb::Delete => Ok(driver.delete(cx, change, resume).await?.map(|()| End::Deleted)),
-        Verb::Act(action) => Ok(driver.act(cx, change, action, resume).await?.map(|_| End::Acted)),
+        Verb::Act(action) => Ok(driver.act(cx, change, action, resume).await?.map(End::Acted)),
     }
 }

@@ -4,6 +4,7 @@ mod address;
 mod disk;
 mod dns_zone;
 mod instance;
+mod instance_group;
 mod load_balancer;
 mod nat_gateway;
 mod network;

@@ -464,7 +464,8 @@ impl<'a> Stand<'a> {
     pub(crate) fn echoes<K: Specimen>(&self, asked: &K::Spec, got: &Object<K>) -> Verdict {
         let set = set_fields::<K>(asked);
         let differ = differences::<K>(asked, &got.spec)?;
-        let hidden = |path: &str| path == "provider_config" || K::INPUT_ONLY.iter().any(|only| path.split('.').next() == Some(only));
+        let hidden =
+            |path: &str| path == "provider_config" || K::INPUT_ONLY.iter().any(|only| path.strip_prefix(only).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')));
         if let Some(path) = differ.iter().find(|p| set.contains(&p.0) && !hidden(&p.0)) {
             return failed(format!("{path} was asked for and is not answered: {asked:?} became {:?}", got.spec));
         }

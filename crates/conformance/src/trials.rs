@@ -5,6 +5,7 @@ mod crash;
 mod fault;
 mod foreign;
 mod instance;
+mod instance_group;
 mod life;
 mod list;
 mod load_balancer;
@@ -33,6 +34,7 @@ macro_rules! all {
             out.extend(instance::all());
             out.extend(load_balancer::all());
             out.extend(record::all());
+            out.extend(instance_group::all());
             $(out.extend(catalogue::of::<welkin_core::$c>());)*
             out
         }

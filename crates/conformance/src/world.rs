@@ -86,6 +86,13 @@ pub enum Planted {
         /// The vendor's id of the subnet.
         subnet: String,
     },
+    /// An instance group without instances.
+    InstanceGroup {
+        /// The vendor's id of the subnet.
+        subnet: String,
+        /// The vendor's id of the image that its template names, where it needs one.
+        image: String,
+    },
     /// A private NAT gateway.
     NatGateway {
         /// The vendor's id of the subnet.

@@ -61,10 +61,18 @@ pub enum VerbName {
     Reboot,
     /// Change record sets in one.
     ChangeRecords,
+    /// Delete chosen instances of one.
+    DeleteInstances,
+    /// Replace the instances of one that are out of date.
+    ReplaceInstances,
+    /// Replace no more instances of one.
+    StopReplacement,
     /// Read what one has last written on its console.
     ConsoleOutput,
     /// Read which backends of one work.
     TargetHealth,
+    /// Read which instances one has.
+    Members,
 }
 impl VerbName {
     /// Its text: `get`.
@@ -80,8 +88,12 @@ impl VerbName {
             Self::Stop => "stop",
             Self::Reboot => "reboot",
             Self::ChangeRecords => "change_records",
+            Self::DeleteInstances => "delete_instances",
+            Self::ReplaceInstances => "replace_instances",
+            Self::StopReplacement => "stop_replacement",
             Self::ConsoleOutput => "console_output",
             Self::TargetHealth => "target_health",
+            Self::Members => "members",
         }
     }
 }

@@ -143,6 +143,10 @@ pub trait Managed: Kind {
     fn left(_name: &Name<Self>, _action: &Self::Action, _outcome: Option<&Self::Outcome>, _handle: Option<&Handle>) -> Vec<Child> {
         Vec::new()
     }
+    /// What stops an action that goes on at the vendor by itself: done in its place where it is cancelled or given up.
+    fn undo(_action: &Self::Action) -> Option<Self::Action> {
+        None
+    }
     /// The version of an object that is exactly so, where nothing but what it says is its version: of kinds without a mark.
     fn version(_spec: &Self::Spec) -> Option<Revision> {
         None

@@ -5,6 +5,7 @@ pub(crate) mod disk;
 pub(crate) mod dns_zone;
 pub(crate) mod image;
 pub(crate) mod instance;
+pub(crate) mod instance_group;
 pub(crate) mod load_balancer;
 pub(crate) mod location;
 pub(crate) mod machine_type;

@@ -24,6 +24,10 @@ pub use kinds::disk::{Disk, DiskSpec, DiskState, DiskStatus};
 pub use kinds::dns_zone::{DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus};
 pub use kinds::image::{Image, ImageSpec, ImageStatus};
 pub use kinds::instance::{Alternative, ConsoleOutput, Instance, InstanceAction, InstanceQuestion, InstanceSpec, InstanceState, InstanceStatus, RootDisk};
+pub use kinds::instance_group::{
+    ChosenInstances, GroupHealth, GroupMember, HealthSource, InstanceGroup, InstanceGroupAction, InstanceGroupQuestion, InstanceGroupSpec, InstanceGroupState, InstanceGroupStatus,
+    InstanceOutcome, InstanceOutcomes, InstanceTemplate, MemberState, Replacement, TemplateDisk,
+};
 pub use kinds::load_balancer::{
     Backend, BackendChanges, HealthCheck, HealthProtocol, Listener, ListenerChanges, ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState,
     LoadBalancerStatus, Scheme, TargetHealth, TargetState,

@@ -163,10 +163,10 @@ pub fn merge<K: Kind>(current: &K::Spec, patch: &K::Spec, paths: &BTreeSet<Field
 mod tests {
     use super::*;
     use crate::{
-        Address, AddressSpec, Alternative, Backend, Connectivity, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, FailoverRole, HealthCheck, HealthProtocol, Image, Instance,
-        InstanceSpec, Listener, ListenerProtocol, LoadBalancer, LoadBalancerSpec, LocationName, Name, NatGateway, NatGatewaySpec, Network, NetworkSpec, Protocol, RecordItem,
-        RecordSet, RecordSetSpec, Ref, RootDisk, Route, RouteTable, RouteTableSpec, Routing, Scheme, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec,
-        VendorConfig,
+        Address, AddressSpec, Alternative, Backend, Connectivity, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, FailoverRole, GroupHealth, HealthCheck, HealthProtocol,
+        HealthSource, Image, Instance, InstanceGroup, InstanceGroupSpec, InstanceSpec, InstanceTemplate, Listener, ListenerProtocol, LoadBalancer, LoadBalancerSpec, LocationName,
+        Name, NatGateway, NatGatewaySpec, Network, NetworkSpec, Protocol, RecordItem, RecordSet, RecordSetSpec, Ref, RootDisk, Route, RouteTable, RouteTableSpec, Routing, Scheme,
+        SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, TemplateDisk, VendorConfig,
     };
 
     fn full() -> InstanceSpec {
@@ -199,7 +199,11 @@ mod tests {
             subnets: vec![Ref::to("locations/r/subnets/s".parse().unwrap())],
             scheme: Scheme::Public,
             listeners: vec![Listener { protocol: ListenerProtocol::Tls, port: Some(443), target_port: Some(80), certificate: text() }],
-            backends: vec![Backend { instance: Some(Ref::to("locations/r/instances/i".parse().unwrap())), address: Some([10, 0, 0, 1].into()) }],
+            backends: vec![Backend {
+                instance: Some(Ref::to("locations/r/instances/i".parse().unwrap())),
+                instance_group: Some(Ref::to("locations/r/instanceGroups/g".parse().unwrap())),
+                address: Some([10, 0, 0, 1].into()),
+            }],
             health_check: HealthCheck {
                 protocol: HealthProtocol::Http,
                 port: Some(80),
@@ -219,6 +223,32 @@ mod tests {
             deletion_protection: true,
             labels: full().labels,
             provider_config: full().provider_config,
+        }
+    }
+    fn full_instance_group() -> InstanceGroupSpec {
+        let (text, whole) = (|| Some("t".to_owned()), full());
+        InstanceGroupSpec {
+            template: InstanceTemplate {
+                machine_types: vec!["small".into()],
+                image: whole.image,
+                ssh_key: whole.ssh_key,
+                user_data: whole.user_data,
+                identity: text(),
+                root_disk: whole.root_disk,
+                disks: vec![TemplateDisk { size_gib: Some(1), disk_type: text(), encrypted: Some(true) }],
+                security_groups: vec![group("a")],
+                assign_public_ip: Some(true),
+            },
+            subnets: vec![Ref::to("locations/r/subnets/s".parse().unwrap())],
+            zones: vec!["r-a".into()],
+            min_size: 1,
+            max_size: Some(2),
+            size: Some(1),
+            on_demand_base: 1,
+            spot_percent: 1,
+            health: GroupHealth { source: HealthSource::Instance, grace_period_s: Some(1) },
+            labels: whole.labels,
+            provider_config: whole.provider_config,
         }
     }
     fn group(id: &str) -> Ref<SecurityGroup> {
@@ -329,6 +359,8 @@ mod tests {
         assert_eq!(set, RouteTable::FIELDS.iter().map(|s| (*s).to_owned()).collect());
         let set: BTreeSet<_> = set_fields::<LoadBalancer>(&full_load_balancer()).into_iter().filter(|p| !p.contains('=')).collect();
         assert_eq!(set, LoadBalancer::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let set: BTreeSet<_> = set_fields::<InstanceGroup>(&full_instance_group()).into_iter().filter(|p| !p.contains('=')).collect();
+        assert_eq!(set, InstanceGroup::FIELDS.iter().map(|s| (*s).to_owned()).collect());
         let set = set_fields::<Network>(&network);
         assert!(set.contains("cidrs=IPV6") && set.contains("cidrs=IPV4"), "{set:?}");
         assert_eq!(set.into_iter().filter(|p| !p.contains('=')).collect::<BTreeSet<_>>(), Network::FIELDS.iter().map(|s| (*s).to_owned()).collect());

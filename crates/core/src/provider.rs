@@ -1,8 +1,8 @@
 //! What a provider implements.
 
 use crate::{
-    Address, Capabilities, Change, Cursor, Cx, Disk, DnsZone, FieldPath, Image, Instance, Kind, LoadBalancer, Location, MachineType, Managed, NatGateway, Network, Object, Page,
-    Query, RecordSet, Result, Resume, RouteTable, SecurityGroup, Shard, Step, Subnet, Target,
+    Address, Capabilities, Change, Cursor, Cx, Disk, DnsZone, FieldPath, Image, Instance, InstanceGroup, Kind, LoadBalancer, Location, MachineType, Managed, NatGateway, Network,
+    Object, Page, Query, RecordSet, Result, Resume, RouteTable, SecurityGroup, Shard, Step, Subnet, Target,
 };
 use async_trait::async_trait;
 use std::{collections::BTreeSet, fmt::Debug};
@@ -100,7 +100,8 @@ macro_rules! kinds {
                 nat_gateways: NatGateway,
                 route_tables: RouteTable,
                 record_sets: RecordSet,
-                load_balancers: LoadBalancer
+                load_balancers: LoadBalancer,
+                instance_groups: InstanceGroup
             }
             catalogue { locations: Location, machine_types: MachineType, images: Image }
         }

@@ -205,13 +205,13 @@ impl Live {
         r.row.progress.note = note;
     }
     /// From here on its own uid is being removed, beginning with what the handle and the marks say.
-    pub(crate) fn begin_cleaning(&self, why: Error) {
+    pub(crate) fn begin_cleaning(&self, why: Error, note: &str) {
         let mut r = self.record.lock();
         Self::fold_marks(&mut r);
         let p = &mut r.row.progress;
         p.failure = Some(why);
         p.phase = Phase::Cleaning;
-        p.note = "removing what was made".into();
+        p.note = note.into();
     }
     pub(crate) fn failure(&self) -> Option<Error> {
         self.record.lock().row.progress.failure.clone()

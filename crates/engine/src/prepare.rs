@@ -282,9 +282,10 @@ fn location_of(name: &str) -> Option<Name<Location>> {
 /// An object as journal and answer hold it: without what is input only.
 pub(crate) fn stored_object<K: Kind>(object: Object<K>) -> Result<serde_json::Value> {
     let mut value = serde_json::to_value(object).map_err(|e| Error::internal("an object does not serialise").with_source(e))?;
-    if let Some(spec) = value.get_mut("spec").and_then(serde_json::Value::as_object_mut) {
-        for field in K::INPUT_ONLY {
-            spec.remove(*field);
+    for path in K::INPUT_ONLY {
+        let (around, field) = path.rsplit_once('.').map_or((String::new(), *path), |(around, field)| (format!("/{}", around.replace('.', "/")), field));
+        if let Some(fields) = value.pointer_mut(&format!("/spec{around}")).and_then(serde_json::Value::as_object_mut) {
+            fields.remove(field);
         }
     }
     Ok(value)

@@ -130,6 +130,10 @@ impl Account {
                 // Whatever it did is undone.
                 Turn::End(Err(error.with_effect(Effect::None)), NameChange::Remove(self.name_of(&change.target)))
             }
+            Ok(Step::Done(Changed::Acted(_))) if is_cleaning => {
+                let error = live.failure().unwrap_or_else(|| Error::internal("cleaning without a failure"));
+                Turn::End(Err(error), NameChange::Keep)
+            }
             Ok(Step::Done(done)) => self.done(&change, done),
             Ok(Step::Wait { handle, after, progress }) => {
                 *failures = 0;
@@ -140,6 +144,11 @@ impl Account {
                     tracing::warn!(%error, operation = live.id, "progress not recorded");
                 }
                 Turn::Again(change, after)
+            }
+            // Nothing is left to stop, or it cannot be.
+            Err(error) if is_cleaning && matches!(change.verb, Verb::Act(_)) && error.retry_after().is_none() && !is_ours_to_mend(&error) => {
+                tracing::info!(operation = live.id, %error, "what was begun could not be stopped");
+                Turn::End(Err(live.failure().unwrap_or(error)), NameChange::Keep)
             }
             Err(error) if is_cleaning || error.retry_after().is_some() || (live.has_written() && is_ours_to_mend(&error)) => {
                 live.failed(error.to_string());
@@ -163,13 +172,19 @@ impl Account {
         expired.then(|| Error::new(ErrorKind::DeadlineExceeded, Reason::OperationExpired, format!("not reached within {} s", self.settings.max_age.as_secs())))
     }
 
-    /// No more attempts. What a create made is removed before it ends; of anything else only the steps stop.
+    /// No more attempts. What a create made is removed before it ends, and an action that goes on at the vendor is stopped; of anything else only the
+    /// steps stop.
     async fn give_up<K: Managed>(&self, live: &Arc<Live>, change: Arc<Change<K>>, error: Error) -> Turn<K> {
         let error = if error.effect() == Effect::None { error.with_effect(live.effect()) } else { error };
-        if !matches!(change.verb, Verb::Create { .. }) || !live.has_written() {
+        let leaves_something = match &change.verb {
+            Verb::Create { .. } => true,
+            Verb::Act(action) => K::undo(action).is_some(),
+            Verb::Update { .. } | Verb::Delete => false,
+        };
+        if !leaves_something || !live.has_written() {
             return Turn::End(Err(error), self.unsettled(live, &change));
         }
-        live.begin_cleaning(error);
+        live.begin_cleaning(error, if matches!(change.verb, Verb::Act(_)) { "stopping what was begun" } else { "removing what was made" });
         let change = Arc::new(cleaning(&change));
         // A restart that reads the old record gives up again, for the same reason or a later one, and cleans up too.
         if let Err(error) = live.save().await {
@@ -324,8 +339,14 @@ fn is_ours_to_mend(error: &Error) -> bool {
     theirs && error.effect() == Effect::None
 }
 
-/// The delete that follows a failed create: of its own uid, whatever its name stands for; without marks, of what is exactly so as it was to be.
+/// The delete that follows a failed create: of its own uid, whatever its name stands for; without marks, of what is exactly so as it was to be. Or
+/// what stops an action.
 fn cleaning<K: Managed>(change: &Change<K>) -> Change<K> {
+    if let Verb::Act(action) = &change.verb
+        && let Some(undo) = K::undo(action)
+    {
+        return Change { expect: None, verb: Verb::Act(undo), ..change.clone() };
+    }
     let target = match &change.target {
         Target::Named { name, .. } => Target::Named { name: name.clone(), uid: Some(change.uid.clone()), vendor_id: None },
         vendor @ Target::Vendor { .. } => vendor.clone(),

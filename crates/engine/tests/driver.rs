@@ -161,6 +161,9 @@ impl CloudProvider for Bent {
     fn load_balancers(&self) -> Option<&dyn Driver<welkin_core::LoadBalancer>> {
         None
     }
+    fn instance_groups(&self) -> Option<&dyn Driver<welkin_core::InstanceGroup>> {
+        None
+    }
     fn dns_zones(&self) -> Option<&dyn Driver<DnsZone>> {
         None
     }

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, LoadBalancer, Location, MachineType, Mutability, NatGateway,
-    Network, RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
+    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, InstanceGroup, Kind, KindCapabilities, LoadBalancer, Location, MachineType,
+    Mutability, NatGateway, Network, RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
@@ -111,6 +111,7 @@ const LOAD_BALANCER: &[(&str, Field)] = &[
     ("listeners.certificate", Field::UNSUPPORTED),
     ("backends", MUTABLE_REQUIRED.at_most(1000)),
     ("backends.instance", Field::MUTABLE),
+    ("backends.instance_group", Field::MUTABLE),
     ("backends.address", Field::MUTABLE),
     ("health_check", Field::MUTABLE),
     ("health_check.protocol", Field::MUTABLE),
@@ -128,6 +129,39 @@ const LOAD_BALANCER: &[(&str, Field)] = &[
     ("addresses", Field::NATIVE),
     ("dual_stack", Field::NATIVE),
     ("deletion_protection", Field::MUTABLE),
+    ("labels", Field::MUTABLE),
+    ("provider_config", Field::UNSUPPORTED),
+];
+
+const INSTANCE_GROUP: &[(&str, Field)] = &[
+    ("template", MUTABLE_REQUIRED),
+    ("template.machine_types", MUTABLE_REQUIRED.at_most(40)),
+    ("template.image", MUTABLE_REQUIRED),
+    ("template.ssh_key", Field::MUTABLE),
+    ("template.user_data", Field::MUTABLE),
+    ("template.identity", Field::MUTABLE),
+    ("template.root_disk", Field::MUTABLE),
+    ("template.root_disk.size_gib", Field::MUTABLE.between(8, 16 * 1024)),
+    ("template.root_disk.disk_type", Field::MUTABLE),
+    ("template.root_disk.encrypted", Field::MUTABLE),
+    ("template.disks", Field::MUTABLE),
+    ("template.disks.size_gib", Field::MUTABLE),
+    ("template.disks.disk_type", Field::MUTABLE),
+    ("template.disks.encrypted", Field::MUTABLE),
+    ("template.security_groups", Field::MUTABLE.at_most(16)),
+    ("template.assign_public_ip", Field::MUTABLE),
+    ("subnets", MUTABLE_REQUIRED),
+    // They follow from the subnets, each of which lies in one.
+    ("zones", Field::UNSUPPORTED),
+    ("min_size", Field::MUTABLE),
+    ("max_size", MUTABLE_REQUIRED),
+    ("size", Field::MUTABLE),
+    ("on_demand_base", Field::MUTABLE),
+    ("spot_percent", Field::MUTABLE.between(0, 100)),
+    ("health", Field::MUTABLE),
+    ("health.source", Field::MUTABLE),
+    ("health.source=LOAD_BALANCER", Field::UNSUPPORTED),
+    ("health.grace_period_s", Field::MUTABLE.between(0, 7200)),
     ("labels", Field::MUTABLE),
     ("provider_config", Field::UNSUPPORTED),
 ];
@@ -160,6 +194,17 @@ const MANAGE_ZONES: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Cre
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
 const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
 const BALANCE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::TargetHealth];
+const GROUP: &[VerbName] = &[
+    VerbName::Get,
+    VerbName::List,
+    VerbName::Create,
+    VerbName::Update,
+    VerbName::Delete,
+    VerbName::DeleteInstances,
+    VerbName::ReplaceInstances,
+    VerbName::StopReplacement,
+    VerbName::Members,
+];
 const OPERATE: &[VerbName] =
     &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::Start, VerbName::Stop, VerbName::Reboot, VerbName::ConsoleOutput];
 
@@ -195,6 +240,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (NatGateway::COLLECTION, region(MANAGE, NAT_GATEWAY, "nat-", quotas.nat_gateways)),
         (RouteTable::COLLECTION, region(MANAGE, ROUTE_TABLE, "rtb-", quotas.route_tables)),
         (LoadBalancer::COLLECTION, region(BALANCE, LOAD_BALANCER, "lb-", quotas.load_balancers)),
+        (InstanceGroup::COLLECTION, region(GROUP, INSTANCE_GROUP, "grp-", quotas.instance_groups)),
         (RecordSet::COLLECTION, kind(Scope::Global, MANAGE, RECORD_SET, IdShape::Other, Duration::ZERO)),
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
@@ -221,6 +267,7 @@ mod tests {
             (NatGateway::COLLECTION, NatGateway::FIELDS),
             (RouteTable::COLLECTION, RouteTable::FIELDS),
             (LoadBalancer::COLLECTION, LoadBalancer::FIELDS),
+            (InstanceGroup::COLLECTION, InstanceGroup::FIELDS),
             (RecordSet::COLLECTION, RecordSet::FIELDS),
         ];
         for (collection, fields) in kinds {

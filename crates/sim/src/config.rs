@@ -70,6 +70,8 @@ pub struct Quotas {
     pub route_tables: Option<usize>,
     /// Load balancers.
     pub load_balancers: Option<usize>,
+    /// Instance groups.
+    pub instance_groups: Option<usize>,
 }
 
 /// A token bucket: calls above it are refused.

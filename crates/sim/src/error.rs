@@ -45,6 +45,7 @@ const TABLE: &[Row] = &[
     state(Code::AddressInUse, Reason::RangeConflict, Some("private_ips")),
     state(Code::AddressNotFound, Reason::ReferenceNotFound, None),
     wrong(Code::AddressOutOfRange, Reason::InvalidField, "private_ips"),
+    state(Code::BelowMinimum, Reason::WrongState, Some("instances")),
     row(Code::ConnectionLost, ErrorKind::Unavailable, Reason::CloudUnavailable, Again::Soon, Did::Perhaps, None),
     state(Code::DeletionProtected, Reason::DeletionProtected, Some("deletion_protection")),
     state(Code::DependencyViolation, Reason::InUse, None),
@@ -63,6 +64,7 @@ const TABLE: &[Row] = &[
     wrong(Code::ImageArchitecture, Reason::InvalidField, "image"),
     wrong(Code::ImageNotFound, Reason::ImageNotFound, "image"),
     state(Code::IncorrectState, Reason::WrongState, None),
+    state(Code::InstanceGroupNotFound, Reason::ReferenceNotFound, None),
     state(Code::InstanceNotFound, Reason::ReferenceNotFound, None),
     wrong(Code::InstanceOfAnotherZone, Reason::InvalidField, "instance"),
     row(Code::InsufficientCapacity, ErrorKind::Unavailable, Reason::Capacity, Again::Never, Did::Nothing, Some("machine_type")),
@@ -77,6 +79,7 @@ const TABLE: &[Row] = &[
     row(Code::NameTaken, ErrorKind::Internal, Reason::Internal, Again::Never, Did::Nothing, None),
     state(Code::NatGatewayNotFound, Reason::ReferenceNotFound, None),
     state(Code::NetworkNotFound, Reason::ReferenceNotFound, Some("network")),
+    state(Code::NotAMember, Reason::NotOwned, Some("instances")),
     state(Code::NoWayToTheInternet, Reason::WrongState, Some("routes")),
     state(Code::PeerNotFound, Reason::ReferenceNotFound, Some("rules")),
     wrong(Code::PeerOfAnotherNetwork, Reason::InvalidField, "rules"),
@@ -90,6 +93,7 @@ const TABLE: &[Row] = &[
     row(Code::RecordMismatch, ErrorKind::Aborted, Reason::EtagMismatch, Again::Never, Did::Nothing, None),
     wrong(Code::RecordMisplaced, Reason::InvalidField, "record_set_id"),
     row(Code::RecordNotFound, ErrorKind::Aborted, Reason::EtagMismatch, Again::Never, Did::Nothing, None),
+    row(Code::RefreshInProgress, ErrorKind::Aborted, Reason::WrongState, Again::Soon, Did::Nothing, None),
     state(Code::RouteExists, Reason::WrongState, Some("routes")),
     state(Code::RouteNotFound, Reason::WrongState, Some("routes")),
     state(Code::RouteTableNotFound, Reason::ReferenceNotFound, None),
@@ -98,12 +102,14 @@ const TABLE: &[Row] = &[
     state(Code::SecurityGroupNotFound, Reason::ReferenceNotFound, None),
     row(Code::ServiceUnavailable, ErrorKind::Unavailable, Reason::CloudUnavailable, Again::Soon, Did::Nothing, None),
     row(Code::StorageFailure, ErrorKind::Unavailable, Reason::CloudUnavailable, Again::Soon, Did::Perhaps, None),
+    wrong(Code::SizeOutOfRange, Reason::InvalidField, "size"),
     state(Code::SubnetAssociated, Reason::InUse, Some("subnets")),
     state(Code::SubnetNotFound, Reason::ReferenceNotFound, Some("subnet")),
     wrong(Code::SubnetOfAnotherNetwork, Reason::InvalidField, "subnets"),
     wrong(Code::SubnetsShareZone, Reason::InvalidField, "subnets"),
     wrong(Code::TargetOutsideNetwork, Reason::InvalidField, "backends"),
     state(Code::TargetPoolNotFound, Reason::ReferenceNotFound, None),
+    state(Code::TemplateNotFound, Reason::ReferenceNotFound, None),
     row(Code::TooManyTargets, ErrorKind::Internal, Reason::Internal, Again::Never, Did::Nothing, None),
     row(Code::Throttling, ErrorKind::ResourceExhausted, Reason::Throttled, Again::Soon, Did::Nothing, None),
     wrong(Code::TooManyValues, Reason::InvalidField, "values"),
@@ -133,6 +139,10 @@ pub(crate) fn translated(refusal: Refusal, is_write: bool) -> Error {
         Some(field) => e.with_field(field),
         None => e,
     }
+}
+/// What a code that the vendor has kept means to Welkin.
+pub(crate) fn reason_of(code: &str) -> Reason {
+    TABLE.iter().find(|row| row.code.as_str() == code).map_or(Reason::CloudRefused, |row| row.reason)
 }
 /// Did the vendor refuse with this code?
 pub(crate) fn is(e: &Error, code: Code) -> bool {

@@ -3,7 +3,7 @@
 use crate::{
     Sim, mark,
     resource::{Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone},
-    vendor::{self, Action, Answer, Cloud, Code, Condition, Filter, Hung, InstanceEdit, LaunchRequest, NewInstance, Shown, Tags},
+    vendor::{self, Action, Answer, Cloud, Code, Condition, Filter, GROUP_TAG, Hung, InstanceEdit, LaunchRequest, NewInstance, Shown, Tags},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -102,7 +102,8 @@ impl Kept for Instance {
         // One of its own only while it runs.
         let own = body.public_ip.filter(|_| state == InstanceState::Running);
         let public_ips = own.iter().chain(&hung.public_ips).copied().map(IpAddr::V4).collect();
-        let status = InstanceStatus { state, state_reason: String::new(), private_ips: body.addresses.clone(), public_ips, disk_ids: hung.disks.clone() };
+        let instance_group = tags.get(GROUP_TAG).cloned().unwrap_or_default();
+        let status = InstanceStatus { state, state_reason: String::new(), private_ips: body.addresses.clone(), public_ips, disk_ids: hung.disks.clone(), instance_group };
         Ok((spec, status))
     }
     fn place(_: &LocationName, (row, _): &Row) -> String {

@@ -15,7 +15,8 @@ use welkin_core::{Managed as _, RecordId, RecordSet, RecordSetSpec};
 pub struct VendorObject {
     /// The vendor's id.
     pub id: String,
-    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address`, `disk`, `zone`, `records`, `nat_gateway`, `route_table`, `load_balancer` or `pool`.
+    /// `network`, `gateway`, `subnet`, `security_group`, `instance`, `address`, `disk`, `zone`, `records`, `nat_gateway`, `route_table`, `load_balancer`,
+    /// `pool`, `instance_group` or `template`.
     pub object_type: &'static str,
     /// Where it is.
     pub region: String,
@@ -78,6 +79,11 @@ pub enum Planted {
         /// The subnet's vendor id.
         subnet: String,
     },
+    /// An instance group without a template, so without instances.
+    InstanceGroup {
+        /// The subnet's vendor id.
+        subnet: String,
+    },
     /// A route table without routes.
     RouteTable {
         /// The network's vendor id.
@@ -125,7 +131,9 @@ pub(crate) fn of(cloud: &Cloud) -> Vec<VendorObject> {
         let route_tables = region.route_tables.iter().map(|i| row("route_table", name, i, 0));
         let load_balancers = region.load_balancers.iter().filter(|i| !i.body.is_gone(now_ms)).map(|i| row("load_balancer", name, i, 0));
         let pools = region.pools.iter().map(|i| row("pool", name, i, 0));
-        let ranged = networks.chain(gateways).chain(subnets).chain(groups);
+        let templates = region.templates.iter().map(|i| row("template", name, i, 0));
+        let instance_groups = region.instance_groups.iter().map(|i| row("instance_group", name, i, 0));
+        let ranged = networks.chain(gateways).chain(subnets).chain(groups).chain(templates).chain(instance_groups);
         ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(records).chain(nat_gateways).chain(route_tables).chain(load_balancers).chain(pools).collect()
     })
 }
@@ -179,6 +187,7 @@ pub(crate) fn plant(cloud: &Cloud, region: &str, planted: Planted, tags: BTreeMa
         Planted::Zone { dns_name } => cloud.plant_zone(NewZone { dns_name, networks: Vec::new(), comment: String::new(), tags }),
         Planted::RouteTable { network } => cloud.plant_route_table(region, NewRouteTable { network, routes: Vec::new(), subnets: Vec::new(), tags }),
         Planted::LoadBalancer { subnet } => cloud.plant_load_balancer(region, &subnet, tags),
+        Planted::InstanceGroup { subnet } => cloud.plant_instance_group(region, &subnet, tags),
         Planted::PropagatedRoute { route_table, destination } => cloud.plant_route(region, &route_table, destination).map(|()| route_table),
         Planted::NatGateway { subnet } => cloud.plant_nat_gateway(region, NewNatGateway { subnet, address: None, tags }),
     }

@@ -8,6 +8,7 @@ mod dns_zone;
 mod error;
 mod image;
 mod instance;
+mod instance_group;
 mod inventory;
 mod load_balancer;
 mod location;

@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 use welkin_core::{
-    Address, Backend, BackendChanges, Change, Cx, Driver, Error, ErrorKind, FieldPath, HealthCheck, HealthProtocol, Instance, Kind, Listener, ListenerChanges, ListenerProtocol,
-    LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, LocationName, Name, Network, NoAction, Object, Reader, Reason, Ref, ResourceId,
-    Result, Resume, Scheme, Step, Subnet, Target, TargetHealth, TargetState, Verb, Violation,
+    Address, Backend, BackendChanges, Change, Cx, Driver, Error, ErrorKind, FieldPath, HealthCheck, HealthProtocol, Instance, InstanceGroup, Kind, Listener, ListenerChanges,
+    ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, LocationName, Name, Network, NoAction, Object, Reader, Reason,
+    Ref, ResourceId, Result, Resume, Scheme, Step, Subnet, Target, TargetHealth, TargetState, Verb, Violation,
 };
 
 pub(crate) use crate::mark::PART;
@@ -172,8 +172,9 @@ fn vendor_listener(listener: &Listener) -> Result<VendorListener> {
 }
 fn backend_of(location: &LocationName, id: &str) -> Result<Backend> {
     Ok(match id.parse() {
-        Ok(ip) => Backend { instance: None, address: Some(ip) },
-        Err(_) => Backend { instance: Some(by_vendor_id::<Instance>(location, id)?), address: None },
+        Ok(ip) => Backend { address: Some(ip), ..Backend::default() },
+        Err(_) if vendor::is_group(id) => Backend { instance_group: Some(by_vendor_id::<InstanceGroup>(location, id)?), ..Backend::default() },
+        Err(_) => Backend { instance: Some(by_vendor_id::<Instance>(location, id)?), ..Backend::default() },
     })
 }
 fn check_of(check: &Check) -> HealthCheck {
@@ -243,11 +244,12 @@ fn new_load_balancer(cx: &Cx, change: &Change<LoadBalancer>, spec: &LoadBalancer
 }
 /// The vendor's code alone does not tell which field of a load balancer it is about.
 fn of_load_balancer(e: Error) -> Error {
-    const FIELDS: [(Code, &str); 6] = [
+    const FIELDS: [(Code, &str); 7] = [
         (Code::SubnetNotFound, "subnets"),
         (Code::AddressNotFound, "addresses"),
         (Code::AddressHeld, "addresses"),
         (Code::InstanceNotFound, "backends"),
+        (Code::InstanceGroupNotFound, "backends"),
         (Code::AddressOutOfRange, "dual_stack"),
         (Code::RangeExhausted, "subnets"),
     ];

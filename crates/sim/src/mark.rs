@@ -1,6 +1,6 @@
 //! Welkin's marks as tags of the vendor.
 
-use crate::vendor::Tags;
+use crate::vendor::{GROUP_TAG, Tags};
 use welkin_core::{Change, Cx, Labels, Managed, Mark, Result, Verb};
 
 pub(crate) const OWNER: &str = "welkin.dev/owner";
@@ -56,9 +56,9 @@ pub(crate) fn asked(fields: &[&str]) -> (&'static str, String) {
 pub(crate) fn is_asked(tags: &Tags, field: &str) -> bool {
     tags.get(ASKED).is_some_and(|asked| asked.split(',').any(|f| f == field))
 }
-/// What is not a mark.
+/// What is neither a mark nor the vendor's own.
 pub(crate) fn labels(tags: &Tags) -> Labels {
-    tags.iter().filter(|(k, _)| !k.starts_with(PREFIX)).map(|(k, v)| (k.clone(), v.clone())).collect()
+    tags.iter().filter(|(k, _)| !k.starts_with(PREFIX) && *k != GROUP_TAG).map(|(k, v)| (k.clone(), v.clone())).collect()
 }
 /// Our mark; another owner's is foreign, and a part has none of its own.
 pub(crate) fn mark(cx: &Cx, tags: &Tags) -> Option<Mark> {

@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, Kind, LoadBalancer, Location, MachineType, NatGateway, Network, Reader, RecordSet,
-    Result, Resume, RouteTable, Scope, SecurityGroup, Subnet,
+    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, InstanceGroup, Kind, LoadBalancer, Location, MachineType, NatGateway, Network, Reader,
+    RecordSet, Result, Resume, RouteTable, Scope, SecurityGroup, Subnet,
 };
 
 /// A simulated cloud.
@@ -147,6 +147,9 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn load_balancers(&self) -> Option<&dyn Driver<LoadBalancer>> {
+        Some(self)
+    }
+    fn instance_groups(&self) -> Option<&dyn Driver<InstanceGroup>> {
         Some(self)
     }
     fn record_sets(&self) -> Option<&dyn Driver<RecordSet>> {

@@ -3,7 +3,7 @@
 use crate::{
     Sim, error,
     mark::{ID, OWNER, UID, mark},
-    vendor::{Action, Answer, Cloud, Code, Filter, Shown, Tags},
+    vendor::{Action, Answer, Cloud, Code, Filter, GROUP_TAG, Shown, Tags},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -138,10 +138,10 @@ impl Sim {
         let shown = row.shown();
         shown.tags().is_none() && shown.created_ms() + self.horizon_ms() > shown.at_ms
     }
-    /// What has no name was adopted: it is ours unless it carries anybody's mark.
+    /// What has no name was adopted: it is ours unless it carries anybody's mark, or is an instance group's.
     fn is_ours<K: Kept>(cx: &Cx, change: &Change<K>, row: &K::Row) -> bool {
         if is_adopted(&change.target) {
-            return row.shown().tags().is_none_or(|t| !t.contains_key(OWNER));
+            return row.shown().tags().is_none_or(|t| !t.contains_key(OWNER) && !t.contains_key(GROUP_TAG));
         }
         row.shown().tags().and_then(|t| mark(cx, t)).is_some_and(|m| m.uid == change.uid)
     }
@@ -394,3 +394,4 @@ reader!(welkin_core::DnsZone);
 reader!(welkin_core::NatGateway);
 reader!(welkin_core::RouteTable);
 reader!(welkin_core::LoadBalancer);
+reader!(welkin_core::InstanceGroup);

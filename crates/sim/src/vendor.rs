@@ -12,6 +12,7 @@ mod cloud;
 mod disks;
 mod fault;
 mod gateways;
+mod instance_groups;
 mod instances;
 mod item;
 mod load_balancers;
@@ -22,10 +23,12 @@ mod pools;
 mod records;
 mod refusal;
 mod route_tables;
+mod scaling;
 mod security_groups;
 mod state;
 mod subnets;
 mod table;
+mod templates;
 mod zones;
 
 pub(crate) use addresses::NewAddress;
@@ -33,10 +36,11 @@ pub(crate) use catalogue::{CpuType, ImageItem, Machine};
 pub(crate) use cloud::{Action, Cloud, GLOBAL};
 pub(crate) use disks::{DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest, NewDisk};
 pub use fault::{Fault, FaultKind};
+pub(crate) use instance_groups::{GROUP_TAG, GroupEdit, GroupInstance, Grouped, NewInstanceGroup, is_group};
 pub(crate) use instances::{Hung, InstanceEdit, LaunchRequest, NewInstance};
 pub(crate) use item::{
-    Address, BalancerSettings, Body, Check, Condition, Disk, Gateway, GroupPeer, GroupRule, Instance, Item, LoadBalancer, NatGateway, Network, Pool, PoolSettings, SecurityGroup,
-    Shown, Subnet, Tags, VendorListener, VendorRoute, Way, Zone, ZoneNetwork,
+    Address, BalancerSettings, Body, Check, Condition, Disk, Failure, FurtherDisk, Gateway, GroupPeer, GroupRule, GroupSettings, Instance, Item, LaunchSpec, LoadBalancer,
+    NatGateway, Network, Pool, PoolSettings, RefreshState, SecurityGroup, Shown, Subnet, Tags, VendorListener, VendorRoute, Way, Zone, ZoneNetwork,
 };
 pub(crate) use load_balancers::{Balanced, Health, NewLoadBalancer};
 pub(crate) use nat_gateways::{NatGatewayRequest, NewNatGateway};
@@ -49,6 +53,7 @@ pub(crate) use security_groups::NewSecurityGroup;
 
 pub(crate) use subnets::{NewSubnet, RESERVED};
 pub(crate) use table::Filter;
+pub(crate) use templates::NewTemplate;
 pub(crate) use zones::NewZone;
 
 /// What the vendor answers.

@@ -212,7 +212,7 @@ async fn many_backends_go_in_batches_and_a_load_balancer_survives_a_restart() {
     let sim = on_disk(&Config::default(), dir.path());
     let network = make(&sim, &network("n", false)).await.unwrap();
     let subnet = make(&sim, &subnet("s", &network, "10.0.1.0/24")).await.unwrap();
-    let backends = |count: u8| (0..count).map(|n| Backend { instance: None, address: Some([10, 0, 2, n].into()) }).collect::<Vec<_>>();
+    let backends = |count: u8| (0..count).map(|n| Backend { address: Some([10, 0, 2, n].into()), ..Backend::default() }).collect::<Vec<_>>();
     let spec = LoadBalancerSpec {
         network: Some(Ref::resolved(network.name, network.vendor_id)),
         subnets: vec![Ref::resolved(subnet.name, subnet.vendor_id)],
@@ -246,6 +246,55 @@ async fn many_backends_go_in_batches_and_a_load_balancer_survives_a_restart() {
     let Verb::Create { spec, .. } = &again.verb else { panic!("no create") };
     let Step::Done(same) = driver.create(&cx(), &again, spec, &resume).await.unwrap() else { panic!("not done") };
     assert_eq!((same.vendor_id, sim.inventory().len()), (made.vendor_id, before));
+}
+#[tokio::test(start_paused = true)]
+async fn a_group_tells_of_a_quota_and_survives_a_restart_in_the_middle_of_a_replacement() {
+    let config = Config { creation_time_ms: 1000, quotas: Quotas { instances: Some(2), ..Quotas::default() }, ..Config::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let sim = on_disk(&config, dir.path());
+    let network = make(&sim, &network("n", false)).await.unwrap();
+    let subnet = make(&sim, &subnet("s", &network, "10.0.1.0/24")).await.unwrap();
+    let template = InstanceTemplate { machine_types: vec!["small".into()], image: Some(image(&sim).await), ..InstanceTemplate::default() };
+    let subnets = vec![Ref::resolved(subnet.name.clone(), subnet.vendor_id.clone())];
+    let change = create::<InstanceGroup>("g", InstanceGroupSpec { template, subnets, max_size: Some(3), size: Some(3), ..InstanceGroupSpec::default() });
+    let made = make(&sim, &change).await.unwrap();
+    let target = Target::Named { name: made.name.clone(), uid: Some(change.uid.clone()), vendor_id: Some(made.vendor_id.clone()) };
+    let members = async |sim: &Sim| sim.instance_groups().unwrap().ask(&cx(), &target, &InstanceGroupQuestion::Members).await.unwrap();
+    let shape = |all: &[GroupMember]| all.iter().map(|m| (m.state, m.failure.clone())).collect::<Vec<_>>();
+    let failed = (MemberState::Failed, "QUOTA_EXCEEDED".to_owned());
+    assert_eq!(shape(&members(&sim).await), [(MemberState::Pending, String::new()), (MemberState::Pending, String::new()), failed.clone()]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(shape(&members(&sim).await), [(MemberState::Running, String::new()), (MemberState::Running, String::new()), failed]);
+
+    let update = |verb| Change { target: target.clone(), verb, ..change.clone() };
+    let mut desired = made.spec.clone();
+    (desired.size, desired.template.machine_types) = (Some(2), vec!["medium".into()]);
+    let paths = ["size".into(), "template.machine_types".into()].into();
+    let (driver, resume) = (sim.instance_groups().unwrap(), Resume::default());
+    let step = driver.update(&cx(), &update(Verb::Update { desired: desired.clone(), paths: Default::default() }), &desired, &paths, &resume).await.unwrap();
+    let Step::Done(now) = step else { panic!("not done") };
+    assert_eq!((now.spec.size, now.status.out_of_date_instances), (Some(2), 2));
+    let action = InstanceGroupAction::ReplaceInstances(Replacement::default());
+    let act = update(Verb::Act(action.clone()));
+    let Step::Wait { handle, .. } = driver.act(&cx(), &act, &action, &resume).await.unwrap() else { panic!("done at once") };
+    let before = members(&sim).await;
+
+    drop(sim);
+    let sim = on_disk(&config, dir.path());
+    let mut resume = Resume { handle, ..Resume::default() };
+    // The wall clock has not gone as fast as the paused one, so what ran may not run yet, and is replaced first.
+    assert_eq!(members(&sim).await.len(), before.len());
+    loop {
+        match sim.instance_groups().unwrap().act(&cx(), &act, &action, &resume).await.unwrap() {
+            Step::Done(outcome) => break assert_eq!(outcome, None),
+            Step::Wait { handle, after, .. } => {
+                resume.handle = handle.or(resume.handle);
+                tokio::time::sleep(after.max(Duration::from_millis(1))).await;
+            }
+        }
+    }
+    let after: Vec<GroupMember> = members(&sim).await.into_iter().filter(|m| m.state == MemberState::Running).collect();
+    assert!(after.len() == 2 && after.iter().all(|m| m.machine_type == "medium" && m.template_version == "2" && !m.out_of_date), "{after:?}");
 }
 #[tokio::test(start_paused = true)]
 async fn capacity_that_comes_back_makes_no_second_instance() {

@@ -10,8 +10,8 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MessageDescri
 use prost_types::{DescriptorProto, FieldMask, FileDescriptorProto, FileDescriptorSet};
 use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::{
-    AddressState, Architecture, ChangeMode, Connectivity, Direction, DiskState, DnsZoneState, FailoverRole, HealthProtocol, InstanceState, ListenerProtocol, LoadBalancerState,
-    NatGatewayState, NetworkState, RouteTableState, Routing, Scheme, SecurityGroupState, SubnetState, TargetState, kinds,
+    AddressState, Architecture, ChangeMode, Connectivity, Direction, DiskState, DnsZoneState, FailoverRole, HealthProtocol, HealthSource, InstanceGroupState, InstanceState,
+    ListenerProtocol, LoadBalancerState, MemberState, NatGatewayState, NetworkState, RouteTableState, Routing, Scheme, SecurityGroupState, SubnetState, TargetState, kinds,
 };
 
 const REQUIRED: i32 = 2;
@@ -89,7 +89,7 @@ fn changes_are_the_same<K: Mutable>() {
     same_bytes(&format!("Delete{}Request", K::KIND), &delete);
     for (method, action) in K::ACTIONS {
         let touch = wire::Touch { allow_missing: false, release: false, ..delete.clone() };
-        same_bytes(&format!("{method}Request"), &wire::Act { touch, arguments: full(K::arguments("c", action).unwrap()) });
+        same_bytes(&format!("{method}Request"), &wire::Act { touch, arguments: full(method, K::arguments("c", action).unwrap()) });
     }
     for (method, _) in K::QUESTIONS {
         same_bytes(&format!("{method}Request"), &wire::Get { name: "n".into() });
@@ -97,10 +97,17 @@ fn changes_are_the_same<K: Mutable>() {
 }
 
 /// With every argument set that a verb has.
-fn full<A: Message + Default + 'static>(arguments: A) -> A {
+fn full<A: Message + Default + 'static>(method: &str, arguments: A) -> A {
     let mut all: Box<dyn std::any::Any> = Box::new(arguments);
     if let Some(records) = all.downcast_mut::<wire::ChangeRecords>() {
         (records.changes, records.mode, records.deletes) = (vec![Default::default()], 2, Some(1));
+    }
+    if let Some(group) = all.downcast_mut::<wire::GroupArguments>() {
+        match method {
+            "DeleteInstancesInstanceGroup" => group.instances.push("i".into()),
+            "ReplaceInstancesInstanceGroup" => (group.max_unavailable, group.max_surge) = (Some(1), Some(1)),
+            _ => {}
+        }
     }
     *all.downcast::<A>().unwrap()
 }
@@ -143,6 +150,9 @@ fn enums_have_the_numbers_of_the_core() {
     same_enum("LoadBalancer.Protocol", "PROTOCOL", ListenerProtocol::ALL);
     same_enum("LoadBalancer.HealthProtocol", "HEALTH_PROTOCOL", HealthProtocol::ALL);
     same_enum("LoadBalancerTargetHealth.State", "STATE", TargetState::ALL);
+    same_enum("InstanceGroup.State", "STATE", InstanceGroupState::ALL);
+    same_enum("InstanceGroup.HealthSource", "HEALTH_SOURCE", HealthSource::ALL);
+    same_enum("InstanceGroupMembers.State", "STATE", MemberState::ALL);
     same_enum("Architecture", "ARCHITECTURE", Architecture::ALL);
 }
 

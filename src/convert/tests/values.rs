@@ -160,8 +160,8 @@ prop_compose! {
     }
 }
 prop_compose! {
-    fn backend()(instance in reference(), address in option::of(ip())) -> Backend {
-        Backend { instance, address }
+    fn backend()(instance in reference(), instance_group in reference(), address in option::of(ip())) -> Backend {
+        Backend { instance, instance_group, address }
     }
 }
 prop_compose! {
@@ -184,6 +184,26 @@ prop_compose! {
             spec.settle();
         }
         spec
+    }
+}
+prop_compose! {
+    fn template_disk()(size_gib in any::<Option<u32>>(), disk_type in text(), encrypted in any::<Option<bool>>()) -> TemplateDisk {
+        TemplateDisk { size_gib, disk_type, encrypted }
+    }
+}
+prop_compose! {
+    fn template()(machine_types in vec("[a-z]{1,5}", 0..3), image in reference(), ssh_key in text(), user_data in text(), identity in text(), root in template_disk(), disks in vec(template_disk(), 0..3),
+                  security_groups in btree_set(name::<SecurityGroup>().prop_map(Ref::to), 0..3), assign_public_ip in any::<Option<bool>>()) -> InstanceTemplate {
+        let root_disk = RootDisk { size_gib: root.size_gib, disk_type: root.disk_type, encrypted: root.encrypted };
+        InstanceTemplate { machine_types, image, ssh_key, user_data: user_data.map(Secret::new), identity, root_disk, disks, security_groups: security_groups.into_iter().collect(), assign_public_ip }
+    }
+}
+prop_compose! {
+    fn instance_group()(template in template(), subnets in btree_set(name::<Subnet>().prop_map(Ref::to), 0..3), zones in vec("[a-z]{1,5}", 0..3), numbers in any::<[u32; 3]>(),
+                        open in any::<[Option<u32>; 3]>(), source in of_enum(HealthSource::ALL), labels in labels(), provider_config in vendor_config()) -> InstanceGroupSpec {
+        let ([min_size, on_demand_base, spot_percent], [max_size, size, grace_period_s]) = (numbers, open);
+        InstanceGroupSpec { template, subnets: subnets.into_iter().collect(), zones, min_size, max_size, size, on_demand_base, spot_percent,
+            health: GroupHealth { source, grace_period_s }, labels, provider_config }
     }
 }
 fn dns_name() -> impl Strategy<Value = DnsName> {
@@ -304,6 +324,24 @@ proptest! {
         prop_assert_eq!(LoadBalancer::decode_answer(LoadBalancer::encode_answer(all.clone())), all);
     }
     #[test]
+    fn instance_groups_come_back(spec in instance_group(), at in location()) { spec_comes_back::<InstanceGroup>(&spec, &at); }
+    #[test]
+    fn instance_group_objects_come_back_without_their_secrets(o in object::<InstanceGroup>(instance_group(), (of_enum(InstanceGroupState::ALL), "\\PC{0,8}", vec("[a-z]{1,5}", 0..3), any::<[u32; 4]>(), "\\PC{0,8}", any::<bool>())
+        .prop_map(|(state, state_reason, effective_zones, [running_instances, pending_instances, failed_launches, out_of_date_instances], template_version, is_replacing)| InstanceGroupStatus {
+            state, state_reason, effective_zones, running_instances, pending_instances, failed_launches, out_of_date_instances, template_version, is_replacing }))) {
+        let message = InstanceGroup::encode("prod", o.clone()).unwrap();
+        prop_assert!(message.template.is_none_or(|t| t.ssh_key.is_empty() && t.user_data.is_empty()));
+        let mut o = o;
+        (o.spec.template.ssh_key, o.spec.template.user_data) = (None, None);
+        object_comes_back(&o);
+    }
+    #[test]
+    fn group_members_come_back(all in vec(("\\PC{0,8}", of_enum(MemberState::ALL), "[a-z]{0,5}", "[a-z]{0,5}", any::<[bool; 2]>(), "\\PC{0,8}", "[A-Z]{0,8}", "\\PC{0,8}", option::of(0..u64::from(u32::MAX)))
+        .prop_map(|(instance, state, zone, machine_type, [spot, out_of_date], template_version, failure, reason, time_ms)| GroupMember {
+            instance, state, zone, machine_type, spot, template_version, out_of_date, failure, reason, time_ms }), 0..4)) {
+        prop_assert_eq!(InstanceGroup::decode_answer(InstanceGroup::encode_answer(all.clone())), all);
+    }
+    #[test]
     fn dns_zones_come_back(spec in dns_zone(), at in location()) { spec_comes_back::<DnsZone>(&spec, &at); }
     #[test]
     fn dns_zone_objects_come_back(o in object::<DnsZone>(dns_zone(), (0usize..DnsZoneState::ALL.len(), vec(dns_name(), 0..4))
@@ -322,8 +360,8 @@ proptest! {
         object_comes_back(&o);
     }
     #[test]
-    fn instance_objects_come_back_without_their_secrets(o in object::<Instance>(instance(), (0usize..InstanceState::ALL.len(), "\\PC{0,8}", vec(ip(), 0..3), vec(ip(), 0..3), vec("\\PC{1,8}", 0..3))
-        .prop_map(|(i, state_reason, private_ips, public_ips, disk_ids)| InstanceStatus { state: InstanceState::ALL[i], state_reason, private_ips, public_ips, disk_ids }))) {
+    fn instance_objects_come_back_without_their_secrets(o in object::<Instance>(instance(), (0usize..InstanceState::ALL.len(), "\\PC{0,8}", vec(ip(), 0..3), vec(ip(), 0..3), vec("\\PC{1,8}", 0..3), "\\PC{0,8}")
+        .prop_map(|(i, state_reason, private_ips, public_ips, disk_ids, instance_group)| InstanceStatus { state: InstanceState::ALL[i], state_reason, private_ips, public_ips, disk_ids, instance_group }))) {
         let message = Instance::encode("prod", o.clone()).unwrap();
         prop_assert!(message.ssh_key.is_empty() && message.user_data.is_empty());
         object_comes_back(&Object { spec: InstanceSpec { ssh_key: None, user_data: None, alternatives: Vec::new(), ..o.spec.clone() }, ..o });

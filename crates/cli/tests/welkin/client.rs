@@ -41,6 +41,45 @@ fn many_records_are_changed_at_once() {
 }
 
 #[test]
+fn a_group_is_made_looked_into_and_its_instances_are_chosen() {
+    let server = Server::start();
+    with_subnet(&server);
+    // The command runs in a folder of its own.
+    let example = |name: &str| std::fs::canonicalize(format!("../../examples/{name}.yaml")).unwrap().to_str().unwrap().to_owned();
+    let made = server.run_words(&["create", "instance-group", "web", "-f", &example("instance-group")]).ok();
+    assert!(made.contains("ACTIVE"), "{made}");
+    let members = || -> Vec<String> {
+        let told = json(&server.run("members instance-group web -o json").ok());
+        told["members"].as_array().unwrap().iter().map(|m| m["instance"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = members();
+    assert_eq!((before.len(), server.run("get instances -o name").ok().lines().count()), (3, 3));
+    server.run(&format!("delete instance {}", before[0])).fails(1, &["NOT_OWNED"]);
+
+    let dir = tempfile::tempdir().unwrap();
+    let chosen = dir.path().join("chosen.yaml");
+    std::fs::write(&chosen, format!("instances: [{}, i-00000000000000000]\n", before[0])).unwrap();
+    let words = ["delete-instances", "instance-group", "web", "-f", chosen.to_str().unwrap()];
+    let said = server.run_words(&words).fails(1, &["1 of 2 were refused"]);
+    assert!(!said.contains("panicked"), "{said}");
+    assert_eq!(members(), before[1..]);
+    let shown = json(&server.run("get instance-group web -o json").ok());
+    assert_eq!((shown["size"].as_u64(), shown["runningInstances"].as_u64()), (Some(2), Some(2)), "{shown}");
+
+    server.run("update instance-group web --max-size 5").ok();
+    let other = dir.path().join("other.yaml");
+    std::fs::write(&other, "template: {machineTypes: [medium]}\n").unwrap();
+    server.run_words(&["update", "instance-group", "web", "-f", other.to_str().unwrap()]).ok();
+    assert_eq!(json(&server.run("get instance-group web -o json").ok())["outOfDateInstances"].as_u64(), Some(2));
+    server.run_words(&["replace-instances", "instance-group", "web", "-f", &example("replacement")]).ok();
+    let after = members();
+    assert!(after.len() == 2 && after.iter().all(|id| !before.contains(id)), "{before:?} became {after:?}");
+    server.run("stop-replacement instance-group web").ok();
+    assert!(server.run("delete instance-group web").ok().contains("deleted"));
+    assert_eq!(server.run("get instances -o name").ok(), "");
+}
+
+#[test]
 fn the_readmes_commands_work_as_typed() {
     let server = Server::start();
     assert!(server.run("create network n1 --cidr 10.0.0.0/16").ok().contains("10.0.0.0/16"));
@@ -279,7 +318,7 @@ fn what_is_wrong_is_named_and_the_status_says_which_sort_it_is() {
     server.run("get volumes").fails(2, &["machine-types"]);
     server.run("get networks --filter state").fails(1, &["error: --filter: "]);
     server.run("create volume v1").fails(2, &["machine-types"]);
-    server.run("create image i1").fails(2, &["images have no create", "instances, load-balancers, nat-gateways, networks"]);
+    server.run("create image i1").fails(2, &["images have no create", "instances, load-balancers, instance-groups, nat-gateways, networks"]);
     server.run("create NETWORK n2 --cidr 10.2.0.0/16").fails(2, &["write the kind as network"]);
     server.run("create subnet s2 --network networks/n1 --cidr 10.0.2.0/24").fails(2, &["--network", "locations/LOCATION/networks/ID"]);
     server.run("stop network n1").fails(2, &["networks have no stop", "instances"]);

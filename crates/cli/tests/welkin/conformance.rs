@@ -39,7 +39,9 @@ async fn good_part(alike: &[Subject], wanted: impl Fn(&str) -> bool) -> Report {
 /// What every subject has to declare.
 fn declared(mut subject: Subject) -> Subject {
     if !subject.served {
-        for kind in ["networks", "subnets", "securityGroups", "instances", "addresses", "disks", "dnsZones", "natGateways", "routeTables", "recordSets", "loadBalancers"] {
+        for kind in
+            ["networks", "subnets", "securityGroups", "instances", "addresses", "disks", "dnsZones", "natGateways", "routeTables", "recordSets", "loadBalancers", "instanceGroups"]
+        {
             for trial in ["same_name", "request_id", "adopted"] {
                 subject = subject.skipping(format!("{kind}.{trial}"), "names, request ids and adoption are the engine's; they are tried through a server");
             }
@@ -63,6 +65,9 @@ fn declared(mut subject: Subject) -> Subject {
         .skipping("loadBalancers.actions", "only instances have actions")
         .skipping("loadBalancers.once", "only instances have actions")
         .skipping("loadBalancers.in_use", "nothing stands on a load balancer before there are aliases in the domain name system")
+        .skipping("instanceGroups.actions", "its actions have arguments: instanceGroups.chosen and instanceGroups.replaced")
+        .skipping("instanceGroups.once", "each of its actions can be repeated: instanceGroups.chosen and instanceGroups.replaced")
+        .skipping("instanceGroups.in_use", "nothing stands on an instance group: a load balancer that leads to one that has gone leads nowhere")
         .skipping("natGateways.in_use", "nothing stands on a NAT gateway: a route that leads to one that has gone leads nowhere")
         .skipping("routeTables.in_use", "nothing stands on a route table but the subnets that are a part of it")
         .skipping("natGateways.refused_changes", "of a NAT gateway only labels can be changed: nothing well-formed is refused")

@@ -240,10 +240,10 @@ fn listener(protocol: ListenerProtocol, port: u16, target_port: Option<u16>) -> 
     Listener { protocol, port: Some(port), target_port, certificate: None }
 }
 pub(crate) fn to_instance(machine: &Object<Instance>) -> Backend {
-    Backend { instance: Some(to(machine)), address: None }
+    Backend { instance: Some(to(machine)), ..Backend::default() }
 }
 fn to_address(last: u8) -> Backend {
-    Backend { instance: None, address: Some(host(0, last)) }
+    Backend { address: Some(host(0, last)), ..Backend::default() }
 }
 fn check(stand: &Stand<'_>, path: &str, interval_s: u32) -> HealthCheck {
     let has = |field: &str| stand.honours::<LoadBalancer>(&format!("health_check.{field}"));

@@ -10,8 +10,8 @@ use crate::{
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 use welkin_core::{
-    Address, Error, ErrorKind, Instance, InstanceAction, Kind, Listener, ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, Managed, Object, Reason, Ref,
-    Scheme, SecurityGroup, SecurityGroupSpec, Target, TargetState, Verb,
+    Address, Backend, Error, ErrorKind, Instance, InstanceAction, InstanceGroup, InstanceGroupQuestion, InstanceGroupSpec, InstanceTemplate, Kind, Listener, ListenerProtocol,
+    LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, Managed, MemberState, Object, Reason, Ref, Scheme, SecurityGroup, SecurityGroupSpec, Target, TargetState, Verb,
 };
 
 pub(super) fn all() -> Vec<Trial> {
@@ -21,6 +21,7 @@ pub(super) fn all() -> Vec<Trial> {
             Box::pin(overlapping(stand))
         }),
         Trial::new(c, "health", "backends that run are healthy, those that do not are not, and those that were taken away are none", |stand| Box::pin(health(stand))),
+        super::trial!(c, "followed", "the instances of a group are led to as they come and go, and what they are in is opened", followed),
         Trial::new(c, "holds", "the subnets, the kept addresses and the groups of one are not deleted under it", |stand| Box::pin(holds(stand))),
         Trial::new(c, "protected", "what is protected is not deleted, and what was given up is, for all its protection", |stand| Box::pin(protected(stand))),
     ]
@@ -140,6 +141,51 @@ async fn health(stand: &Stand<'_>) -> Verdict {
     becomes(stand, &made, TargetState::Unhealthy, &[first]).await?;
     stand.act(first, InstanceAction::Start, Manner::PLAIN).await?;
     becomes(stand, &made, TargetState::Healthy, &[first]).await
+}
+
+async fn followed(stand: &Stand<'_>) -> Verdict {
+    if !stand.honours::<LoadBalancer>("backends.instance_group") {
+        return skipped("instance groups are no backends");
+    }
+    let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
+    let [(machine, door), ..] = &*farm.machines else { return failed("there should be two machines") };
+    let template = InstanceTemplate {
+        machine_types: vec![machine.spec.machine_type.clone()],
+        image: machine.spec.image.clone(),
+        security_groups: vec![Ref::resolved(door.name.clone(), door.vendor_id.clone())],
+        ..InstanceTemplate::default()
+    };
+    let subnets = farm.subnets.iter().map(|s| Ref::resolved(s.name.clone(), s.vendor_id.clone())).collect();
+    let group = stand.create::<InstanceGroup>(InstanceGroupSpec { template, subnets, max_size: Some(3), size: Some(1), ..InstanceGroupSpec::default() }).await?;
+    let backends = vec![Backend { instance_group: Some(Ref::resolved(group.name.clone(), group.vendor_id.clone())), ..Backend::default() }];
+    let spec = LoadBalancerSpec { backends, ..over_first(stand, &farm, 80) };
+    let made = stand.create::<LoadBalancer>(spec.clone()).await?;
+    stand.echoes(&spec, &made)?;
+    opened(stand, door, 1).await?;
+    for size in [1, 3, 0, 2] {
+        let now = stand.eventually(&Target::named(group.name.clone())).await?;
+        stand.update::<InstanceGroup>(&now, InstanceGroupSpec { size: Some(size), ..now.spec.clone() }, Manner::PLAIN).await?;
+        let begin = Instant::now();
+        loop {
+            let members = stand.ask::<InstanceGroup>(&Target::named(group.name.clone()), &InstanceGroupQuestion::Members).await?;
+            let there: BTreeSet<String> = members.iter().filter(|m| m.state == MemberState::Running).map(|m| m.instance.clone()).collect();
+            let health = stand.ask::<LoadBalancer>(&Target::named(made.name.clone()), &LoadBalancerQuestion::TargetHealth).await?;
+            let led: BTreeSet<String> = health.iter().filter(|t| t.state == TargetState::Healthy).map(|t| t.backend.clone()).collect();
+            if led == there && u32::try_from(led.len()) == Ok(size) && led.len() == health.len() {
+                break;
+            }
+            ensure!(begin.elapsed() < PATIENCE, "of {members:?} it leads to {health:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    // One that is gone is led to no more, and what it is in is shut with the load balancer.
+    let now = stand.eventually(&Target::named(group.name.clone())).await?;
+    stand.delete(&now, Manner::PLAIN).await?;
+    let health = stand.ask::<LoadBalancer>(&Target::named(made.name.clone()), &LoadBalancerQuestion::TargetHealth).await?;
+    ensure!(health.is_empty(), "the group is gone, and it leads to {health:?}");
+    stand.delete(&made, Manner::PLAIN).await?;
+    opened(stand, door, 0).await?;
+    Ok(())
 }
 
 async fn holds(stand: &Stand<'_>) -> Verdict {

@@ -129,6 +129,8 @@ pub struct InstanceStatus {
     pub public_ips: Vec<IpAddr>,
     /// Every disk that is attached to it, by the vendor's id, the one that it starts from too where the vendor has it as a disk.
     pub disk_ids: Vec<String>,
+    /// The instance group that has made it, by the vendor's id, and that alone may change or delete it. Empty for none.
+    pub instance_group: String,
 }
 
 /// What can be done to an instance beyond create, update and delete.
@@ -234,42 +236,50 @@ impl Managed for Instance {
                 out.push(Violation::new(format!("private_ips[{i}]"), format!("{ip} is there twice")));
             }
         }
-        if spec.security_groups.len() > MAX_GROUPS {
-            out.push(Violation::new("security_groups", format!("at most {MAX_GROUPS} groups, got {}", spec.security_groups.len())));
-        }
-        for (i, group) in spec.security_groups.iter().enumerate().take(MAX_GROUPS) {
-            if spec.security_groups.iter().take(i).any(|other| other.name == group.name) {
-                out.push(Violation::new(format!("security_groups[{i}]"), format!("{} is there twice", group.name)));
-            }
-        }
+        group_violations("security_groups", &spec.security_groups, &mut out);
         alternative_violations(spec, &mut out);
-        if let Some(key) = &spec.ssh_key {
-            let mut words = key.split_ascii_whitespace();
-            let known = words.next().is_some_and(|t| t.starts_with("ssh-") || t.starts_with("ecdsa-sha2-") || t.starts_with("sk-"));
-            if !known || words.next().is_none_or(|body| body.len() < 32) || key.trim().lines().count() != 1 {
-                out.push(Violation::new("ssh_key", "not a public key in OpenSSH form: one line such as \"ssh-ed25519 AAAA... comment\""));
-            }
-        }
-        if let Some(data) = &spec.user_data
-            && data.expose().len() > MAX_USER_DATA
-        {
-            out.push(Violation::new("user_data", format!("at most {MAX_USER_DATA} bytes, got {}", data.expose().len())));
-        }
-        if spec.root_disk.size_gib == Some(0) {
-            out.push(Violation::new("root_disk.size_gib", "at least 1"));
-        }
-        let words = [
-            ("machine_type", Some(&spec.machine_type)),
-            ("zone", spec.zone.as_ref()),
-            ("identity", spec.identity.as_ref()),
-            ("root_disk.disk_type", spec.root_disk.disk_type.as_ref()),
-        ];
+        start_violations("", spec.ssh_key.as_ref(), spec.user_data.as_ref(), &mut out);
+        root_disk_violations("", &spec.root_disk, &mut out);
+        let words = [("machine_type", Some(&spec.machine_type)), ("zone", spec.zone.as_ref()), ("identity", spec.identity.as_ref())];
         for (field, word) in words {
             word_violation(field, word, &mut out);
         }
         label_violations(&spec.labels, &mut out);
         out
     }
+}
+
+/// Few enough groups, each once.
+pub(super) fn group_violations(field: &str, groups: &[Ref<SecurityGroup>], out: &mut Vec<Violation>) {
+    if groups.len() > MAX_GROUPS {
+        out.push(Violation::new(field, format!("at most {MAX_GROUPS} groups, got {}", groups.len())));
+    }
+    for (i, group) in groups.iter().enumerate().take(MAX_GROUPS) {
+        if groups.iter().take(i).any(|other| other.name == group.name) {
+            out.push(Violation::new(format!("{field}[{i}]"), format!("{} is there twice", group.name)));
+        }
+    }
+}
+/// What an instance is given at its first start. `at` is what its fields' paths begin with.
+pub(super) fn start_violations(at: &str, ssh_key: Option<&String>, user_data: Option<&Secret>, out: &mut Vec<Violation>) {
+    if let Some(key) = ssh_key {
+        let mut words = key.split_ascii_whitespace();
+        let known = words.next().is_some_and(|t| t.starts_with("ssh-") || t.starts_with("ecdsa-sha2-") || t.starts_with("sk-"));
+        if !known || words.next().is_none_or(|body| body.len() < 32) || key.trim().lines().count() != 1 {
+            out.push(Violation::new(format!("{at}ssh_key"), "not a public key in OpenSSH form: one line such as \"ssh-ed25519 AAAA... comment\""));
+        }
+    }
+    if let Some(data) = user_data
+        && data.expose().len() > MAX_USER_DATA
+    {
+        out.push(Violation::new(format!("{at}user_data"), format!("at most {MAX_USER_DATA} bytes, got {}", data.expose().len())));
+    }
+}
+pub(super) fn root_disk_violations(at: &str, disk: &RootDisk, out: &mut Vec<Violation>) {
+    if disk.size_gib == Some(0) {
+        out.push(Violation::new(format!("{at}root_disk.size_gib"), "at least 1"));
+    }
+    word_violation(&format!("{at}root_disk.disk_type"), disk.disk_type.as_ref(), out);
 }
 
 fn alternative_violations(spec: &InstanceSpec, out: &mut Vec<Violation>) {

@@ -2,7 +2,8 @@
 
 use super::{Labels, api_enum, kind, label_violations, word_violation};
 use crate::{
-    Address, CloudProvider, Condition, Driver, Instance, LocationName, Managed, Network, NoAction, Protocol, Ref, ResourceId, SecurityGroup, Subnet, VendorConfig, Violation,
+    Address, CloudProvider, Condition, Driver, Instance, InstanceGroup, LocationName, Managed, Network, NoAction, Protocol, Ref, ResourceId, SecurityGroup, Subnet, VendorConfig,
+    Violation,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ kind! {
     /// Spreads connections over many machines (layer 4): of each listener over all of its backends that are healthy.
     LoadBalancer at "loadBalancers" in LocationName, id ResourceId, spec LoadBalancerSpec, status LoadBalancerStatus,
     fields &["network", "subnets", "scheme", "listeners", "listeners.protocol", "listeners.port", "listeners.target_port", "listeners.certificate",
-        "backends", "backends.instance", "backends.address", "health_check", "health_check.protocol", "health_check.port", "health_check.path",
+        "backends", "backends.instance", "backends.instance_group", "backends.address", "health_check", "health_check.protocol", "health_check.port", "health_check.path",
         "health_check.interval_s", "health_check.healthy_threshold", "health_check.unhealthy_threshold", "source_ranges", "client_ip_affinity",
         "preserve_client_ip", "proxy_protocol", "cross_zone", "idle_timeout_s", "addresses", "dual_stack", "deletion_protection", "labels", "provider_config"],
     input_only &[],
@@ -26,7 +27,10 @@ kind! {
     },
     refs |spec| {
         let subnets = spec.subnets.iter_mut().enumerate().map(|(i, r)| r.any(format!("subnets[{i}]")));
-        let backends = spec.backends.iter_mut().enumerate().filter_map(|(i, b)| Some(b.instance.as_mut()?.any(format!("backends[{i}].instance"))));
+        let backends = spec.backends.iter_mut().enumerate().flat_map(|(i, b)| {
+            let group = b.instance_group.iter_mut().map(move |r| r.any(format!("backends[{i}].instance_group")));
+            b.instance.iter_mut().map(move |r| r.any(format!("backends[{i}].instance"))).chain(group)
+        });
         let addresses = spec.addresses.iter_mut().enumerate().map(|(i, r)| r.any(format!("addresses[{i}]")));
         spec.network.iter_mut().map(|r| r.any("network")).chain(subnets).chain(backends).chain(addresses).collect()
     }
@@ -44,7 +48,7 @@ pub struct LoadBalancerSpec {
     pub scheme: Scheme,
     /// What it takes. Required: at least one, no two for one port and protocol.
     pub listeners: Vec<Listener>,
-    /// Over what it spreads that. Required: at least one; all of them instances, or all of them addresses.
+    /// Over what it spreads that. Required: at least one; all of them instances, or instance groups, or addresses.
     pub backends: Vec<Backend>,
     /// How it finds out which of them work.
     pub health_check: HealthCheck,
@@ -117,25 +121,28 @@ impl Listener {
     }
 }
 
-/// Where connections are led: exactly one of the two.
+/// Where connections are led: exactly one of the three.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Backend {
     /// To an instance of the network.
     pub instance: Option<Ref<Instance>>,
+    /// To whatever instances a group has.
+    pub instance_group: Option<Ref<InstanceGroup>>,
     /// To an address that the network leads to.
     pub address: Option<IpAddr>,
 }
 impl Backend {
-    /// What it is at the vendor: an instance's id, or an address.
+    /// What it is at the vendor: an instance's or a group's id, or an address.
     ///
     /// # Errors
-    /// `Internal` where nobody resolved the instance; `InvalidArgument` where it is neither.
+    /// `Internal` where nobody resolved what it refers to; `InvalidArgument` where it is nothing.
     pub fn vendor_id(&self) -> Result<String, crate::Error> {
-        match (&self.instance, self.address) {
-            (Some(instance), _) => instance.vendor_id().map(ToString::to_string),
-            (None, Some(ip)) => Ok(ip.to_string()),
-            (None, None) => Err(crate::Error::invalid("backends", "a backend is an instance or an address")),
+        match (&self.instance, &self.instance_group, self.address) {
+            (Some(instance), _, _) => instance.vendor_id().map(ToString::to_string),
+            (None, Some(group), _) => group.vendor_id().map(ToString::to_string),
+            (None, None, Some(ip)) => Ok(ip.to_string()),
+            (None, None, None) => Err(crate::Error::invalid("backends", "a backend is an instance, an instance group or an address")),
         }
     }
 }
@@ -426,15 +433,19 @@ fn listener_violations(listeners: &[Listener], out: &mut Vec<Violation>) {
     }
 }
 fn backend_violations(backends: &[Backend], out: &mut Vec<Violation>) {
-    let (mut instances, mut addresses) = (BTreeSet::new(), BTreeSet::new());
+    let (mut instances, mut groups, mut addresses) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (i, backend) in backends.iter().enumerate() {
         let mut wrong = |why: String| out.push(Violation::new(format!("backends[{i}]"), why));
-        match (&backend.instance, backend.address) {
-            (Some(instance), None) if !instances.insert(&instance.name) => wrong(format!("{} is there twice", instance.name)),
-            (None, Some(ip)) if !addresses.insert(ip) => wrong(format!("{ip} is there twice")),
-            (Some(_), None) | (None, Some(_)) if instances.is_empty() || addresses.is_empty() => {}
-            (Some(_), None) | (None, Some(_)) => wrong("backends are instances or addresses, and not both in one load balancer".into()),
-            _ => wrong("a backend is exactly one of instance and address".into()),
+        match (&backend.instance, &backend.instance_group, backend.address) {
+            (Some(instance), None, None) if !instances.insert(&instance.name) => wrong(format!("{} is there twice", instance.name)),
+            (None, Some(group), None) if !groups.insert(&group.name) => wrong(format!("{} is there twice", group.name)),
+            (None, None, Some(ip)) if !addresses.insert(ip) => wrong(format!("{ip} is there twice")),
+            (Some(_), None, None) | (None, Some(_), None) | (None, None, Some(_)) => {
+                if [instances.is_empty(), groups.is_empty(), addresses.is_empty()].iter().filter(|is_empty| !**is_empty).count() > 1 {
+                    wrong("backends are instances, instance groups or addresses, and of one form in one load balancer".into());
+                }
+            }
+            _ => wrong("a backend is exactly one of instance, instance_group and address".into()),
         }
     }
 }
@@ -478,10 +489,10 @@ mod tests {
         Listener { protocol, port: Some(port), target_port, certificate: None }
     }
     fn to_instance(id: &str) -> Backend {
-        Backend { instance: Some(Ref::resolved("locations/r/instances/i".parse().unwrap(), id.parse().unwrap())), address: None }
+        Backend { instance: Some(Ref::resolved("locations/r/instances/i".parse().unwrap(), id.parse().unwrap())), ..Backend::default() }
     }
     fn to_address(last: u8) -> Backend {
-        Backend { instance: None, address: Some([10, 0, 0, last].into()) }
+        Backend { address: Some([10, 0, 0, last].into()), ..Backend::default() }
     }
     fn plain() -> LoadBalancerSpec {
         LoadBalancerSpec {
@@ -528,6 +539,10 @@ mod tests {
         assert_eq!(of(vec![to_instance("i-1"), to_address(1)]), ["backends[1]"]);
         assert_eq!(of(vec![to_address(1), to_address(1)]), ["backends[1]"]);
         assert_eq!(of(vec![to_instance("i-1"), to_instance("i-1")]), ["backends[1]"]);
+        let to_group = Backend { instance_group: Some(Ref::resolved("locations/r/instanceGroups/g".parse().unwrap(), "grp-1".parse().unwrap())), ..Backend::default() };
+        assert_eq!((of(vec![to_group.clone()]), to_group.vendor_id().unwrap().as_str()), (vec![], "grp-1"));
+        assert_eq!(of(vec![to_instance("i-1"), to_group.clone()]), ["backends[1]"]);
+        assert_eq!(of(vec![to_group.clone(), to_group]), ["backends[1]"]);
         assert_eq!(of(vec![Backend::default(), Backend { address: Some([10, 0, 0, 1].into()), ..to_instance("i-1") }]), ["backends[0]", "backends[1]"]);
     }
     #[test]

@@ -4,6 +4,7 @@
 
 mod adopt;
 mod changes;
+mod groups;
 mod lab;
 mod reads;
 mod records;

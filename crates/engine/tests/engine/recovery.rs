@@ -113,6 +113,9 @@ async fn a_cloud_keeps_its_owner_and_its_vendor() {
         fn load_balancers(&self) -> Option<&dyn welkin_core::Driver<welkin_core::LoadBalancer>> {
             None
         }
+        fn instance_groups(&self) -> Option<&dyn welkin_core::Driver<welkin_core::InstanceGroup>> {
+            None
+        }
         fn record_sets(&self) -> Option<&dyn welkin_core::Driver<welkin_core::RecordSet>> {
             None
         }

@@ -61,17 +61,22 @@ impl Sim {
         Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("the cloud does not show {what} yet")).with_retry(Retry::After(self.pause()))
     }
 
-    /// The groups of the backends that the load balancer may open: of each instance in any group at least one.
+    /// The security groups of the backends that the load balancer may open: of each instance in any at least one, and of what an instance group makes.
     pub(super) async fn doors(&self, cx: &Cx, region: &str, spec: &LoadBalancerSpec) -> Result<Vec<Group>> {
         let (network, backends) = (super::network(spec)?.vendor_id()?.as_str(), &spec.backends);
-        let ids = backends.iter().filter_map(|b| b.instance.as_ref()).map(|r| r.vendor_id()).collect::<Result<Vec<_>>>()?;
-        let ids: Vec<&str> = ids.into_iter().map(welkin_core::VendorId::as_str).collect();
+        let ids = backends.iter().filter(|b| b.address.is_none()).map(|b| Ok((b.vendor_id()?, if b.instance.is_some() { "instance" } else { "instance_group" })));
+        let ids = ids.collect::<Result<Vec<(String, &str)>>>()?;
         if ids.is_empty() {
             return Ok(Vec::new());
         }
         let (mut members, mut after) = (BTreeMap::new(), None::<String>);
-        loop {
-            let call = self.cloud.instances(region, Filter { tags: &[], ids: &ids }, after.as_deref(), usize::MAX);
+        for (id, _) in ids.iter().filter(|(id, _)| vendor::is_group(id)) {
+            let row = self.call(cx, Action::DescribeInstanceGroups, region, self.cloud.instance_group(region, id)).await?;
+            members.extend(row.map(|(row, around)| (row.id().to_owned(), around.launch.map(|launch| launch.groups).unwrap_or_default())));
+        }
+        let instances: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).filter(|id| !vendor::is_group(id)).collect();
+        while !instances.is_empty() {
+            let call = self.cloud.instances(region, Filter { tags: &[], ids: &instances }, after.as_deref(), usize::MAX);
             let (rows, next) = self.call(cx, Action::DescribeInstances, region, call).await?;
             members.extend(rows.into_iter().map(|(row, _)| (row.id().to_owned(), row.body().groups.clone())));
             after = next;
@@ -79,7 +84,7 @@ impl Sim {
                 break;
             }
         }
-        if let Some(id) = ids.iter().find(|id| !members.contains_key(**id)) {
+        if let Some((id, _)) = ids.iter().find(|(id, _)| !members.contains_key(id)) {
             return Err(self.not_shown(id));
         }
         let groups: BTreeSet<&str> = members.values().flatten().map(String::as_str).collect();
@@ -90,8 +95,8 @@ impl Sim {
         let has = |id: &String, is: &dyn Fn(&Tags) -> bool| groups.iter().any(|g| g.id() == id && g.tags().is_some_and(is));
         let is_ours = |tags: &Tags| mark::mark(cx, tags).is_some();
         let is_open = |tags: &Tags| is_ours(tags) && SecurityGroup::allows_load_balancer_rules(&mark::labels(tags));
-        for (i, id) in ids.iter().enumerate() {
-            let own = members.get(*id).map_or(&[][..], Vec::as_slice);
+        for (i, (id, field)) in ids.iter().enumerate() {
+            let own = members.get(id).map_or(&[][..], Vec::as_slice);
             if own.is_empty() || own.iter().any(|g| has(g, &is_open)) {
                 continue;
             }
@@ -100,7 +105,7 @@ impl Sim {
                 true => (Reason::WrongState, format!("none of the security groups of {id} has the label {key}={value}, which lets load balancers in")),
                 false => (Reason::NotOwned, format!("the security groups of {id} are not Welkin's: nothing is written into them")),
             };
-            return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("backends[{i}].instance")));
+            return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("backends[{i}].{field}")));
         }
         Ok(groups.into_iter().filter(|g| g.tags().is_some_and(is_open)).collect())
     }

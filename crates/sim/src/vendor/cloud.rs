@@ -6,7 +6,7 @@ use super::{
     clock::Clock,
     disks,
     fault::{FaultKind, Faults},
-    gateways, instances,
+    gateways, instance_groups, instances,
     item::{Body, Condition, Item, Tags},
     load_balancers,
     log::Log,
@@ -14,7 +14,7 @@ use super::{
     refusal::{Code, Refusal},
     route_tables, security_groups,
     state::{Edit, Record, Region, State},
-    subnets, zones,
+    subnets, templates, zones,
 };
 use crate::Config;
 use parking_lot::{Mutex, RwLock};
@@ -50,6 +50,7 @@ actions! {
         DescribeNatGateways,
         DescribeRouteTables,
     DescribeLoadBalancers, DescribePools, DescribeRecords, DescribeTargetHealth,
+        DescribeTemplates, DescribeInstanceGroups, DescribeGroupInstances,
         DryRun,
     }
     writes {
@@ -64,6 +65,8 @@ actions! {
         CreateRouteTable, CreateRoute, ReplaceRoute, DeleteRoute, AssociateRouteTable, DisassociateRouteTable, DeleteRouteTable, TagRouteTable,
         CreatePool, ModifyPool, RegisterTargets, DeregisterTargets, DeletePool,
         CreateLoadBalancer, ModifyLoadBalancer, CreateListener, ModifyListener, DeleteListener, DeleteLoadBalancer, TagLoadBalancer,
+        CreateTemplate, CreateTemplateVersion, DeleteTemplate,
+        CreateInstanceGroup, ModifyInstanceGroup, TerminateGroupInstance, StartInstanceRefresh, CancelInstanceRefresh, DeleteInstanceGroup, TagInstanceGroup,
     }
 }
 
@@ -183,6 +186,9 @@ impl Cloud {
     }
     async fn look<T>(&self, action: Action, is_global: bool, region: &str, work: impl FnOnce(&Region, u64) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let fault = self.arrive(action, region).await?;
+        if let Some(file) = self.happened(region)? {
+            synced(file).await?;
+        }
         let answer = {
             let state = self.state.read();
             let known = state.regions.get(region).filter(|_| is_global == (region == GLOBAL));
@@ -240,6 +246,8 @@ impl Cloud {
             "rtb" => route_tables::removed(r, id),
             "lb" => load_balancers::removed(r, id),
             "pool" => pools::deleted(r, id, draw.now_ms),
+            "tmpl" => templates::removed(r, id),
+            "grp" => instance_groups::removed(r, draw, id),
             _ => instances::moved(r, draw, id, Condition::Gone, 0),
         })
     }
@@ -257,6 +265,10 @@ impl Cloud {
     }
     /// Everything, also what no read shows yet.
     pub(crate) fn everything<T>(&self, look: impl Fn(&str, &Region, u64) -> Vec<T>) -> Vec<T> {
+        for region in &self.config.regions {
+            // What the disk does not take has not happened.
+            let _ = self.happened(region);
+        }
         let (state, now_ms) = (self.state.read(), self.clock.now_ms());
         state.regions.iter().flat_map(|(name, region)| look(name, region, now_ms)).collect()
     }
@@ -270,9 +282,32 @@ impl Cloud {
         // First what is gone by now, because it holds addresses that this call may want.
         let gone = state.regions.entry(region.to_owned()).or_default().swept(draw.now_ms);
         self.keep(&mut state, Record { region: region.to_owned(), drawn: draw.drawn, edits: gone })?;
+        self.let_happen(&mut state, &mut draw)?;
         let (answer, edits) = work(state.regions.entry(region.to_owned()).or_default(), &mut draw)?;
         let file = self.keep(&mut state, Record { region: region.to_owned(), drawn: draw.drawn, edits })?;
         Ok((answer, file))
+    }
+    /// Lets happen in a region what happens by itself and is due. Nothing is, nearly always: then readers do not wait for each other.
+    fn happened(&self, region: &str) -> Result<Option<std::sync::Arc<std::fs::File>>, Refusal> {
+        let now_ms = self.clock.now_ms();
+        let is_due = {
+            let state = self.state.read();
+            let mut draw = Draw { config: &self.config, region, now_ms, drawn: state.drawn };
+            state.regions.get(region).is_some_and(|r| self.due(r, &mut draw).is_some())
+        };
+        if !is_due {
+            return Ok(None);
+        }
+        let mut state = self.state.write();
+        let mut draw = Draw { config: &self.config, region, now_ms, drawn: state.drawn };
+        self.let_happen(&mut state, &mut draw)
+    }
+    fn let_happen(&self, state: &mut State, draw: &mut Draw<'_>) -> Result<Option<std::sync::Arc<std::fs::File>>, Refusal> {
+        let mut file = None;
+        while let Some(edits) = state.regions.get(draw.region).and_then(|r| self.due(r, draw)) {
+            file = self.keep(state, Record { region: draw.region.to_owned(), drawn: draw.drawn, edits })?;
+        }
+        Ok(file)
     }
     /// On the disk, where there is one, and then in memory.
     fn keep(&self, state: &mut State, record: Record) -> Result<Option<std::sync::Arc<std::fs::File>>, Refusal> {

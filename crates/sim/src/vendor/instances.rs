@@ -166,7 +166,7 @@ impl Cloud {
         .await
     }
 
-    fn launched(&self, region: &Region, draw: &mut Draw<'_>, LaunchRequest { new, token }: LaunchRequest) -> Result<(Shown<Instance>, Vec<Edit>), Refusal> {
+    pub(super) fn launched(&self, region: &Region, draw: &mut Draw<'_>, LaunchRequest { new, token }: LaunchRequest) -> Result<(Shown<Instance>, Vec<Edit>), Refusal> {
         let asked = blake3::hash(format!("{new:?}").as_bytes()).to_hex()[..16].to_owned();
         if let Some(item) = token.as_ref().and_then(|t| region.tokens.get(t)).and_then(|id| region.instances.get(id)) {
             if item.body.asked != asked {
@@ -249,7 +249,7 @@ fn deleted(region: &Region, draw: &Draw<'_>, id: &str, takes_ms: u64) -> Result<
 }
 
 /// Groups of the network that the subnet lies in, in the vendor's order.
-fn members_of(region: &Region, subnet: &Item<Subnet>, mut groups: Vec<String>) -> Result<Vec<String>, Refusal> {
+pub(super) fn members_of(region: &Region, subnet: &Item<Subnet>, mut groups: Vec<String>) -> Result<Vec<String>, Refusal> {
     for id in &groups {
         let group = region.security_groups.get(id).ok_or_else(|| Refusal::new(Code::GroupNotFound, format!("there is no security group {id:?}")))?;
         if group.body.network != subnet.body.network {

@@ -422,6 +422,120 @@ impl Body for Pool {
     }
 }
 
+/// What instances can be made from, in versions that stay as they are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Template {
+    /// As of a load balancer.
+    pub(crate) name: String,
+    pub(crate) asked: String,
+    pub(crate) versions: Vec<LaunchSpec>,
+}
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LaunchSpec {
+    /// The preferred one first.
+    pub(crate) machine_types: Vec<String>,
+    pub(crate) image: String,
+    /// Hashes of a key and of user data: nothing boots, but another text is another version.
+    pub(crate) ssh_key: Option<String>,
+    pub(crate) user_data: Option<String>,
+    pub(crate) identity: Option<String>,
+    pub(crate) disk_gib: Option<u32>,
+    pub(crate) disk_type: Option<String>,
+    pub(crate) disk_encrypted: Option<bool>,
+    pub(crate) disks: Vec<FurtherDisk>,
+    pub(crate) groups: Vec<String>,
+    pub(crate) public_ip: Option<bool>,
+}
+/// A part of an instance, like the disk that it starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FurtherDisk {
+    pub(crate) size_gib: u32,
+    pub(crate) disk_type: Option<String>,
+    pub(crate) encrypted: Option<bool>,
+}
+impl Body for Template {
+    const PREFIX: &'static str = "tmpl-";
+    fn parent(&self) -> Option<&str> {
+        None
+    }
+}
+
+/// Keeps a number of instances.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct InstanceGroup {
+    /// As of a load balancer.
+    pub(crate) name: String,
+    pub(crate) asked: String,
+    /// What instances are made from, and which version of it.
+    pub(crate) template: Option<String>,
+    pub(crate) version: u32,
+    /// Where they are made.
+    pub(crate) subnets: Vec<String>,
+    pub(crate) settings: GroupSettings,
+    /// What they are tagged with.
+    pub(crate) propagated: Tags,
+    pub(crate) members: Vec<Member>,
+    /// What could not be made of late, the newest first.
+    pub(crate) failures: Vec<Failure>,
+    /// How many attempts failed since the last that did not.
+    pub(crate) failed: u32,
+    /// No instance is made before.
+    pub(crate) retry_ms: u64,
+    /// The last replacement of its instances.
+    pub(crate) refresh: Option<Refresh>,
+    /// Is it on its way out?
+    pub(crate) leaves: bool,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct GroupSettings {
+    pub(crate) min: u32,
+    pub(crate) max: u32,
+    pub(crate) size: u32,
+    pub(crate) on_demand_base: u32,
+    pub(crate) spot_percent: u32,
+    pub(crate) grace_s: u32,
+}
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Member {
+    pub(crate) instance: String,
+    /// Of the template that it was made from.
+    pub(crate) version: u32,
+    pub(crate) since_ms: u64,
+}
+/// Why an instance was not made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) zone: String,
+    pub(crate) machine_type: String,
+    pub(crate) spot: bool,
+    pub(crate) at_ms: u64,
+}
+/// Instances of earlier versions are replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Refresh {
+    pub(crate) id: String,
+    pub(crate) max_unavailable: u32,
+    pub(crate) max_surge: u32,
+    /// How many there were at its beginning.
+    pub(crate) total: u32,
+    pub(crate) state: RefreshState,
+}
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum RefreshState {
+    InProgress,
+    Successful,
+    Cancelled,
+}
+impl Body for InstanceGroup {
+    const PREFIX: &'static str = "grp-";
+    fn parent(&self) -> Option<&str> {
+        self.template.as_deref()
+    }
+}
+
 /// A zone of the domain name system.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Zone {

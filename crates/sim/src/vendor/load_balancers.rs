@@ -1,7 +1,7 @@
 use super::{
     addresses,
     cloud::{Action, Cloud, Draw, changed},
-    instances,
+    instance_groups, instances,
     item::{BalancerSettings, Condition, GroupPeer, Instance, Item, LoadBalancer, Place, Pool, PoolTarget, SecurityGroup, Shown, Tags, VendorListener},
     networks::{expect_version, network_of},
     refusal::{Code, Refusal},
@@ -117,7 +117,8 @@ impl Cloud {
             let shown = r.load_balancers.show(id, now).filter(|b| !b.body().is_gone(now)).ok_or_else(|| unknown(id))?;
             let pool = shown.body().pool.as_ref().and_then(|id| r.pools.get(id));
             let targets = pool.into_iter().flat_map(|pool| pool.body.targets.iter().map(move |t| (&pool.body, t))).filter(|(_, t)| t.is_there(now));
-            Ok(targets.flat_map(|(pool, target)| health(r, shown.body(), pool, target, now, starts_ms)).collect())
+            let targets = targets.flat_map(|(pool, target)| members_of(r, target, now).into_iter().map(move |target| (pool, target)));
+            Ok(targets.flat_map(|(pool, target)| health(r, shown.body(), pool, &target, now, starts_ms)).collect())
         })
         .await
     }
@@ -297,6 +298,12 @@ fn health(region: &Region, balancer: &LoadBalancer, pool: &Pool, target: &PoolTa
         }
     };
     balancer.listeners.iter().map(judge).collect()
+}
+/// Of a group its instances, each since it is there; of anything else itself.
+fn members_of(region: &Region, target: &PoolTarget, now_ms: u64) -> Vec<PoolTarget> {
+    let Some(group) = region.instance_groups.get(&target.id) else { return vec![target.clone()] };
+    let there = instance_groups::instances(region, &group.body, now_ms).filter(|(_, i)| i.body.goal != Condition::Gone);
+    there.map(|(m, i)| PoolTarget { id: m.instance.clone(), since_ms: i.body.settles_ms.max(target.since_ms), ..target.clone() }).collect()
 }
 fn instance_at<'a>(region: &'a Region, target: &str, now_ms: u64) -> Option<&'a Arc<Item<Instance>>> {
     match target.parse::<IpAddr>() {

@@ -1,5 +1,6 @@
 use super::{
     cloud::{Action, Cloud, Draw, changed},
+    instance_groups::{group_of, is_group},
     instances::instance_of,
     item::{Item, Pool, PoolSettings, PoolTarget, Shown, Tags},
     networks::network_of,
@@ -112,13 +113,14 @@ fn created(region: &Region, draw: &mut Draw<'_>, new: NewPool) -> Result<(Shown<
     let body = Pool { name: new.name, asked, network: new.network, settings: new.settings, targets: Vec::new() };
     Ok(put(draw.item(new.tags, body), draw.now_ms))
 }
-/// An instance of the network, or an address in one of its ranges.
+/// An instance of the network, a group that makes them there, or an address in one of its ranges.
 fn fits(region: &Region, network: &str, target: &str, now_ms: u64) -> Result<(), Refusal> {
     let is_inside = match target.parse::<IpAddr>() {
         Ok(ip) => {
             let body = &network_of(region, network)?.body;
             body.cidrs.iter().chain(&body.assigned).any(|range| range.contains(&ip))
         }
+        Err(_) if is_group(target) => group_of(region, target)?.body.subnets.iter().all(|id| region.subnets.get(id).is_some_and(|s| s.body.network == network)),
         Err(_) => subnet_of(region, &instance_of(region, target, now_ms)?.body.subnet)?.body.network == network,
     };
     if is_inside { Ok(()) } else { Err(Refusal::new(Code::TargetOutsideNetwork, format!("{target} is not in {network}"))) }
@@ -130,7 +132,7 @@ pub(super) fn deleted(region: &Region, id: &str, now_ms: u64) -> Result<((), Vec
         None => Ok(((), vec![Edit::RemovePool(id.to_owned())])),
     }
 }
-/// The pools of an instance that goes.
+/// The pools of an instance or a group that goes.
 pub(super) fn let_go<'a>(region: &'a Region, instance: &'a str) -> impl Iterator<Item = Edit> + 'a {
     region.pools.iter().filter(move |pool| pool.body.targets.iter().any(|t| t.id == instance)).map(move |pool| {
         let mut body = pool.body.clone();

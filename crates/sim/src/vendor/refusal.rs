@@ -18,6 +18,7 @@ codes! {
     RangeOutsideNetwork, SecurityGroupNotFound, ServiceUnavailable, StorageFailure, SubnetNotFound, InstanceNotFound, Throttling, UnknownRegion, VersionMismatch, DiskTooSmall, ZoneMismatch,
     AddressCount, ListenerExists, ListenerNotFound, LoadBalancerNotFound, NameTaken, SubnetsShareZone, TargetPoolNotFound, TargetOutsideNetwork, TooManyTargets,
     LastNetwork, ZoneConflict, ZoneIsPublic, ZoneNetworkNotFound, ZoneNotFound, ZoneNotEmpty,
+    BelowMinimum, InstanceGroupNotFound, NotAMember, RefreshInProgress, SizeOutOfRange, TemplateNotFound,
     RecordConflict, RecordExists, RecordMismatch, RecordMisplaced, RecordNotFound, TooManyValues,
 }
 

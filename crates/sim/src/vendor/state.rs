@@ -1,7 +1,7 @@
 //! The whole cloud, and the edits that lead from one state to the next. An edit is what the disk keeps.
 
 use super::{
-    item::{Address, Disk, Gateway, Instance, Item, LoadBalancer, NatGateway, Network, Pool, RouteTable, SecurityGroup, Subnet, Zone},
+    item::{Address, Disk, Gateway, Instance, InstanceGroup, Item, LoadBalancer, NatGateway, Network, Pool, RouteTable, SecurityGroup, Subnet, Template, Zone},
     table::Table,
 };
 use crate::vendor::Condition;
@@ -32,6 +32,8 @@ pub(crate) enum Edit {
     PutRouteTable(Box<Item<RouteTable>>),
     PutLoadBalancer(Box<Item<LoadBalancer>>),
     PutPool(Box<Item<Pool>>),
+    PutTemplate(Box<Item<Template>>),
+    PutInstanceGroup(Box<Item<InstanceGroup>>),
     RemoveNetwork(String),
     RemoveGateway(String),
     RemoveSubnet(String),
@@ -45,6 +47,8 @@ pub(crate) enum Edit {
     RemoveRouteTable(String),
     RemoveLoadBalancer(String),
     RemovePool(String),
+    RemoveTemplate(String),
+    RemoveInstanceGroup(String),
 }
 
 /// What one call of the vendor did: all of it or nothing.
@@ -74,7 +78,17 @@ impl State {
         let of = |r: &Region| {
             let networks = r.networks.len() + r.gateways.len() + r.subnets.len() + r.security_groups.len();
             let global = r.zones.len() + r.records.values().map(BTreeMap::len).sum::<usize>();
-            networks + global + r.instances.len() + r.addresses.len() + r.disks.len() + r.nat_gateways.len() + r.route_tables.len() + r.load_balancers.len() + r.pools.len()
+            let groups = r.templates.len() + r.instance_groups.len();
+            networks
+                + global
+                + groups
+                + r.instances.len()
+                + r.addresses.len()
+                + r.disks.len()
+                + r.nat_gateways.len()
+                + r.route_tables.len()
+                + r.load_balancers.len()
+                + r.pools.len()
         };
         self.regions.values().map(of).sum()
     }
@@ -130,12 +144,14 @@ pub(crate) struct Region {
     pub(crate) route_tables: Table<RouteTable>,
     pub(crate) load_balancers: Table<LoadBalancer>,
     pub(crate) pools: Table<Pool>,
+    pub(crate) templates: Table<Template>,
+    pub(crate) instance_groups: Table<InstanceGroup>,
     /// Addresses in use, by subnet.
     pub(crate) taken: HashMap<String, Taken>,
     pub(crate) public_ips: HashSet<Ipv4Addr>,
     /// Which instance, disk or NAT gateway a token has made.
     pub(crate) tokens: HashMap<String, String>,
-    /// Which load balancer or pool has a name.
+    /// Which load balancer, pool, template or instance group has a name.
     pub(crate) names: HashMap<String, String>,
     /// Instances, NAT gateways and load balancers that are on their way out.
     pub(crate) leaving: Vec<String>,
@@ -157,6 +173,8 @@ impl Region {
             Edit::PutRouteTable(i) => self.route_tables.put(*i),
             Edit::PutLoadBalancer(i) => self.put_load_balancer(*i),
             Edit::PutPool(i) => self.put_pool(*i),
+            Edit::PutTemplate(i) => self.put_template(*i),
+            Edit::PutInstanceGroup(i) => self.put_instance_group(*i),
             Edit::RemoveNetwork(id) => drop(self.networks.remove(&id)),
             Edit::RemoveGateway(id) => drop(self.gateways.remove(&id)),
             Edit::RemoveSubnet(id) => drop(self.subnets.remove(&id)),
@@ -169,6 +187,8 @@ impl Region {
             Edit::RemoveRouteTable(id) => drop(self.route_tables.remove(&id)),
             Edit::RemoveLoadBalancer(id) => self.remove_load_balancer(&id),
             Edit::RemovePool(id) => self.remove_pool(&id),
+            Edit::RemoveTemplate(id) => self.remove_template(&id),
+            Edit::RemoveInstanceGroup(id) => self.remove_instance_group(&id),
         }
     }
     fn put_instance(&mut self, item: Item<Instance>) {
@@ -267,6 +287,24 @@ impl Region {
             self.names.remove(&item.body.name);
         }
     }
+    fn put_template(&mut self, item: Item<Template>) {
+        self.names.insert(item.body.name.clone(), item.id.clone());
+        self.templates.put(item);
+    }
+    fn remove_template(&mut self, id: &str) {
+        if let Some(item) = self.templates.remove(id) {
+            self.names.remove(&item.body.name);
+        }
+    }
+    fn put_instance_group(&mut self, item: Item<InstanceGroup>) {
+        self.names.insert(item.body.name.clone(), item.id.clone());
+        self.instance_groups.put(item);
+    }
+    fn remove_instance_group(&mut self, id: &str) {
+        if let Some(item) = self.instance_groups.remove(id) {
+            self.names.remove(&item.body.name);
+        }
+    }
     fn put_address(&mut self, item: Item<Address>) {
         self.public_ips.insert(item.body.ip);
         self.addresses.put(item);
@@ -313,7 +351,9 @@ impl Region {
         let route_tables = self.route_tables.iter().map(|i| Edit::PutRouteTable(boxed(i)));
         let load_balancers = self.load_balancers.iter().map(|i| Edit::PutLoadBalancer(boxed(i)));
         let pools = self.pools.iter().map(|i| Edit::PutPool(boxed(i)));
-        let ranged = networks.chain(gateways).chain(subnets).chain(groups);
+        let templates = self.templates.iter().map(|i| Edit::PutTemplate(boxed(i)));
+        let instance_groups = self.instance_groups.iter().map(|i| Edit::PutInstanceGroup(boxed(i)));
+        let ranged = networks.chain(gateways).chain(subnets).chain(groups).chain(templates).chain(instance_groups);
         ranged.chain(instances).chain(addresses).chain(disks).chain(zones).chain(records).chain(nat_gateways).chain(route_tables).chain(load_balancers).chain(pools)
     }
 }

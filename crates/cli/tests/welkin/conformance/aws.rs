@@ -69,6 +69,7 @@ impl World for MotoWorld {
             Planted::DnsZone { dns_name } => json!({"do": "plant", "what": "hostedzone", "tags": tags, "dns_name": dns_name}),
             Planted::RecordSet { zone, id, address } => json!({"do": "plant", "what": "records", "zone": zone, "dns_name": id, "address": address}),
             Planted::LoadBalancer { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer load balancers yet")),
+            Planted::InstanceGroup { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer instance groups yet")),
             Planted::RouteTable { network } => json!({"do": "plant", "what": "route-table", "tags": tags, "network": network}),
             Planted::NatGateway { subnet } => json!({"do": "plant", "what": "natgateway", "tags": tags, "subnet": subnet}),
         };

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use welkin::{
-    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LoadBalancer, LocationName, NatGateway, Network, Owner, Reason, RecordSet, Result, RouteTable, SecurityGroup, Subnet,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, InstanceGroup, Kind, LoadBalancer, LocationName, NatGateway, Network, Owner, Reason, RecordSet, Result, RouteTable,
+    SecurityGroup, Subnet,
     sim::{Config, Fault, FaultKind, Planted as SimPlanted, Sim, Throttle},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
@@ -36,7 +37,8 @@ impl World for SimWorld {
                 "subnet" => Some(Subnet::COLLECTION),
                 // That of a load balancer is a part of it.
                 "security_group" if !o.tags.contains_key("welkin.dev/part-of-load-balancer") => Some(SecurityGroup::COLLECTION),
-                "instance" => Some(Instance::COLLECTION),
+                // One that a group has made is a part of it.
+                "instance" if !o.tags.contains_key("sim:instance-group") => Some(Instance::COLLECTION),
                 "address" => Some(Address::COLLECTION),
                 "disk" => Some(Disk::COLLECTION),
                 "zone" => Some(DnsZone::COLLECTION),
@@ -44,6 +46,7 @@ impl World for SimWorld {
                 "nat_gateway" => Some(NatGateway::COLLECTION),
                 "route_table" => Some(RouteTable::COLLECTION),
                 "load_balancer" => Some(LoadBalancer::COLLECTION),
+                "instance_group" => Some(InstanceGroup::COLLECTION),
                 _ => None,
             },
             uid: o.tags.get("welkin.dev/uid").cloned(),
@@ -70,6 +73,7 @@ impl World for SimWorld {
             Planted::DnsZone { dns_name } => SimPlanted::Zone { dns_name },
             Planted::NatGateway { subnet } => SimPlanted::NatGateway { subnet },
             Planted::RouteTable { network } => SimPlanted::RouteTable { network },
+            Planted::InstanceGroup { subnet, .. } => SimPlanted::InstanceGroup { subnet },
             Planted::LoadBalancer { subnet } => SimPlanted::LoadBalancer { subnet },
         };
         self.sim.plant(REGION, what, tags)
