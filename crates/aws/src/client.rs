@@ -155,3 +155,15 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Regi
     let route53 = aws_sdk_route53::Client::from_conf(builder.interceptor(Whole).build());
     Ok((config.regions.iter().map(region).collect::<Result<_>>()?, Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default() }))
 }
+
+#[cfg(test)]
+impl Region {
+    /// One that is never called.
+    pub(crate) fn of_trials() -> Self {
+        let at = aws_config::Region::new("eu-west-1");
+        let ec2 = aws_sdk_ec2::Config::builder().behavior_version(BehaviorVersion::latest()).region(at.clone()).build();
+        let elb = aws_sdk_elasticloadbalancingv2::Config::builder().behavior_version(BehaviorVersion::latest()).region(at).build();
+        let elb = aws_sdk_elasticloadbalancingv2::Client::from_conf(elb);
+        Self { name: LocationName::of("eu-west-1").unwrap(), ec2: Client::from_conf(ec2), elb }
+    }
+}

@@ -106,7 +106,7 @@ impl Own {
     pub(super) async fn make(region: &Region, cx: &Cx, change: &Change<LoadBalancer>, name: &str, vpc: &str) -> Result<Self> {
         let id = &change.target.name()?.id;
         let tags = Tags::part(&mark::of_change(cx, change), id);
-        let call = region.ec2.create_security_group().group_name(name).description(format!("of the load balancer {id}")).vpc_id(vpc);
+        let call = region.ec2.create_security_group().group_name(name).description(format!("load-balancer:{id}")).vpc_id(vpc);
         match region.write(cx, "CreateSecurityGroup", call.tag_specifications(tags.on(ResourceType::SecurityGroup)).send()).await {
             Ok(answer) => Ok(Self { id: made_id(answer.group_id(), "GroupId")?, tags }),
             Err(e) if error::is(&e, &["InvalidGroup.Duplicate"]) => {
