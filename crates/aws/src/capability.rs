@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, Location, MachineType, NatGateway, Network, RecordSet,
-    RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
+    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, LoadBalancer, Location, MachineType, NatGateway, Network,
+    RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 use crate::dns_zone::MAX_LABELS;
@@ -41,6 +41,7 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
         (RouteTable::COLLECTION, route_table(horizon)),
         (DnsZone::COLLECTION, dns_zone(horizon)),
         (RecordSet::COLLECTION, record_set(horizon)),
+        (LoadBalancer::COLLECTION, load_balancer(horizon)),
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
         (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
@@ -247,6 +248,51 @@ fn record_set(horizon: Duration) -> KindCapabilities {
 /// "Records in a hosted zone" and "records with the same name and type" of a policy.
 const VALUES_PER_RECORD: usize = 400;
 const ITEMS_PER_RECORD: usize = 100;
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-limits.html>
+const LISTENERS_PER_BALANCER: usize = 50;
+/// Of one target group; with a raised quota more.
+const TARGETS_PER_GROUP: usize = 1000;
+
+/// Ranges are those of <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html> and
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_ListenerAttribute.html>.
+fn load_balancer(horizon: Duration) -> KindCapabilities {
+    let fields = [
+        ("network", Field::REQUIRED),
+        ("subnets", Field::REQUIRED),
+        ("scheme", Field::REQUIRED),
+        ("listeners", Field { required: true, ..Field::MUTABLE.at_most(LISTENERS_PER_BALANCER) }),
+        ("listeners.protocol", Field::MUTABLE),
+        ("listeners.port", Field::MUTABLE),
+        ("listeners.target_port", Field::MUTABLE),
+        ("listeners.certificate", Field::MUTABLE),
+        ("backends", Field { required: true, ..Field::MUTABLE.at_most(TARGETS_PER_GROUP) }),
+        ("backends.instance", Field::MUTABLE),
+        ("backends.address", Field::MUTABLE),
+        ("health_check", Field::MUTABLE),
+        ("health_check.protocol", Field::MUTABLE),
+        ("health_check.port", Field::MUTABLE),
+        ("health_check.path", Field::MUTABLE),
+        ("health_check.interval_s", Field::MUTABLE.between(5, 300)),
+        ("health_check.healthy_threshold", Field::MUTABLE.between(2, 10)),
+        ("health_check.unhealthy_threshold", Field::MUTABLE.between(2, 10)),
+        // Rules of a security group of its own.
+        ("source_ranges", Field { support: Support::Emulated, ..Field::MUTABLE }),
+        ("client_ip_affinity", Field::MUTABLE),
+        ("preserve_client_ip", Field::MUTABLE),
+        ("proxy_protocol", Field::MUTABLE),
+        ("cross_zone", Field::MUTABLE),
+        ("idle_timeout_s", Field::MUTABLE.between(60, 6000)),
+        ("addresses", Field::NATIVE),
+        ("dual_stack", Field::UNSUPPORTED),
+        ("deletion_protection", Field::MUTABLE),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    // Ids are ARNs, as no id that anybody can choose.
+    let base = KindCapabilities { id_shape: IdShape::Other, ..managed(horizon, "", fields.into()) };
+    let verbs = MANAGED.into_iter().chain([VerbName::TargetHealth]).collect();
+    KindCapabilities { verbs, limits: [("per_location", 50), ("target_groups_per_location", 3000)].into(), ..base }
+}
 
 #[cfg(test)]
 mod tests {
@@ -271,12 +317,13 @@ mod tests {
         declares_all::<Address>();
         declares_all::<Disk>();
         let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
-        let expected = [welkin_core::LoadBalancer::COLLECTION, welkin_core::InstanceGroup::COLLECTION];
+        let expected = [welkin_core::InstanceGroup::COLLECTION];
         assert_eq!(missing, expected, "what AWS does not offer yet");
         declares_all::<NatGateway>();
         declares_all::<RouteTable>();
         declares_all::<DnsZone>();
         declares_all::<RecordSet>();
+        declares_all::<LoadBalancer>();
     }
     #[test]
     fn a_vpc_cannot_choose_its_ipv6_range() {

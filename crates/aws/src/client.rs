@@ -1,4 +1,4 @@
-//! The SDK's clients: one of EC2 for each region and one of Route 53 for the account, over one set of credentials.
+//! The SDK's clients: those of EC2 and of Elastic Load Balancing for each region and one of Route 53 for the account, over one set of credentials.
 
 use crate::{AwsConfig, answer::Whole, credentials, error};
 use aws_config::{BehaviorVersion, identity::IdentityCache, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 use std::{collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
 use welkin_core::{Api, Cx, DnsName, LocationName, Result};
 
+/// What IAM calls Elastic Load Balancing.
+const BALANCING: &str = "elasticloadbalancing";
 /// The location of what belongs to no region.
 pub(crate) const GLOBAL: &str = "global";
 
@@ -16,6 +18,7 @@ pub(crate) const GLOBAL: &str = "global";
 pub(crate) struct Region {
     pub(crate) name: LocationName,
     pub(crate) ec2: Client,
+    pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
 }
 /// The client's own Debug text is long and holds nothing that helps.
 impl fmt::Debug for Region {
@@ -43,6 +46,20 @@ impl Region {
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
         gated(cx, Api::write("ec2", action, self.id()), call).await
+    }
+    /// A call to Elastic Load Balancing that changes nothing.
+    pub(crate) async fn look<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        gated(cx, Api::read(BALANCING, action, self.id()), call).await
+    }
+    /// A call to Elastic Load Balancing that may change something.
+    pub(crate) async fn balance<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
+    where
+        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
+    {
+        gated(cx, Api::write(BALANCING, action, self.id()), call).await
     }
     /// A call with `DryRun`: it changes nothing, and its success is the error `DryRunOperation`.
     pub(crate) async fn dry_run<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<()>
@@ -125,13 +142,28 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Regi
     let shared = loader.load().await;
     let credentials = credentials::of(config, &shared)?;
     let region = |id: &String| -> Result<(String, Region)> {
+        let at = aws_config::Region::new(id.clone());
         let builder = aws_sdk_ec2::config::Builder::from(&shared).credentials_provider(credentials.clone());
-        let conf = builder.region(aws_config::Region::new(id.clone())).interceptor(Whole).build();
-        Ok((id.clone(), Region { name: LocationName::of(id)?, ec2: Client::from_conf(conf) }))
+        let ec2 = Client::from_conf(builder.region(at.clone()).interceptor(Whole).build());
+        let builder = aws_sdk_elasticloadbalancingv2::config::Builder::from(&shared).credentials_provider(credentials.clone());
+        let elb = aws_sdk_elasticloadbalancingv2::Client::from_conf(builder.region(at).interceptor(Whole).build());
+        Ok((id.clone(), Region { name: LocationName::of(id)?, ec2, elb }))
     };
     // Its endpoint, and the region that it is signed for, follow from the partition, which is that of any region of the account
     // (<https://docs.aws.amazon.com/general/latest/gr/r53.html>).
     let builder = aws_sdk_route53::config::Builder::from(&shared).credentials_provider(credentials.clone());
     let route53 = aws_sdk_route53::Client::from_conf(builder.interceptor(Whole).build());
     Ok((config.regions.iter().map(region).collect::<Result<_>>()?, Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default() }))
+}
+
+#[cfg(test)]
+impl Region {
+    /// One that is never called.
+    pub(crate) fn of_trials() -> Self {
+        let at = aws_config::Region::new("eu-west-1");
+        let ec2 = aws_sdk_ec2::Config::builder().behavior_version(BehaviorVersion::latest()).region(at.clone()).build();
+        let elb = aws_sdk_elasticloadbalancingv2::Config::builder().behavior_version(BehaviorVersion::latest()).region(at).build();
+        let elb = aws_sdk_elasticloadbalancingv2::Client::from_conf(elb);
+        Self { name: LocationName::of("eu-west-1").unwrap(), ec2: Client::from_conf(ec2), elb }
+    }
 }

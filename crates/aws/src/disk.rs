@@ -306,8 +306,7 @@ mod tests {
     use aws_sdk_ec2::types::{VolumeAttachment, VolumeAttachmentState, VolumeState};
 
     fn region() -> Region {
-        let conf = aws_sdk_ec2::Config::builder().behavior_version(aws_config::BehaviorVersion::latest()).region(aws_config::Region::new("eu-west-1")).build();
-        Region { name: welkin_core::LocationName::of("eu-west-1").unwrap(), ec2: aws_sdk_ec2::Client::from_conf(conf) }
+        Region::of_trials()
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod dns_zone;
 mod error;
 mod image;
 mod instance;
+mod load_balancer;
 mod location;
 mod machine_type;
 mod mark;
@@ -31,8 +32,8 @@ pub use instance::InstanceConfig;
 use client::{Global, Region};
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
-    Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, Location, LocationName, MachineType, Managed, NatGateway, Network, Object,
-    Reader, Reason, RecordSet, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
+    Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, LoadBalancer, Location, LocationName, MachineType, Managed, NatGateway,
+    Network, Object, Reader, Reason, RecordSet, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -117,8 +118,8 @@ impl CloudProvider for Aws {
     fn nat_gateways(&self) -> Option<&dyn Driver<NatGateway>> {
         Some(self)
     }
-    fn load_balancers(&self) -> Option<&dyn Driver<welkin_core::LoadBalancer>> {
-        None
+    fn load_balancers(&self) -> Option<&dyn Driver<LoadBalancer>> {
+        Some(self)
     }
     fn instance_groups(&self) -> Option<&dyn Driver<welkin_core::InstanceGroup>> {
         None

@@ -11,6 +11,8 @@ pub(crate) const UID: &str = "welkin.dev/uid";
 pub(crate) const DIGEST: &str = "welkin.dev/digest";
 /// What the caller asked for and the vendor does not show: see [`Asked`].
 pub(crate) const ASKED: &str = "welkin.dev/asked";
+/// What something is called that this is a part of, where it has the shape of a resource of ours and is none.
+pub(crate) const PART: &str = "welkin.dev/part-of";
 /// The name, in our terms, of the network that a subnet is in.
 pub(crate) const NETWORK: &str = "welkin.dev/network";
 /// The name, in our terms, of the group that is a rule's peer.
@@ -44,6 +46,12 @@ impl Tags {
             tags.0.insert(DIGEST.into(), digest.to_string());
         }
         tags
+    }
+    /// What a part has to carry that is no resource of ours by itself: it says whose it is, and has no id.
+    pub(crate) fn part(mark: &Mark, of: &ResourceId) -> Self {
+        let mut tags = Self::ours(&Mark { digest: None, ..mark.clone() }, of);
+        tags.0.remove(ID);
+        tags.with(PART, of.as_str())
     }
     /// With one more; a value that does not fit is left out.
     pub(crate) fn with(mut self, key: &str, value: &str) -> Self {
@@ -139,6 +147,10 @@ impl Tags {
         let written = want.iter().filter(|(k, v)| self.0.get(*k) != Some(*v)).map(|(k, v)| tag(k, v)).collect();
         (written, removed)
     }
+    /// For a create call of Elastic Load Balancing.
+    pub(crate) fn balancing(&self) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
+        balancing(self.0.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+    }
     /// For a create call.
     pub(crate) fn on(&self, kind: ResourceType) -> TagSpecification {
         TagSpecification::builder().resource_type(kind).set_tags(Some(self.0.iter().map(|(k, v)| tag(k, v)).collect())).build()
@@ -154,6 +166,10 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Tags {
 /// Neither ours nor AWS's own.
 fn is_plain(key: &str) -> bool {
     !key.starts_with(RESERVED) && !key.starts_with(RESERVED_BY_AWS)
+}
+/// As Elastic Load Balancing takes them.
+pub(crate) fn balancing<'a>(tags: impl Iterator<Item = (&'a str, &'a str)>) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
+    tags.map(|(k, v)| aws_sdk_elasticloadbalancingv2::types::Tag::builder().key(k).value(v).build()).collect()
 }
 fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()

@@ -1,7 +1,8 @@
 //! The table of codes.
 //!
 //! Codes and their meanings are those of <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>. Fields are an instance's
-//! where several kinds have the like; `field.rs` says what they are called elsewhere. Route 53's codes are those of botocore's model of it, which its
+//! where several kinds have the like; `field.rs` says what they are called elsewhere. Those of Elastic Load Balancing are of botocore's model of it, and of
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/CommonErrors.html>. Route 53's codes are those of botocore's model of it, which its
 //! reference repeats call by call: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_Operations_Amazon_Route_53.html>.
 
 use std::time::Duration;
@@ -266,6 +267,36 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("NoSuchHealthCheck", REFERENCE, "items.health_check"),
     // "Wait, in intervals of increasing duration."
     ("PriorRequestNotComplete", BUSY, ""),
+    // Load balancers.
+    ("DuplicateLoadBalancerName", TAKEN, ""),
+    ("DuplicateTargetGroupName", TAKEN, ""),
+    ("DuplicateListener", RANGE, "listeners"),
+    ("DuplicateTagKeys", DEFECT, ""),
+    ("LoadBalancerNotFound", REFERENCE, ""),
+    ("TargetGroupNotFound", REFERENCE, ""),
+    ("ListenerNotFound", REFERENCE, ""),
+    ("SubnetNotFound", REFERENCE, "subnet"),
+    ("AllocationIdNotFound", REFERENCE, "addresses"),
+    ("CertificateNotFound", REFERENCE, "listeners"),
+    ("InvalidSecurityGroup", REFERENCE, ""),
+    ("InvalidScheme", FIELD, "scheme"),
+    // "Does not exist, is not in the same VPC as the target group, or has an unsupported instance type."
+    ("InvalidTarget", STATE, "backends"),
+    ("InvalidConfigurationRequest", FIELD, ""),
+    ("InvalidLoadBalancerAction", DEFECT, ""),
+    ("IncompatibleProtocols", FIELD, "listeners"),
+    ("AvailabilityZoneNotSupported", UNSUPPORTED, "subnet"),
+    ("ResourceInUse", IN_USE, ""),
+    ("TooManyLoadBalancers", QUOTA, ""),
+    ("TooManyTargetGroups", QUOTA, ""),
+    ("TooManyUniqueTargetGroupsPerLoadBalancer", QUOTA, "listeners"),
+    ("TargetGroupAssociationLimit", QUOTA, "listeners"),
+    ("TooManyListeners", QUOTA, "listeners"),
+    ("TooManyCertificates", QUOTA, "listeners"),
+    ("TooManyTargets", QUOTA, "backends"),
+    ("TooManyRegistrationsForTargetId", QUOTA, "backends"),
+    ("TooManyTags", QUOTA, "labels"),
+    ("HealthUnavailable", later(ErrorKind::Unavailable, Reason::CloudUnavailable, 2), ""),
     // Lists.
     ("FilterLimitExceeded", DEFECT, ""),
     ("InvalidFilter", DEFECT, ""),

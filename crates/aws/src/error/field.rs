@@ -12,10 +12,13 @@ enum Of {
     Disk,
     Address,
     DnsZone,
+    LoadBalancer,
 }
 fn of(action: &str) -> Of {
     let has = |part: &str| action.contains(part);
-    if has("HostedZone") || has("TagsForResource") {
+    if ["LoadBalancer", "TargetGroup", "Targets", "Listener"].into_iter().any(has) || ["AddTags", "RemoveTags"].contains(&action) {
+        Of::LoadBalancer
+    } else if has("HostedZone") || has("TagsForResource") {
         Of::DnsZone
     } else if has("NatGateway") {
         Of::NatGateway
@@ -61,6 +64,8 @@ static NAMES: &[(Of, &str, &str)] = &[
     (Of::RouteTable, "cidrs", "routes"),
     (Of::RouteTable, "subnet", "subnets"),
     (Of::DnsZone, "instance", ""),
+    (Of::LoadBalancer, "instance", "backends"),
+    (Of::LoadBalancer, "subnet", "subnets"),
     (Of::Network, "instance", ""),
     (Of::Subnet, "instance", ""),
 ];
@@ -87,6 +92,15 @@ static PARAMETERS: &[(Of, &[&str], &str)] = &[
     (Of::DnsZone, &["comment"], "description"),
     (Of::DnsZone, &["domain", "domainname", "dnsname"], "dns_name"),
     (Of::DnsZone, &["tag", "tags"], "labels"),
+    (Of::LoadBalancer, &["subnet", "subnets", "subnetid", "subnetmapping", "subnetmappings"], "subnets"),
+    (Of::LoadBalancer, &["allocationid", "allocationids"], "addresses"),
+    (Of::LoadBalancer, &["target", "targets", "targetid"], "backends"),
+    (Of::LoadBalancer, &["certificate", "certificates", "certificatearn", "listener", "port", "protocol"], "listeners"),
+    (Of::LoadBalancer, &["healthcheck", "healthcheckport", "healthcheckpath", "healthcheckprotocol", "healthcheckintervalseconds", "interval"], "health_check"),
+    (Of::LoadBalancer, &["scheme"], "scheme"),
+    (Of::LoadBalancer, &["vpcid", "vpc"], "network"),
+    (Of::LoadBalancer, &["stickiness"], "client_ip_affinity"),
+    (Of::LoadBalancer, &["tag", "tags", "tagkey"], "labels"),
     (Of::SecurityGroup, &["vpcid"], "network"),
     (Of::SecurityGroup, &["groupdescription"], "description"),
     (Of::SecurityGroup, &["ippermissions", "ipprotocol", "fromport", "toport", "port", "cidrip", "cidripv6", "cidr", "icmp", "groupid", "description"], "rules"),

@@ -1,7 +1,8 @@
 //! Which quota is used up, by its name in Service Quotas or, where it is none of the account's that can be raised, by what it limits.
 //!
 //! <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html>, <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-resource-quotas.html>,
-//! <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>, <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>
+//! <https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>, <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>,
+//! <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-limits.html>
 
 /// Code and quota.
 static QUOTAS: &[(&str, &str)] = &[
@@ -33,6 +34,15 @@ static QUOTAS: &[(&str, &str)] = &[
     ("TooManyHostedZones", "\"Hosted zones\""),
     ("DelegationSetNotAvailable", "the number of hosted zones of one name"),
     ("LimitsExceeded", "\"VPCs per hosted zone\""),
+    ("TooManyLoadBalancers", "\"Network Load Balancers per Region\""),
+    ("TooManyTargetGroups", "\"Target Groups per Region\""),
+    ("TooManyUniqueTargetGroupsPerLoadBalancer", "the number of target groups of one load balancer"),
+    ("TargetGroupAssociationLimit", "the number of load balancers of one target group"),
+    ("TooManyListeners", "\"Listeners per Network Load Balancer\""),
+    ("TooManyCertificates", "\"Certificates per Network Load Balancer\""),
+    ("TooManyTargets", "\"Targets per Network Load Balancer\" or \"Targets per Target Group per Region\""),
+    ("TooManyRegistrationsForTargetId", "the number of times that one target can be registered"),
+    ("TooManyTags", "the number of tags on one resource"),
     ("InsufficientFreeAddressesInSubnet", "the subnet's range of addresses"),
     ("PrivateIpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),
     ("InvalidInterface.IpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),

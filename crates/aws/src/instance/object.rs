@@ -158,11 +158,10 @@ mod tests {
         IamInstanceProfile, InstanceIpv6Address, InstanceNetworkInterfaceAttachment, InstanceState as Ec2State, InstanceStateName, InstanceType, Placement, ResourceType, Tag,
     };
     use aws_smithy_types::DateTime;
-    use welkin_core::{LocationName, Mark};
+    use welkin_core::Mark;
 
     fn region() -> Region {
-        let conf = aws_sdk_ec2::Config::builder().behavior_version(aws_config::BehaviorVersion::latest()).region(aws_config::Region::new("eu-west-1")).build();
-        Region { name: LocationName::of("eu-west-1").unwrap(), ec2: aws_sdk_ec2::Client::from_conf(conf) }
+        Region::of_trials()
     }
     fn owner() -> Owner {
         "me".parse().unwrap()

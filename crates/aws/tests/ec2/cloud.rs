@@ -1,6 +1,10 @@
 //! A small EC2 over HTTP: it answers the query protocol for what the drivers call, with tags and reads that lag, pages, and faults by script.
 
+mod rule;
+mod volume;
+
 use crate::{
+    balancing::{self, Balancing},
     http,
     route53::{self, Call, Route53},
 };
@@ -55,8 +59,10 @@ pub struct Script {
     /// Of these machine types there is no capacity.
     pub short: BTreeSet<&'static str>,
     pub route53: Route53,
+    pub balancing: Balancing,
     items: Vec<Item>,
     calls: Vec<String>,
+    told: usize,
     bodies: Vec<String>,
     ids: u32,
 }
@@ -132,6 +138,9 @@ async fn serve(script: Arc<Mutex<Script>>, mut stream: TcpStream) {
     let body = request.body;
     let params: Pairs = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let action = params["Action"].clone();
+    if params["Version"] == balancing::VERSION {
+        return serve_balancing(script, stream, body, params).await;
+    }
     let (fault, answer) = {
         let mut s = script.lock().unwrap();
         s.calls.push(format!("{action} {params:?}"));
@@ -157,6 +166,19 @@ async fn serve_route53(script: Arc<Mutex<Script>>, stream: TcpStream, call: Call
         (fault, answer)
     };
     reply(stream, fault, answer, route53::refusal).await;
+}
+async fn serve_balancing(script: Arc<Mutex<Script>>, stream: TcpStream, body: String, params: Pairs) {
+    let action = params["Action"].clone();
+    let (fault, answer) = {
+        let mut s = script.lock().unwrap();
+        s.calls.push(format!("{action} {params:?}"));
+        s.bodies.push(body);
+        let fault = s.strike(&action);
+        let read_lag = s.read_lag;
+        let answer = if Script::is_spared(fault) { Ok(String::new()) } else { s.balancing.act(&action, &params, read_lag) };
+        (fault, answer)
+    };
+    reply(stream, fault, answer.map(|text| (200, balancing::whole(&action, &text))).map_err(|code| (code, 400)), route53::refusal).await;
 }
 async fn reply(mut stream: TcpStream, fault: Option<Fault>, answer: Result<(u16, String), (&'static str, u16)>, refusal: fn(&str) -> String) {
     let (status, text) = match (fault, answer) {
@@ -223,6 +245,11 @@ impl Script {
     pub fn edit(&mut self, id: &str, key: &str, value: &str) {
         self.items.iter_mut().filter(|i| i.id == id).for_each(|i| _ = i.is.insert(key.into(), value.into()));
     }
+    /// The calls since it was asked the last time.
+    pub fn counted(&mut self) -> Vec<String> {
+        let from = std::mem::replace(&mut self.told, self.calls.len());
+        self.calls[from..].to_vec()
+    }
     fn of(&mut self, id: &str, unknown: &'static str) -> Result<&mut Item, Refusal> {
         self.items.iter_mut().find(|i| i.id == id).ok_or(Refusal(unknown))
     }
@@ -261,34 +288,16 @@ impl Script {
                 Ok(format!("<subnet><subnetId>{id}</subnetId></subnet>"))
             }
             "CreateSecurityGroup" => {
-                let id = self.make("sg", pairs(&[("vpc", &p["VpcId"])]), tags(p, "security-group"));
+                let is = pairs(&[("vpc", &p["VpcId"]), ("called", &p["GroupName"])]);
+                if self.items.iter().any(|i| i.kind == "sg" && is.iter().all(|(k, v)| i.is.get(k) == Some(v))) {
+                    return Err(Refusal("InvalidGroup.Duplicate"));
+                }
+                let id = self.make("sg", is, tags(p, "security-group"));
                 // Of an IPv4 network: everything goes out of a new group.
                 self.make("sgr", pairs(&[("group", &id), ("egress", "true"), ("protocol", "-1"), ("cidr", "0.0.0.0/0")]), Pairs::new());
                 Ok(format!("<return>true</return><groupId>{id}</groupId>"))
             }
-            "AuthorizeSecurityGroupIngress" | "AuthorizeSecurityGroupEgress" => {
-                self.of(&p["GroupId"], "InvalidGroup.NotFound")?;
-                for n in (1..).take_while(|n| p.contains_key(&format!("IpPermissions.{n}.IpProtocol"))) {
-                    let at = |part: &str| p.get(&format!("IpPermissions.{n}.{part}")).cloned().unwrap_or_default();
-                    let is = [
-                        ("group", p["GroupId"].clone()),
-                        ("protocol", at("IpProtocol")),
-                        ("from", at("FromPort")),
-                        ("to", at("ToPort")),
-                        ("cidr", at("IpRanges.1.CidrIp")),
-                        ("cidr6", at("Ipv6Ranges.1.CidrIpv6")),
-                        ("peer", at("Groups.1.GroupId")),
-                        ("egress", action.ends_with("Egress").to_string()),
-                    ];
-                    let is: Pairs = is.into_iter().map(|(k, v)| (k.to_owned(), v)).collect();
-                    let same = |i: &Item| i.kind == "sgr" && is.iter().all(|(k, v)| i.is.get(k) == Some(v));
-                    if self.items.iter().any(same) {
-                        return Err(Refusal("InvalidPermission.Duplicate"));
-                    }
-                    self.make("sgr", is, tags(p, "security-group-rule"));
-                }
-                Ok(OK.into())
-            }
+            "AuthorizeSecurityGroupIngress" | "AuthorizeSecurityGroupEgress" => self.authorize(action, p),
             "RevokeSecurityGroupIngress" | "RevokeSecurityGroupEgress" => {
                 for id in listed(p, "SecurityGroupRuleId") {
                     self.end(id, "InvalidSecurityGroupRuleId.NotFound")?;
@@ -503,61 +512,6 @@ impl Script {
         }
         Ok(OK.into())
     }
-    fn volume(&mut self, action: &str, p: &Pairs) -> Answer {
-        const UNKNOWN: &str = "InvalidVolume.NotFound";
-        if action == "CreateVolume" {
-            let same = |i: &&Item| i.is.get("token").is_some_and(|t| *t == p["ClientToken"]);
-            if let Some(there) = self.items.iter().find(same) {
-                return Ok(format!("<volumeId>{}</volumeId>", there.id));
-            }
-            let of = |word: &str| p.get(word).map_or("", String::as_str);
-            let is = [("token", of("ClientToken")), ("zone", of("AvailabilityZone")), ("size", of("Size")), ("type", of("VolumeType"))];
-            let id = self.make("vol", pairs(&is), tags(p, "volume"));
-            return Ok(format!("<volumeId>{id}</volumeId>"));
-        }
-        let id = p.get("VolumeId").or(p.get("VolumeId.1")).unwrap().clone();
-        let attached = self.of(&id, UNKNOWN)?.is.get("attached").cloned();
-        match action {
-            "AttachVolume" => {
-                self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?;
-                if attached.is_some() {
-                    return Err(Refusal("VolumeInUse"));
-                }
-                let taken = |i: &Item| i.is.get("attached") == p.get("InstanceId") && i.is.get("device") == p.get("Device");
-                if self.items.iter().any(taken) {
-                    return Err(Refusal("InvalidParameterValue: Invalid value for unixDevice. Attachment point is already in use"));
-                }
-                self.of(&id, UNKNOWN)?.is.extend(pairs(&[("state", "in-use"), ("attached", &p["InstanceId"]), ("device", &p["Device"])]));
-                self.of(&p["InstanceId"], "InvalidInstanceID.NotFound")?.is.insert(p["Device"].clone(), id);
-            }
-            "DetachVolume" => {
-                let at = attached.ok_or(Refusal("IncorrectState"))?;
-                self.of(&at, "InvalidInstanceID.NotFound")?.is.retain(|_, v| *v != id);
-                let volume = self.of(&id, UNKNOWN)?;
-                volume.is.insert("state".into(), "available".into());
-                volume.is.retain(|k, _| !["attached", "device"].contains(&k.as_str()));
-            }
-            "ModifyVolume" => {
-                let volume = self.of(&id, UNKNOWN)?;
-                if volume.is.contains_key("becoming") {
-                    return Err(Refusal("IncorrectModificationState"));
-                }
-                volume.is.insert("becoming".into(), p.get("Size").cloned().unwrap_or_default());
-            }
-            // It is modified once it was asked about.
-            _ => {
-                let volume = self.of(&id, UNKNOWN)?;
-                let Some(size) = volume.is.remove("becoming") else { return Ok("<volumeModificationSet/>".into()) };
-                let told = format!(
-                    "<item><volumeId>{id}</volumeId><modificationState>modifying</modificationState><targetSize>{size}</targetSize><startTime>2026-01-01T00:00:00Z</startTime></item>"
-                );
-                volume.is.insert("size".into(), size);
-                return Ok(format!("<volumeModificationSet>{told}</volumeModificationSet>"));
-            }
-        }
-        Ok(OK.into())
-    }
-
     fn describe(&self, (kind, _, set, word, unknown): &(&str, &str, &str, &str, &'static str), p: &Pairs) -> Answer {
         let now = Instant::now();
         let ids = listed(p, word);
@@ -591,6 +545,7 @@ fn value(item: &Item, tags: &Pairs, filter: &str) -> String {
     let found = match filter.strip_prefix("tag:") {
         Some(key) => tags.get(key),
         None if ["instance-state-name", "state"].contains(&filter) => item.is.get("state"),
+        None if filter == "instance-id" && item.kind == "i" || filter == "group-id" && item.kind == "sg" => Some(&item.id),
         None if filter == "instance-id" => item.is.get("at"),
         None if filter == "private-ip-address" => item.is.get("private"),
         None if filter == "group-name" => item.is.get("name"),
@@ -626,7 +581,9 @@ fn xml(item: &Item, tags: &Pairs) -> String {
                 .map(|(element, value)| format!("<{element}>{value}</{element}>"))
                 .collect();
             let (group, is_egress) = (is("group"), is("egress") == "true");
-            format!("<item><securityGroupRuleId>{id}</securityGroupRuleId><groupId>{group}</groupId><isEgress>{is_egress}</isEgress>{told}{tags}</item>")
+            let peer = item.is.get("peer").map(|id| format!("<referencedGroupInfo><groupId>{id}</groupId></referencedGroupInfo>")).unwrap_or_default();
+            let description = item.is.get("description").map(|d| format!("<description>{d}</description>")).unwrap_or_default();
+            format!("<item><securityGroupRuleId>{id}</securityGroupRuleId><groupId>{group}</groupId><isEgress>{is_egress}</isEgress>{told}{peer}{description}{tags}</item>")
         }
         "vol" => {
             let told = |element: &str, key: &str| item.is.get(key).filter(|v| !v.is_empty()).map(|v| format!("<{element}>{v}</{element}>")).unwrap_or_default();
@@ -689,10 +646,11 @@ fn xml(item: &Item, tags: &Pairs) -> String {
                 "<item><instancesSet><item><instanceId>{id}</instanceId><instanceState><name>{state}</name></instanceState>{subnet}<launchTime>{at}</launchTime>\
                  <stateReason><code>Server.Scripted</code><message>{}</message></stateReason>\
                  <blockDeviceMapping><item><ebs><deleteOnTermination>false</deleteOnTermination></ebs></item>{devices}</blockDeviceMapping>\
-                 <instanceType>{}</instanceType>{lifecycle}{groups}<vpcId>vpc-1</vpcId><placement><availabilityZone>eu-west-1a</availabilityZone></placement>\
+                 <instanceType>{}</instanceType>{lifecycle}{groups}<vpcId>{}</vpcId><placement><availabilityZone>eu-west-1a</availabilityZone></placement>\
                  <networkInterfaceSet><item>{address}</item></networkInterfaceSet>{tags}</item></instancesSet></item>",
                 is("reason"),
-                is("type")
+                is("type"),
+                item.is.get("vpc").map_or("vpc-1", String::as_str),
             )
         }
     }

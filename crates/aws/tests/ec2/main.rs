@@ -10,6 +10,8 @@ mod absent;
 mod access;
 mod adopt;
 mod attach;
+mod balancers;
+mod balancing;
 mod choice;
 mod cloud;
 mod create;

@@ -1,8 +1,8 @@
-"""What botocore's models of EC2 and of Route 53 say, for the tests of this folder.
+"""What botocore's models of EC2, of Elastic Load Balancing and of Route 53 say, for the tests of this folder.
 
     model.py answers FOLDER OPERATION...   every recorded answer on the wire, and what the model knows of its members
     model.py enums SHAPE...                the values of these enumerations
-    model.py requests                      judges the requests on standard input, one a line: EC2's form bodies, and Route 53's requests as JSON
+    model.py requests                      judges the requests on standard input, one a line: form bodies, and Route 53's requests as JSON
     model.py zones FOLDER OPERATION...     every recorded answer of Route 53 on the wire
 
 boto3 decodes answers, so what it recorded is put into EC2's wire form again. That this form is right is checked by botocore's own parser, which has
@@ -23,6 +23,7 @@ from botocore.parsers import EC2QueryParser
 import route53
 
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
+ELB = ServiceModel(Loader().load_service_model("elbv2", "service-2"), "elbv2")
 EC2 = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
 
 
@@ -289,7 +290,8 @@ def scalar(shape, text, where):
             yield f"{where}: {text!r} is none of the enumerated values"
         if not is_within(shape, len(text)):
             yield f"{where}: {len(text)} characters are out of range"
-        pattern = shape.metadata.get("pattern")
+        # What Python calls letters, digits and white space.
+        pattern = shape.metadata.get("pattern", "").replace(r"\p{L}\p{Z}\p{N}", r"\w\s")
         if pattern and not re.search(pattern, text):
             yield f"{where}: {text!r} does not fit {pattern}"
 
@@ -316,12 +318,14 @@ def wrong(shape, value, where):
 
 
 def judged(body):
-    given = tree(body)
+    service = ELB if f"Version={ELB.api_version}" in body.split("&") else EC2
+    # Elastic Load Balancing calls the items of a list members (botocore's `QuerySerializer`).
+    given = tree(body.replace(".member.", ".") if service is ELB else body)
     action, version = given.pop("Action", None), given.pop("Version", None)
-    if action not in EC2.operation_names:
+    if action not in service.operation_names:
         return {"action": action, "wrong": ["the model does not know this operation"]}
-    found = [] if version == EC2.api_version else [f"Version: {version} is not {EC2.api_version}"]
-    shape = EC2.operation_model(action).input_shape
+    found = [] if version == service.api_version else [f"Version: {version} is not {service.api_version}"]
+    shape = service.operation_model(action).input_shape
     return {"action": action, "wrong": found + list(structure(shape, given, ""))}
 
 

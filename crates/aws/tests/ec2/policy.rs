@@ -6,8 +6,8 @@ use crate::{
     access::assumes_a_role,
     recordings::documented,
     requests::{
-        Sent, addresses, adopts, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, locations, machine_types,
-        nat_gateways, networks, reads, record_sets, route_tables, security_groups, subnets,
+        Sent, addresses, adopts, adopts_balancers, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, load_balancers,
+        locations, machine_types, nat_gateways, networks, reads, record_sets, route_tables, security_groups, subnets,
     },
 };
 use serde_json::Value;
@@ -46,6 +46,8 @@ impl Feature {
 const KMS: &[&str] = &["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"];
 /// <https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html>
 const ZONES_NEED: Because = (&["ec2:DescribeVpcs"], "Route 53 wants it of whoever makes a zone, whether or not it is private");
+/// <https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-service-linked-roles.html>
+const BALANCING_ROLE: &[&str] = &["iam:CreateServiceLinkedRole"];
 const INSTANCES: &[&str] = &["ReadImages", "ReadSubnets", "ReadInstances", "Instances"];
 
 /// Every feature; a new one is an entry here and a statement in `policy.json`.
@@ -95,6 +97,15 @@ pub const FEATURES: &[Feature] = &[
     Feature::of("DNS zones, public and private", &["ReadNetworks", "ReadDnsZones", "DnsZones", "PrivateDnsZones"], || Box::pin(dns_zones(3))),
     Feature::of("record sets: read, adopt", &["ReadDnsZones", "ReadRecordSets"], || Box::pin(adopts_records())),
     Feature::of("record sets", &["ReadDnsZones", "ReadRecordSets", "RecordSets"], || Box::pin(record_sets())),
+    Feature::of("load balancers: read, adopt", &["ReadLoadBalancers"], || Box::pin(adopts_balancers())),
+    Feature {
+        elsewhere: &[(BALANCING_ROLE, "the role `AWSServiceRoleForElasticLoadBalancing`, where the account does not have it yet")],
+        unseen: &[
+            (&["ec2:CreateTags"], "EC2 wants it of whoever makes a security group or a rule with tags"),
+            (BALANCING_ROLE, "Elastic Load Balancing asks IAM for it with the account's first load balancer"),
+        ],
+        ..Feature::of("load balancers", &["ReadNetworks", "ReadSubnets", "ReadAddresses", "ReadLoadBalancers", "LoadBalancers"], || Box::pin(load_balancers()))
+    },
     Feature { elsewhere: &[(&["sts:AssumeRole"], "the role")], ..Feature::of("`role_arn`, for the credentials that assume it", &[], || Box::pin(assumes_a_role())) },
 ];
 

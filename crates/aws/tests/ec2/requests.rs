@@ -1,6 +1,7 @@
 //! Every request that the drivers send, judged by botocore's model: the operation, required members, names, ranges, patterns, enumerations.
 
 use crate::{
+    balancers, balancing,
     cloud::Fault,
     journal::{World, create, instance, name, network, rules, security_group, then},
     policy::FEATURES,
@@ -65,7 +66,9 @@ impl Sent {
 }
 /// As IAM calls it.
 fn action(body: &str) -> String {
-    parameter(body, "Action").map_or_else(|| format!("route53:{}", Call::of_line(body).action), |action| format!("ec2:{action}"))
+    let Some(action) = parameter(body, "Action") else { return format!("route53:{}", Call::of_line(body).action) };
+    let is_balancing = parameter(body, "Version").as_deref() == Some(balancing::VERSION);
+    format!("{}:{action}", if is_balancing { "elasticloadbalancing" } else { "ec2" })
 }
 fn parameter(body: &str, key: &str) -> Option<String> {
     form_urlencoded::parse(body.as_bytes()).find(|(k, _)| k == key).map(|(_, v)| v.into_owned())
@@ -337,6 +340,79 @@ pub async fn record_sets() -> Sent {
     let batch = records::batch(&zone, ChangeMode::Atomic, &wanted, false);
     world.check(&batch).await.unwrap();
     world.run(&batch).await.unwrap();
+    sent(&world)
+}
+/// Lists of load balancers, whole and narrowed, whether one that somebody else has made could be changed, and what is left of one that is gone.
+pub async fn adopts_balancers() -> Sent {
+    let world = World::with(0).await;
+    let id = world.cloud.script(|s| s.balancing.plant("network", "theirs"));
+    assert!(world.get(&Target::<LoadBalancer>::named(name("a"))).await.unwrap_err().is_not_found());
+    // One of ours, whose rules and parts are read too.
+    let change = create::<LoadBalancer>("b", balancers::spec(vec![balancers::listener(ListenerProtocol::Tcp, 80)], vec![balancers::to_address(1)]));
+    world.run(&change).await.unwrap();
+    let before = world.cloud.bodies().len();
+    let target = Target::<LoadBalancer>::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: id.parse().unwrap() };
+    let verb = Verb::Update { desired: world.get(&target).await.unwrap().spec, paths: BTreeSet::new() };
+    world.check(&Change { target, verb, ..change.clone() }).await.unwrap();
+    world.get(&change.target).await.unwrap();
+    assert!(world.get(&Target::<LoadBalancer>::named(name("a"))).await.unwrap_err().is_not_found());
+    for (vendor_ids, owned_only) in [(vec![], false), (vec![id.parse().unwrap()], true)] {
+        let query = Query::<LoadBalancer> { vendor_ids, owned_only, ..Query::all(1) };
+        LoadBalancer::reader(&world.aws).unwrap().list(&world.cx(), &query, &Shard("eu-west-1".into()), None).await.unwrap();
+    }
+    world.ask(&change.target, LoadBalancerQuestion::TargetHealth).await.unwrap();
+    // What the making of it has asked for is no part of this.
+    let bodies = world.cloud.bodies().split_off(before);
+    let actions = bodies.iter().map(|b| action(b)).collect();
+    Sent::of(bodies, actions)
+}
+/// One with everything, over instances; then everything changed.
+pub async fn load_balancers() -> Sent {
+    let world = World::with(0).await;
+    let vpc = world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16")], &[("welkin.dev/asked", "internet=true")]);
+    world.cloud.script(|s| s.balancing.vpc = Some(vpc.clone()));
+    let subnet = world.cloud.plant("subnet", &[("vpc", &vpc), ("cidr", "10.0.0.0/24")], &[]);
+    let address = world.cloud.plant("eipalloc", &[("ip", "198.51.100.7")], &[]);
+    let machines = [balancers::machine_in(&world, &vpc, true).0, balancers::machine_in(&world, &vpc, true).0];
+    let listener = balancers::listener;
+    let tls = Listener { certificate: Some("arn:aws:acm:eu-west-1:1:certificate/c".into()), ..listener(ListenerProtocol::Tls, 443) };
+    let http = HealthCheck { protocol: HealthProtocol::Http, path: Some("/up".into()), port: Some(81), ..HealthCheck::default() };
+    let spec = LoadBalancerSpec {
+        network: Some(Ref::resolved(name("n"), vpc.parse().unwrap())),
+        subnets: vec![Ref::resolved(name("s"), subnet.parse().unwrap())],
+        addresses: vec![Ref::resolved(name("a"), address.parse().unwrap())],
+        scheme: Scheme::Public,
+        listeners: vec![listener(ListenerProtocol::Tcp, 80), listener(ListenerProtocol::Udp, 80), tls],
+        backends: vec![balancers::to_instance(&machines[0])],
+        health_check: http,
+        source_ranges: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        proxy_protocol: true,
+        cross_zone: true,
+        idle_timeout_s: Some(60),
+        labels: labels("one"),
+        ..LoadBalancerSpec::default()
+    };
+    life(&world, &create::<LoadBalancer>("l", spec), |s| {
+        let desired = LoadBalancerSpec {
+            listeners: vec![listener(ListenerProtocol::Tcp, 80), listener(ListenerProtocol::Tcp, 81)],
+            backends: vec![balancers::to_instance(&machines[1])],
+            health_check: HealthCheck { interval_s: Some(10), ..HealthCheck::default() },
+            source_ranges: Vec::new(),
+            client_ip_affinity: true,
+            proxy_protocol: false,
+            cross_zone: false,
+            idle_timeout_s: Some(120),
+            labels: labels("two"),
+            ..s.clone()
+        };
+        let other = LoadBalancerSpec { backends: vec![balancers::to_instance(&machines[0])], health_check: s.health_check.clone(), ..desired.clone() };
+        let every = ["listeners", "backends", "health_check", "source_ranges", "client_ip_affinity", "proxy_protocol", "cross_zone", "idle_timeout_s", "labels"];
+        vec![Verb::Update { desired, paths: every.map(FieldPath::from).into() }, Verb::Update { desired: other, paths: ["backends", "health_check"].map(FieldPath::from).into() }]
+    })
+    .await;
+    let asked = create::<LoadBalancer>("m", balancers::spec(vec![listener(ListenerProtocol::Tcp, 80)], vec![balancers::to_address(1)]));
+    world.run(&asked).await.unwrap();
+    world.ask(&asked.target, LoadBalancerQuestion::TargetHealth).await.unwrap();
     sent(&world)
 }
 /// A public one and a private one.

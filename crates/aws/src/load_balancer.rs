@@ -1,0 +1,379 @@
+//! Load balancers are network load balancers: the load balancer itself with its listeners, target groups that these lead to, a security group of its own, and
+//! rules in the groups of its backends.
+//!
+//! All of it is known by name: load balancer, target groups and security group have names that follow from the uid ([`wanted::Names`]), under which
+//! Elastic Load Balancing and EC2 make each of them once
+//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html>: "This operation is idempotent"). So what does not
+//! depend on something else is made at once, nothing has to be waited for before it is repeated, and whatever is lost is found again.
+//!
+//! A security group is always given: none can be added later
+//! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSecurityGroups.html>).
+
+mod leave;
+mod opening;
+mod read;
+mod wanted;
+mod write;
+
+use crate::{
+    Aws,
+    client::Region,
+    error,
+    mark::Tags,
+    owned,
+    page::At,
+    resource::{Looking, Pieces, is_adopted},
+    step::{age, now_ms, pace, unresolved_ms},
+};
+use async_trait::async_trait;
+use futures::future::{join_all, try_join, try_join4};
+use opening::{Openings, Own, Rules, doors};
+use read::{AT_ONCE, GONE, MOST_TAGGED, Row, fragment, is_network};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, time::Duration};
+use wanted::{Names, Wanted};
+use welkin_core::{
+    Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, NoAction, Object, Page, Past, Query, Reader, Reason,
+    Result, Resume, Retry, Shard, Step, Target, TargetHealth, Verb,
+};
+use write::{Asks, Building, There, arn, remove_groups};
+
+/// What its ARN begins with; what is left of one that is gone has other ids.
+const PREFIX: &str = "arn:";
+
+/// What a create has made: everything, or nothing that a look does not find by its name.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Made {
+    id: String,
+    group: String,
+    opened: Vec<String>,
+    since_ms: u64,
+}
+impl Pieces for Made {
+    fn ids(&self) -> impl Iterator<Item = &String> {
+        [&self.id, &self.group].into_iter()
+    }
+    fn is_whole(&self) -> bool {
+        true
+    }
+}
+
+/// Fields of the parts, which nobody knows of what was adopted.
+const OF_PARTS: [&str; 7] = ["listeners", "backends", "health_check", "source_ranges", "client_ip_affinity", "preserve_client_ip", "proxy_protocol"];
+
+fn refused_as_protected(e: Error) -> Error {
+    e.reclassified(ErrorKind::FailedPrecondition, Reason::DeletionProtected)
+}
+fn protected(target: &Target<LoadBalancer>) -> Error {
+    Error::new(ErrorKind::FailedPrecondition, Reason::DeletionProtected, format!("{target} is protected from deletion: set deletion_protection to false first"))
+}
+
+fn is_mine(cx: &Cx, change: &Change<LoadBalancer>, tags: &Tags) -> bool {
+    if is_adopted(&change.target) { tags.get(crate::mark::OWNER).is_none() } else { tags.mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid) }
+}
+fn not_mine(change: &Change<LoadBalancer>, row: &Row) -> Error {
+    let why = format!("{} does not carry the mark of {}", row.id, change.target);
+    Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_resource(change.target.to_string())
+}
+
+impl Aws {
+    /// None where there is none; with its tags.
+    async fn balancer_at(&self, cx: &Cx, target: &Target<LoadBalancer>, uid: Option<&welkin_core::Uid>) -> Result<Option<Row>> {
+        let region = self.region(target.parent())?;
+        let found = match (target.vendor_id().filter(|id| id.as_str().starts_with(PREFIX)), target, uid) {
+            (Some(id), ..) => region.balancer(cx, id.as_str()).await?,
+            (None, Target::Named { name, .. }, Some(uid)) => region.balancer_named(cx, Names::of(&cx.owner, name, uid).balancer()).await?,
+            (None, Target::Named { name, .. }, None) => return self.balancer_called(cx, region, name, target).await,
+            (None, Target::Vendor { .. }, _) => None,
+        };
+        Ok(region.tagged(cx, found.into_iter().collect()).await?.pop())
+    }
+    /// The one that is called so, whatever its uid.
+    async fn balancer_called(&self, cx: &Cx, region: &Region, name: &welkin_core::Name<LoadBalancer>, target: &Target<LoadBalancer>) -> Result<Option<Row>> {
+        let under = Names::under(&cx.owner, &name.id);
+        let mut found = region.every_balancer(cx).await?;
+        found.retain(|b| is_network(b) && b.load_balancer_name().is_some_and(|n| n.starts_with(&under)));
+        let mut rows = region.tagged(cx, found).await?;
+        rows.retain(|row| row.mark(&cx.owner).is_some_and(|(id, _)| id == name.id));
+        if rows.len() > 1 {
+            let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
+            let why = format!("{} objects carry the mark of {target}: {}; remove the tags of those that are copies", ids.len(), ids.join(", "));
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string()));
+        }
+        Ok(rows.pop())
+    }
+    /// Marks are written with the object itself, so they are seen all or not at all.
+    fn is_hidden(&self, row: &Row) -> bool {
+        !row.tags.has_ours() && row.created_ms().is_some_and(|at| age(at) < self.horizon)
+    }
+    /// What of it was made so far, by name.
+    async fn balancer_parts(&self, cx: &Cx, change: &Change<LoadBalancer>, names: &Names) -> Result<There> {
+        let region = self.region(change.target.parent())?;
+        let (own, balancer, groups, rules) = try_join4(
+            Own::find(region, cx, &change.target.name()?.id, Some(&change.uid)),
+            region.balancer_named(cx, names.balancer()),
+            region.groups_named(cx, names),
+            Rules::of(region, cx, &change.uid),
+        )
+        .await?;
+        let (listeners, attributes) = match &balancer {
+            Some(balancer) => try_join(region.listeners(cx, arn(balancer)?), region.balancer_attributes(cx, arn(balancer)?)).await?,
+            None => Default::default(),
+        };
+        Ok(There { own, balancer, listeners, attributes, groups, rules })
+    }
+}
+
+#[async_trait]
+impl Reader<LoadBalancer> for Aws {
+    fn shards(&self, query: &Query<LoadBalancer>) -> Vec<Shard> {
+        self.regional_shards(query.parent.as_ref())
+    }
+
+    /// Itself and its tags, then what belongs to it, at once: nine calls, however many listeners and target groups there are.
+    async fn get(&self, cx: &Cx, target: &Target<LoadBalancer>) -> Result<Object<LoadBalancer>> {
+        let region = self.region(target.parent())?;
+        let uid = if let Target::Named { uid, .. } = target { uid.as_ref() } else { None };
+        let Some(row) = self.balancer_at(cx, target, uid).await? else {
+            let Ok(name) = target.name() else { return Err(Error::not_found(target)) };
+            return match Own::find(region, cx, &name.id, uid).await? {
+                Some(left) => fragment(region, &cx.owner, name, &left),
+                None => Err(Error::not_found(target)),
+            };
+        };
+        if uid.is_some() && self.is_hidden(&row) {
+            let why = format!("AWS does not show the tags of {target} yet");
+            return Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(target.to_string()));
+        }
+        let around = region.around(cx, &row).await.map_err(|e| if error::is(&e, GONE) { Error::not_found(target) } else { e })?;
+        row.object(region, &cx.owner, &around)
+    }
+
+    async fn list(&self, cx: &Cx, query: &Query<LoadBalancer>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<LoadBalancer>> {
+        let (region, at) = (self.shard(shard)?, At::read(from)?);
+        let size = query.page_size.clamp(1, MOST_TAGGED);
+        let (found, marker) = if query.vendor_ids.is_empty() {
+            region.balancers(cx, i32::try_from(size).unwrap_or(1), at.token.clone()).await?
+        } else {
+            let mut found = Vec::new();
+            for id in query.vendor_ids.iter().filter(|id| id.as_str().starts_with(PREFIX)) {
+                found.extend(region.balancer(cx, id.as_str()).await?);
+            }
+            (found, None)
+        };
+        let (mut found, next) = at.cut(found, marker, size, |b| b.load_balancer_arn().unwrap_or_default().to_owned())?;
+        found.retain(is_network);
+        let mut rows = region.tagged(cx, found).await?;
+        rows.retain(|row| !query.owned_only || row.mark(&cx.owner).is_some());
+        let mut items = Vec::new();
+        for some in rows.chunks(AT_ONCE) {
+            for (row, around) in some.iter().zip(join_all(some.iter().map(|row| region.around(cx, row))).await) {
+                match around {
+                    Ok(around) => items.push(row.object(region, &cx.owner, &around)?),
+                    // It went between the two reads.
+                    Err(e) if error::is(&e, GONE) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+        }
+        Ok(Page { items, next, unreachable: Vec::new() })
+    }
+}
+
+#[async_trait]
+impl Driver<LoadBalancer> for Aws {
+    async fn check(&self, cx: &Cx, change: &Change<LoadBalancer>) -> Result<()> {
+        let region = self.region(change.target.parent())?;
+        match &change.verb {
+            Verb::Create { spec, .. } => {
+                Wanted::of(spec)?;
+                doors(region, cx, spec).await.map(drop)
+            }
+            Verb::Update { desired, paths } => {
+                let object = self.get(cx, &change.target).await?;
+                self.may_be_changed(cx, change, &object).await?;
+                let asked = after(&object.spec, desired, paths);
+                Wanted::after(&asked, &|field| names(paths, field))?;
+                refuse_unknown_parts(change, paths)?;
+                if names(paths, "backends") { doors(region, cx, &asked).await.map(drop) } else { Ok(()) }
+            }
+            Verb::Delete => {
+                let object = self.get(cx, &change.target).await?;
+                self.may_be_changed(cx, change, &object).await?;
+                if object.spec.deletion_protection { Err(protected(&change.target)) } else { Ok(()) }
+            }
+            Verb::Act(action) => match *action {},
+        }
+    }
+
+    /// One step makes everything; after that it is waited for.
+    async fn create(&self, cx: &Cx, change: &Change<LoadBalancer>, spec: &LoadBalancerSpec, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
+        let region = self.region(change.target.parent())?;
+        let wanted = Wanted::of(spec)?;
+        let (made, resume) = resume.read::<Made>();
+        let Some(made) = made else {
+            let names = Names::of(&cx.owner, change.target.name()?, &change.uid);
+            let there = if resume.is_unresolved() { self.balancer_parts(cx, change, &names).await? } else { There::default() };
+            let doors = doors(region, cx, spec).await?;
+            let building = Building { region, cx, change, names: &names, wanted: &wanted };
+            let (balancer, group) = Box::pin(building.built(&there, &doors)).await?;
+            let made = Made { id: arn(&balancer)?.to_owned(), group, opened: doors.into_iter().collect(), since_ms: now_ms() };
+            return Step::wait(&made, Duration::ZERO, "everything is made");
+        };
+        let since_ms = made.since_ms.max(unresolved_ms(&resume));
+        let found = region.balancer(cx, &made.id).await?;
+        let Some(vendors) = found else {
+            if age(since_ms) < self.horizon {
+                return Step::wait(&made, pace(since_ms), "waiting for the load balancer to be shown");
+            }
+            let why = format!("{} was deleted while it was being made", made.id);
+            return Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, why).with_effect(Effect::Applied).with_resource(change.target.to_string()));
+        };
+        let network = spec.network.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
+        let tags = crate::single::marked(cx, change, &spec.labels)?.with(crate::mark::NETWORK, &network);
+        let row = Row { id: made.id.parse()?, vendors, tags };
+        match row.state() {
+            "active" | "active_impaired" => Ok(Step::Done(row.made(region, &cx.owner, &wanted, made.opened)?)),
+            "failed" => {
+                let why = format!("AWS made the load balancer and let it fail: {}", row.reason());
+                Err(Error::new(ErrorKind::FailedPrecondition, Reason::CreationFailed, why).with_effect(Effect::Applied).with_resource(change.target.to_string()))
+            }
+            _ => Step::wait(&made, pace(since_ms), "waiting for the load balancer to be active"),
+        }
+    }
+
+    async fn update(&self, cx: &Cx, change: &Change<LoadBalancer>, desired: &LoadBalancerSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
+        let region = self.region(change.target.parent())?;
+        let looking = Looking::of(resume);
+        refuse_unknown_parts(change, paths)?;
+        let row = match self.balancer_at(cx, &change.target, Some(&change.uid)).await? {
+            Some(row) if is_mine(cx, change, &row.tags) => row,
+            Some(row) if self.is_hidden(&row) => return looking.step(),
+            Some(row) => return Err(not_mine(change, &row)),
+            None if looking.age() < self.horizon => return looking.step(),
+            None => return Err(Error::not_found(&change.target)),
+        };
+        let around = region.around(cx, &row).await?;
+        let before = row.object(region, &cx.owner, &around)?;
+        if Past::is_any_shown(&change.past, &before.spec, now_ms(), self.horizon)? {
+            return looking.step();
+        }
+        let has = |field: &str| names(paths, field);
+        let asked = after(&before.spec, desired, paths);
+        let wanted = Wanted::after(&asked, &has)?;
+        let (is_let_in, is_led) = (has("source_ranges") || has("listeners"), has("listeners") || has("backends") || has("health_check"));
+        let is_answered_for = ["client_ip_affinity", "preserve_client_ip", "proxy_protocol"].into_iter().any(has);
+        let names = match change.target.name() {
+            Ok(name) => Some(Names::of(&cx.owner, name, &change.uid)),
+            Err(_) => None,
+        };
+        let unnamed = Names::default();
+        let building = Building { region, cx, change, names: names.as_ref().unwrap_or(&unnamed), wanted: &wanted };
+        let mut opened = before.status.opened_security_groups.clone();
+        let mut all = around.groups.clone();
+        if resume.is_unresolved() && names.is_some() && is_led {
+            all = region.groups_named(cx, building.names).await?;
+        }
+        let own = row.vendors.security_groups().first().cloned().unwrap_or_default();
+        let openings = Openings { region, cx, change, own: &own, there: &around.rules };
+        let led = if is_led { doors(region, cx, &asked).await? } else { BTreeSet::new() };
+        // What is new is let in before it is led anywhere, and what is old is shut out after that.
+        if is_led {
+            openings.doors_opened(&led, &asked).await?;
+        }
+        if is_let_in {
+            openings.own_opened(&asked).await?;
+        }
+        if is_led || is_answered_for {
+            let asks = Asks { check: has("health_check"), attributes: is_answered_for, targets: has("backends") };
+            let vpc = row.vendors.vpc_id().unwrap_or_default();
+            let groups = Box::pin(building.groups(&all, asks, vpc)).await?;
+            Box::pin(building.listeners(row.id.as_str(), &around.listeners, &groups, has("idle_timeout_s"))).await?;
+        } else if has("idle_timeout_s") {
+            let groups = all.iter().map(|g| (g.pool.clone(), g.arn.clone())).collect();
+            Box::pin(building.listeners(row.id.as_str(), &around.listeners, &groups, true)).await?;
+        }
+        if has("cross_zone") || has("deletion_protection") {
+            building.attributes(row.id.as_str(), &around.attributes).await?;
+        }
+        if has("labels") {
+            building.relabel(&row).await?;
+        }
+        if is_let_in {
+            openings.own_ruled(&asked).await?;
+        }
+        if is_led {
+            openings.doors_closed(&led, &asked).await?;
+            opened = led.into_iter().collect();
+            let surplus: Vec<_> = all.iter().filter(|g| building.names.has(&g.name) && !wanted.pools.contains(&g.pool)).collect();
+            if !remove_groups(region, cx, &surplus).await? {
+                return looking.waits("waiting for the listeners to let go of their target groups");
+            }
+        }
+        let mut object = row.made(region, &cx.owner, &wanted, opened)?;
+        object.spec.labels.clone_from(&asked.labels);
+        Ok(Step::Done(object))
+    }
+
+    async fn delete(&self, cx: &Cx, change: &Change<LoadBalancer>, resume: &Resume) -> Result<Step<()>> {
+        self.balancer_ended(cx, change, resume).await
+    }
+
+    async fn act(&self, _: &Cx, _: &Change<LoadBalancer>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
+        match *action {}
+    }
+
+    async fn ask(&self, cx: &Cx, target: &Target<LoadBalancer>, question: &LoadBalancerQuestion) -> Result<Vec<TargetHealth>> {
+        let region = self.region(target.parent())?;
+        let uid = if let Target::Named { uid, .. } = target { uid.as_ref() } else { None };
+        let id = match target.vendor_id() {
+            Some(id) => id.clone(),
+            None => self.balancer_at(cx, target, uid).await?.ok_or_else(|| Error::not_found(target))?.id,
+        };
+        match question {
+            LoadBalancerQuestion::TargetHealth => region.target_health(cx, id.as_str()).await.map_err(|e| if error::is(&e, GONE) { Error::not_found(target) } else { e }),
+        }
+    }
+}
+
+impl Aws {
+    /// For a check: it is ours, or adopted and nobody's.
+    async fn may_be_changed(&self, cx: &Cx, change: &Change<LoadBalancer>, object: &Object<LoadBalancer>) -> Result<()> {
+        owned(&change.target, &change.uid, object)?;
+        if !is_adopted(&change.target) {
+            return Ok(());
+        }
+        match self.balancer_at(cx, &change.target, None).await? {
+            Some(row) if !is_mine(cx, change, &row.tags) => Err(not_mine(change, &row)),
+            Some(row) if self.is_hidden(&row) => {
+                let why = format!("{} was made just now, and AWS may not show its tags yet", row.id);
+                Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(change.target.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn names(paths: &BTreeSet<FieldPath>, field: &str) -> bool {
+    paths.iter().any(|path| path.0.split('.').next() == Some(field))
+}
+/// Its target groups, its security group and their rules are not known to be its own.
+fn refuse_unknown_parts(change: &Change<LoadBalancer>, paths: &BTreeSet<FieldPath>) -> Result<()> {
+    match OF_PARTS.into_iter().find(|field| is_adopted(&change.target) && names(paths, field)) {
+        Some(field) => {
+            let why = format!("{} was adopted without its target groups and its security group: what is theirs cannot be changed", change.target);
+            Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(field))
+        }
+        None => Ok(()),
+    }
+}
+/// What there is, with what is asked for in its place.
+fn after(before: &LoadBalancerSpec, desired: &LoadBalancerSpec, paths: &BTreeSet<FieldPath>) -> LoadBalancerSpec {
+    let (mut spec, desired) = (before.clone(), desired.clone());
+    let has = |field: &str| names(paths, field);
+    macro_rules! take {
+        ($($field:ident)*) => { $(if has(stringify!($field)) { spec.$field = desired.$field; })* };
+    }
+    take!(listeners backends health_check source_ranges client_ip_affinity preserve_client_ip proxy_protocol cross_zone idle_timeout_s deletion_protection labels);
+    spec
+}
