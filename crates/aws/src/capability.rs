@@ -267,6 +267,7 @@ fn load_balancer(horizon: Duration) -> KindCapabilities {
         ("listeners.certificate", Field::MUTABLE),
         ("backends", Field { required: true, ..Field::MUTABLE.at_most(TARGETS_PER_GROUP) }),
         ("backends.instance", Field::MUTABLE),
+        ("backends.instance_group", Field::UNSUPPORTED),
         ("backends.address", Field::MUTABLE),
         ("health_check", Field::MUTABLE),
         ("health_check.protocol", Field::MUTABLE),

@@ -357,8 +357,8 @@ impl Row {
         let mut backends = Vec::new();
         for target in &around.targets {
             backends.push(match target.parse::<IpAddr>() {
-                Ok(ip) => Backend { instance: None, address: Some(ip) },
-                Err(_) => Backend { instance: Some(by_vendor_id(region, target)?), address: None },
+                Ok(ip) => Backend { address: Some(ip), ..Backend::default() },
+                Err(_) => Backend { instance: Some(by_vendor_id(region, target)?), ..Backend::default() },
             });
         }
         let spec = LoadBalancerSpec {

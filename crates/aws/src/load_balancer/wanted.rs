@@ -275,7 +275,7 @@ mod tests {
         Listener { protocol, port: Some(port), target_port, certificate: (protocol == ListenerProtocol::Tls).then(|| "arn:c".into()) }
     }
     fn spec(listeners: Vec<Listener>) -> LoadBalancerSpec {
-        LoadBalancerSpec { listeners, backends: vec![Backend { instance: None, address: Some([10, 0, 0, 1].into()) }], ..LoadBalancerSpec::default() }
+        LoadBalancerSpec { listeners, backends: vec![Backend { address: Some([10, 0, 0, 1].into()), ..Backend::default() }], ..LoadBalancerSpec::default() }
     }
     fn names(id: &str, uid: &str) -> Names {
         Names::of(&"me".parse().unwrap(), &format!("locations/r/loadBalancers/{id}").parse().unwrap(), &uid.parse().unwrap())
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(fields(LoadBalancerSpec { idle_timeout_s: Some(60), ..spec(vec![listener(Udp, 53, None)]) }), ["idle_timeout_s"]);
         let address = welkin_core::Ref::to("locations/r/addresses/a".parse().unwrap());
         assert_eq!(fields(LoadBalancerSpec { addresses: vec![address], ..plain() }), ["addresses"]);
-        let v6 = Backend { instance: None, address: Some("2001:db8::1".parse().unwrap()) };
+        let v6 = Backend { address: Some("2001:db8::1".parse().unwrap()), ..Backend::default() };
         assert_eq!(fields(LoadBalancerSpec { backends: vec![v6], ..plain() }), ["backends[0].address"]);
     }
     #[test]

@@ -19,10 +19,10 @@ fn tcp(ports: impl IntoIterator<Item = u16>) -> Vec<Listener> {
 }
 pub fn to_address(n: u16) -> Backend {
     let [high, low] = n.to_be_bytes();
-    Backend { instance: None, address: Some([10, 0, high, low].into()) }
+    Backend { address: Some([10, 0, high, low].into()), ..Backend::default() }
 }
 pub fn to_instance(id: &str) -> Backend {
-    Backend { instance: Some(Ref::resolved(name("i"), id.parse().unwrap())), address: None }
+    Backend { instance: Some(Ref::resolved(name("i"), id.parse().unwrap())), ..Backend::default() }
 }
 pub fn spec(listeners: Vec<Listener>, backends: Vec<Backend>) -> LoadBalancerSpec {
     LoadBalancerSpec {

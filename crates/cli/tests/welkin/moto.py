@@ -5,9 +5,9 @@
 makes an administrator, for itself, and the user that Welkin runs as, with exactly this policy and an instance profile `welkin-test`, and prints
 that user's {"id": ..., "secret": ...}. Then it answers one line for each line of input, {"do": ..., ...}: {"ok": ...} or {"error": ...}.
 
-    inventory               every VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, hosted zone with its record sets, route table that is no main one, key pair and
+    inventory               every load balancer, target group, VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, hosted zone with its record sets, route table that is no main one, key pair and
                             volume that is no root volume of an instance, with the uid of its mark
-    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "hostedzone" | "records" | "route-table", ...} with
+    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "hostedzone" | "records" | "route-table" | "balancer", ...} with
                             {"tags": {...}}, and answers its id
     call                    calls {"operation": ...} through the proxy at this {"port": ...} {"with": {...}}, once, and answers what EC2 did
     remove                  removes what has this {"id": ...}
@@ -54,6 +54,7 @@ class World:
         iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
         self.ec2 = client("ec2", port, *self.admin)
         self.route53 = client("route53", port, *self.admin)
+        self.elb = client("elbv2", port, *self.admin)
 
     def every(self, operation, key, **filters):
         return [item for page in self.ec2.get_paginator(operation).paginate(**filters) for item in page[key]]
@@ -67,10 +68,12 @@ class World:
         volumes = [v for v in self.every("describe_volumes", "Volumes") if not any((a["InstanceId"], a["Device"]) in roots for a in v["Attachments"])]
         keys = lambda item: {t["Key"] for t in item.get("Tags", [])}
         is_part = lambda item: "welkin.dev/uid" in keys(item) and "welkin.dev/digest" not in keys(item)
+        security = [g for g in self.every("describe_security_groups", "SecurityGroups") if g["GroupName"] != "default"]
         rows = [
             ("VpcId", "networks", self.every("describe_vpcs", "Vpcs")),
             ("SubnetId", "subnets", self.every("describe_subnets", "Subnets")),
-            ("GroupId", "securityGroups", [g for g in self.every("describe_security_groups", "SecurityGroups") if g["GroupName"] != "default"]),
+            ("GroupId", "securityGroups", [g for g in security if "welkin.dev/part-of" not in keys(g)]),
+            ("GroupId", None, [g for g in security if "welkin.dev/part-of" in keys(g)]),
             ("InstanceId", "instances", instances),
             ("InternetGatewayId", None, self.every("describe_internet_gateways", "InternetGateways")),
             ("KeyName", None, self.ec2.describe_key_pairs()["KeyPairs"]),
@@ -81,6 +84,12 @@ class World:
             ("RouteTableId", "routeTables", [t for t in self.every("describe_route_tables", "RouteTables") if not any(a["Main"] for a in t["Associations"])]),
             ("VolumeId", None, [v for v in volumes if is_part(v)]),
             ("VolumeId", "disks", [v for v in volumes if not is_part(v)]),
+        ]
+        balancers = [b for page in self.elb.get_paginator("describe_load_balancers").paginate() for b in page["LoadBalancers"]]
+        groups = [g for page in self.elb.get_paginator("describe_target_groups").paginate() for g in page["TargetGroups"]]
+        rows += [
+            ("LoadBalancerArn", "loadBalancers", [self.tagged(b, b["LoadBalancerArn"]) for b in balancers]),
+            ("TargetGroupArn", None, [self.tagged(g, g["TargetGroupArn"]) for g in groups]),
         ]
         zones = [z for page in self.route53.get_paginator("list_hosted_zones").paginate() for z in page["HostedZones"]]
         # Whose a zone is stands in what it was made with.
@@ -99,6 +108,9 @@ class World:
         """As Welkin calls it, as far as the trials' names need."""
         return f"{quote(s['Name'].rstrip('.').replace(chr(92) + '052', '*'), safe='')}~{s['Type']}"
 
+    def tagged(self, item, arn):
+        return {**item, "Tags": self.elb.describe_tags(ResourceArns=[arn])["TagDescriptions"][0]["Tags"]}
+
     def plant(self, what, tags=None, cidr=None, network=None, subnet=None, image=None, zone=None, dns_name=None, address=None):
         kind = {"network": "vpc"}.get(what, what)
         marks = {"TagSpecifications": [{"ResourceType": kind, "Tags": [{"Key": k, "Value": v} for k, v in tags.items()]}]} if tags else {}
@@ -116,6 +128,10 @@ class World:
             return self.ec2.create_nat_gateway(SubnetId=subnet, ConnectivityType="private", **marks)["NatGateway"]["NatGatewayId"]
         if what == "route-table":
             return self.ec2.create_route_table(VpcId=network, **marks)["RouteTable"]["RouteTableId"]
+        if what == "balancer":
+            tags = {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]} if tags else {}
+            made = self.elb.create_load_balancer(Name=f"planted-{uuid.uuid4().hex[:16]}", Subnets=[subnet], Scheme="internal", Type="network", **tags)
+            return made["LoadBalancers"][0]["LoadBalancerArn"]
         if what == "hostedzone":
             mark = {k.split("/")[1]: v for k, v in (tags or {}).items()}
             reference = f"welkin:{mark['owner']}:{mark['uid']}" if mark else f"planted-{uuid.uuid4()}"
@@ -157,6 +173,11 @@ class World:
                 if address.get("AssociationId"):
                     self.ec2.disassociate_address(AssociationId=address["AssociationId"])
             self.ec2.release_address(AllocationId=id)
+        elif ":loadbalancer/" in id:
+            self.elb.modify_load_balancer_attributes(LoadBalancerArn=id, Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}])
+            self.elb.delete_load_balancer(LoadBalancerArn=id)
+        elif id.startswith("arn:"):
+            self.elb.delete_target_group(TargetGroupArn=id)
         elif "~" in id:
             for zone in self.route53.list_hosted_zones()["HostedZones"]:
                 its = [s for s in self.record_sets(zone["Id"]) if self.record_id(s) == id]

@@ -1,4 +1,4 @@
-"""moto's server, with what the documentation of AWS says of NAT gateways and route tables and moto does not do.
+"""moto's server, with what the documentation of AWS says of NAT gateways, route tables and load balancers and moto does not do.
 
 - "Deleting a public NAT gateway disassociates its Elastic IP address"
   (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNatGateway.html>): moto keeps the association for ever, and the gateway's network interface
@@ -7,6 +7,10 @@
 - A subnet that is associated with another route table is Resource.AlreadyAssociated (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>,
   as EC2 answered it in <https://github.com/hashicorp/terraform-provider-aws/issues/38960>): moto answers the id of that association, as if it had done what it was asked.
 - Routes have one destination each, of IPv6 too (RouteAlreadyExists, in the same list): moto puts a new one in the place of the old.
+- Load balancers, target groups and listeners are made once with the same settings (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html>
+  and its like: "This operation is idempotent"), and a port has one listener (DuplicateListener): moto makes a second load balancer and listener, and refuses a second target group.
+- A load balancer that is protected is not deleted (OperationNotPermitted, in API_DeleteLoadBalancer): moto notes the attribute alone.
+- A listener can become one of any protocol of its load balancer (API_ModifyListener): moto knows HTTP, HTTPS and TCP.
 
 And of the signature of a request without a body (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>): it is that of
 an empty one. moto takes the parameters of the query for the body, so that no GET of Route 53 would have a good signature.
@@ -32,6 +36,8 @@ from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.route_tables import RouteBackend
 from moto.ec2.models.tags import TagBackend
 from moto.ec2.utils import generic_filter
+from moto.elbv2.exceptions import DuplicateListenerError, DuplicateLoadBalancerName, ELBClientError
+from moto.elbv2.models import ELBv2Backend
 from moto.iam.access_control import IAMRequestBase
 from moto.route53.exceptions import Route53ClientError
 from moto.route53.models import RecordSet, Route53Backend
@@ -79,6 +85,47 @@ def create_route(self, route_table_id, destination_cidr_block, destination_ipv6_
     if destination_ipv6_cidr_block and any(r.destination_ipv6_cidr_block == destination_ipv6_cidr_block for r in routes):
         raise RouteAlreadyExistsError(destination_ipv6_cidr_block)
     return route(self, route_table_id, destination_cidr_block, destination_ipv6_cidr_block, *args, **kwargs)
+
+
+balancer, delete_balancer = ELBv2Backend.create_load_balancer, ELBv2Backend.delete_load_balancer
+target_group, listener, modify_listener = ELBv2Backend.create_target_group, ELBv2Backend.create_listener, ELBv2Backend.modify_listener
+
+
+def create_load_balancer(self, name, security_groups, subnet_ids, subnet_mappings=None, *args, **kwargs):
+    there = next((b for b in self.load_balancers.values() if b.name == name), None)
+    if there:
+        asked = list(subnet_ids) + [m["SubnetId"] for m in subnet_mappings or []]
+        if there.security_groups != security_groups or [s.id for s in there.subnets] != asked:
+            raise DuplicateLoadBalancerName()
+        return there
+    return balancer(self, name, security_groups, subnet_ids, subnet_mappings, *args, **kwargs)
+
+
+def delete_load_balancer(self, arn):
+    there = self.load_balancers.get(arn)
+    if there and there.attrs.get("deletion_protection.enabled") == "true":
+        raise ELBClientError("OperationNotPermitted", f"Load balancer '{arn}' cannot be deleted because deletion protection is enabled")
+    return delete_balancer(self, arn)
+
+
+def create_target_group(self, name, **kwargs):
+    there = next((g for g in self.target_groups.values() if g.name == name), None)
+    same = there and (there.protocol, str(there.port), there.vpc_id) == (kwargs.get("protocol"), str(kwargs.get("port")), kwargs.get("vpc_id"))
+    return there if same else target_group(self, name, **kwargs)
+
+
+def create_listener(self, load_balancer_arn, protocol, port, *args, **kwargs):
+    balancer = self.load_balancers.get(load_balancer_arn)
+    there = next((one for one in balancer.listeners.values() if str(one.port) == str(port)), None) if balancer else None
+    if there and there.protocol != protocol:
+        raise DuplicateListenerError()
+    return there or listener(self, load_balancer_arn, protocol, port, *args, **kwargs)
+
+
+def modify_any_listener(self, arn, port=None, protocol=None, *args, **kwargs):
+    changed = modify_listener(self, arn, port, None, *args, **kwargs)
+    changed.protocol = protocol or changed.protocol
+    return changed
 
 
 signed = IAMRequestBase._create_aws_request
@@ -134,4 +181,9 @@ NatGatewayBackend.delete_nat_gateway = delete_nat_gateway
 NatGatewayBackend.describe_nat_gateways = describe_nat_gateways
 RouteBackend.associate_route_table = associate_route_table
 RouteBackend.create_route = create_route
+ELBv2Backend.create_load_balancer = create_load_balancer
+ELBv2Backend.delete_load_balancer = delete_load_balancer
+ELBv2Backend.create_target_group = create_target_group
+ELBv2Backend.create_listener = create_listener
+ELBv2Backend.modify_listener = modify_any_listener
 main(sys.argv[1:])

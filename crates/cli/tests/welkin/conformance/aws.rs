@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin::{
-    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LocationName, NatGateway, Network, Reason, RecordSet, Result, RouteTable, SecurityGroup, Subnet, VendorConfig,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LoadBalancer, LocationName, NatGateway, Network, Reason, RecordSet, Result, RouteTable, SecurityGroup, Subnet,
+    VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 10] = [
+const COLLECTIONS: [&str; 11] = [
     Network::COLLECTION,
     Subnet::COLLECTION,
     SecurityGroup::COLLECTION,
@@ -24,6 +25,7 @@ const COLLECTIONS: [&str; 10] = [
     RouteTable::COLLECTION,
     DnsZone::COLLECTION,
     RecordSet::COLLECTION,
+    LoadBalancer::COLLECTION,
 ];
 
 /// What moto has, as its own client sees it, and the proxy that the provider goes through.
@@ -68,7 +70,7 @@ impl World for MotoWorld {
             Planted::Disk { zone } => json!({"do": "plant", "what": "volume", "tags": tags, "zone": zone}),
             Planted::DnsZone { dns_name } => json!({"do": "plant", "what": "hostedzone", "tags": tags, "dns_name": dns_name}),
             Planted::RecordSet { zone, id, address } => json!({"do": "plant", "what": "records", "zone": zone, "dns_name": id, "address": address}),
-            Planted::LoadBalancer { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer load balancers yet")),
+            Planted::LoadBalancer { subnet } => json!({"do": "plant", "what": "balancer", "tags": tags, "subnet": subnet}),
             Planted::InstanceGroup { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer instance groups yet")),
             Planted::RouteTable { network } => json!({"do": "plant", "what": "route-table", "tags": tags, "network": network}),
             Planted::NatGateway { subnet } => json!({"do": "plant", "what": "natgateway", "tags": tags, "subnet": subnet}),
@@ -171,6 +173,8 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
             ("a second private zone of one name in one network", "moto takes any number of them"),
             ("the network of another private zone of one name", "moto takes any number of them"),
             ("a network that is not there", "moto takes any text for the VPC of a zone"),
+            ("an address that another one is reached at", "moto notes no address of a load balancer"),
+            ("two subnets of one zone", "moto takes any subnets for a load balancer"),
             ("an address in use", "moto breaks over it and answers 500 without a code"),
             ("an address outside of the subnet", "moto breaks over it and answers 500 without a code"),
         ]
@@ -193,6 +197,11 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("recordSets.items.health_check", "the trials make no health checks");
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
+    for field in ["loadBalancers.listeners.certificate", "loadBalancers.listeners.protocol=TLS"] {
+        subject = subject.skipping(field, "the trials make no certificates");
+    }
+    subject = subject.skipping("loadBalancers.addresses", "moto notes no address of a load balancer");
+    subject = subject.with_gap("loadBalancers.holds", "moto knows no interfaces of a load balancer, so that nothing holds its subnets");
     for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION, RouteTable::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
     }

@@ -72,30 +72,36 @@ fn route53(request: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// A request to EC2, or to Route 53: of that only the action is known.
+/// A request to EC2 or Elastic Load Balancing, or to Route 53: of that only the action is known.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) params: Pairs,
     pub(super) is_zones: bool,
+    /// In the protocol of EC2, with the errors of Route 53.
+    pub(super) is_balancing: bool,
 }
 impl Call {
     pub(super) fn of(request: &[u8]) -> Self {
         match route53(request) {
-            Some(action) => Self { params: [("Action".to_owned(), action.to_owned())].into(), is_zones: true },
-            None => Self { params: form_urlencoded::parse(body(request)).into_owned().collect(), is_zones: false },
+            Some(action) => Self { params: [("Action".to_owned(), action.to_owned())].into(), is_zones: true, is_balancing: false },
+            None => {
+                let params: Pairs = form_urlencoded::parse(body(request)).into_owned().collect();
+                Self { is_balancing: params.get("Version").is_some_and(|v| v == "2015-12-01"), params, is_zones: false }
+            }
         }
     }
     /// A refusal as this service words it.
     pub(super) fn error(&self, status: u16, code: &str) -> Vec<u8> {
-        if !self.is_zones {
+        if !self.is_zones && !self.is_balancing {
             return error(status, code);
         }
         let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>said the proxy</Message></Error><RequestId>proxy</RequestId>");
         answer(status, &format!("<ErrorResponse xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">{error}</ErrorResponse>"))
     }
-    /// Too many calls: EC2's code, or Route 53's (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>).
+    /// Too many calls: EC2's code, or that of the others (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>,
+    /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/CommonErrors.html>).
     pub(super) fn throttled(&self) -> Vec<u8> {
-        if self.is_zones { self.error(400, "Throttling") } else { self.error(503, "RequestLimitExceeded") }
+        if self.is_zones || self.is_balancing { self.error(400, "Throttling") } else { self.error(503, "RequestLimitExceeded") }
     }
     pub(super) fn action(&self) -> &str {
         self.param("Action").unwrap_or_default()

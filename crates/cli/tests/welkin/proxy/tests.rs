@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::advance;
 
 fn call(action: &str, params: &[(&str, &str)]) -> Call {
-    Call { params: params.iter().copied().chain([("Action", action)]).map(|(k, v)| (k.to_owned(), v.to_owned())).collect(), is_zones: false }
+    Call { params: params.iter().copied().chain([("Action", action)]).map(|(k, v)| (k.to_owned(), v.to_owned())).collect(), is_zones: false, is_balancing: false }
 }
 fn filtered(action: &str, name: &str, value: &str) -> Call {
     call(action, &[("Filter.1.Name", name), ("Filter.1.Value.1", value)])
