@@ -206,22 +206,25 @@ impl Driver<LoadBalancer> for Aws {
         }
     }
 
-    /// One step makes everything; after that it is waited for.
+    /// One step makes everything, and from then on it is waited for.
     async fn create(&self, cx: &Cx, change: &Change<LoadBalancer>, spec: &LoadBalancerSpec, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
         let region = self.region(change.target.parent())?;
         let wanted = Wanted::of(spec)?;
         let (made, resume) = resume.read::<Made>();
-        let Some(made) = made else {
+        let (made, found) = if let Some(made) = made {
+            let found = region.balancer(cx, &made.id).await?;
+            (made, found)
+        } else {
             let names = Names::of(&cx.owner, change.target.name()?, &change.uid);
             let there = if resume.is_unresolved() { self.balancer_parts(cx, change, &names).await? } else { There::default() };
             let doors = doors(region, cx, spec).await?;
             let building = Building { region, cx, change, names: &names, wanted: &wanted };
             let (balancer, group) = Box::pin(building.built(&there, &doors)).await?;
             let made = Made { id: arn(&balancer)?.to_owned(), group, opened: doors.into_iter().collect(), since_ms: now_ms() };
-            return Step::wait(&made, Duration::ZERO, "everything is made");
+            // One that an earlier step made may be active by now: where every handle is lost, each step begins here.
+            (made, Some(balancer))
         };
         let since_ms = made.since_ms.max(unresolved_ms(&resume));
-        let found = region.balancer(cx, &made.id).await?;
         let Some(vendors) = found else {
             if age(since_ms) < self.horizon {
                 return Step::wait(&made, pace(since_ms), "waiting for the load balancer to be shown");

@@ -240,8 +240,11 @@ pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> 
     // A filter takes at most 200 values (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html).
     for some in ids.chunks(200) {
         for found in Instance::many(region, cx, vec![filter("instance-id", some.iter().copied())]).await? {
-            let groups = found.security_groups().iter().filter_map(|g| told(g.group_id())).map(ToOwned::to_owned).collect();
-            members.insert(answered(<Instance as Kept>::id(&found), "InstanceId")?.to_owned(), (found.vpc_id().unwrap_or_default().to_owned(), groups));
+            // Of the interface that load balancers send to (of EC2 the same, moto shows those of a launch here alone).
+            let first = found.network_interfaces().iter().filter(|i| i.attachment().and_then(|a| a.device_index()) == Some(0));
+            let groups = found.security_groups().iter().chain(first.flat_map(|i| i.groups()));
+            let groups: BTreeSet<String> = groups.filter_map(|g| told(g.group_id())).map(ToOwned::to_owned).collect();
+            members.insert(answered(<Instance as Kept>::id(&found), "InstanceId")?.to_owned(), (found.vpc_id().unwrap_or_default().to_owned(), groups.into_iter().collect()));
         }
     }
     for id in &ids {

@@ -11,6 +11,7 @@
   and its like: "This operation is idempotent"), and a port has one listener (DuplicateListener): moto makes a second load balancer and listener, and refuses a second target group.
 - A load balancer that is protected is not deleted (OperationNotPermitted, in API_DeleteLoadBalancer): moto notes the attribute alone.
 - A listener can become one of any protocol of its load balancer (API_ModifyListener): moto knows HTTP, HTTPS and TCP.
+- The target groups of a load balancer are those that its listeners lead to now (API_DescribeTargetGroups): moto keeps those of their creation.
 
 And of the signature of a request without a body (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>): it is that of
 an empty one. moto takes the parameters of the query for the body, so that no GET of Route 53 would have a good signature.
@@ -89,6 +90,7 @@ def create_route(self, route_table_id, destination_cidr_block, destination_ipv6_
 
 balancer, delete_balancer = ELBv2Backend.create_load_balancer, ELBv2Backend.delete_load_balancer
 target_group, listener, modify_listener = ELBv2Backend.create_target_group, ELBv2Backend.create_listener, ELBv2Backend.modify_listener
+delete_listener = ELBv2Backend.delete_listener
 
 
 def create_load_balancer(self, name, security_groups, subnet_ids, subnet_mappings=None, *args, **kwargs):
@@ -125,7 +127,22 @@ def create_listener(self, load_balancer_arn, protocol, port, *args, **kwargs):
 def modify_any_listener(self, arn, port=None, protocol=None, *args, **kwargs):
     changed = modify_listener(self, arn, port, None, *args, **kwargs)
     changed.protocol = protocol or changed.protocol
+    led_anew(self, changed.load_balancer_arn)
     return changed
+
+
+def delete_any_listener(self, arn):
+    balancers = [b.arn for b in self.load_balancers.values() if arn in b.listeners]
+    delete_listener(self, arn)
+    for balancer in balancers:
+        led_anew(self, balancer)
+
+
+def led_anew(self, balancer):
+    actions = [action for one in self.load_balancers[balancer].listeners.values() for action in one.default_actions]
+    led = {action.data.get("TargetGroupArn") for action in actions}
+    for group in self.target_groups.values():
+        group.load_balancer_arns = [arn for arn in group.load_balancer_arns if arn != balancer] + ([balancer] if group.arn in led else [])
 
 
 signed = IAMRequestBase._create_aws_request
@@ -186,4 +203,5 @@ ELBv2Backend.delete_load_balancer = delete_load_balancer
 ELBv2Backend.create_target_group = create_target_group
 ELBv2Backend.create_listener = create_listener
 ELBv2Backend.modify_listener = modify_any_listener
+ELBv2Backend.delete_listener = delete_any_listener
 main(sys.argv[1:])

@@ -201,7 +201,6 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
         subject = subject.skipping(field, "the trials make no certificates");
     }
     subject = subject.skipping("loadBalancers.addresses", "moto notes no address of a load balancer");
-    subject = subject.with_gap("loadBalancers.holds", "moto knows no interfaces of a load balancer, so that nothing holds its subnets");
     for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION, RouteTable::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
     }
