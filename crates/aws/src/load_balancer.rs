@@ -30,7 +30,7 @@ use futures::future::{join_all, try_join, try_join4};
 use opening::{Openings, Own, Rules, doors};
 use read::{AT_ONCE, GONE, MOST_TAGGED, Row, fragment, is_network};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 use wanted::{Names, Wanted};
 use welkin_core::{
     Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, NoAction, Object, Page, Past, Query, Reader, Reason,
@@ -109,15 +109,15 @@ impl Aws {
     /// What of it was made so far, by name.
     async fn balancer_parts(&self, cx: &Cx, change: &Change<LoadBalancer>, names: &Names) -> Result<There> {
         let region = self.region(change.target.parent())?;
-        let (own, balancer, groups, rules) = try_join4(
+        let (own, balancer, groups, rules) = Box::pin(try_join4(
             Own::find(region, cx, &change.target.name()?.id, Some(&change.uid)),
             region.balancer_named(cx, names.balancer()),
             region.groups_named(cx, names),
             Rules::of(region, cx, &change.uid),
-        )
+        ))
         .await?;
         let (listeners, attributes) = match &balancer {
-            Some(balancer) => try_join(region.listeners(cx, arn(balancer)?), region.balancer_attributes(cx, arn(balancer)?)).await?,
+            Some(balancer) => Box::pin(try_join(region.listeners(cx, arn(balancer)?), region.balancer_attributes(cx, arn(balancer)?))).await?,
             None => Default::default(),
         };
         Ok(There { own, balancer, listeners, attributes, groups, rules })

@@ -29,9 +29,9 @@ impl Aws {
         let (mut leaving, rest) = Leaving::of::<Made>(resume, self.horizon);
         let names = change.target.name().ok().map(|name| Names::of(&cx.owner, name, &change.uid));
         let (row, groups, own, rules) =
-            try_join4(self.balancer_at(cx, &change.target, Some(&change.uid)), groups_left(region, cx, change, names.as_ref()), own_left(region, cx, change), async {
+            Box::pin(try_join4(self.balancer_at(cx, &change.target, Some(&change.uid)), groups_left(region, cx, change, names.as_ref()), own_left(region, cx, change), async {
                 if is_adopted(&change.target) { Ok(Rules::default()) } else { Rules::of(region, cx, &change.uid).await }
-            })
+            }))
             .await?;
         match &row {
             Some(row) if is_mine(cx, change, &row.tags) || leaving.made(PREFIX).any(|id| id == row.id.as_str()) => match self.let_go(region, cx, row, resume.cleans_up).await {

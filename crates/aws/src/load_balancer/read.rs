@@ -245,12 +245,12 @@ impl Region {
                 None => Ok(Rules::default()),
             }
         };
-        let (listeners, groups, attributes, rules) = try_join4(self.listeners(cx, id), self.groups(cx, Some(id)), self.balancer_attributes(cx, id), rules).await?;
+        let (listeners, groups, attributes, rules) = Box::pin(try_join4(self.listeners(cx, id), self.groups(cx, Some(id)), self.balancer_attributes(cx, id), rules)).await?;
         let first = groups.first();
         let timed = listeners.iter().find(|l| l.protocol().is_some_and(Front::has_idle_timeout)).and_then(Front2::listener_arn);
         let of_group = async {
             match first {
-                Some(group) => try_join(self.group_attributes(cx, group), self.targets(cx, &group.arn)).await,
+                Some(group) => Box::pin(try_join(self.group_attributes(cx, group), self.targets(cx, &group.arn))).await,
                 None => Ok((Told::new(), Vec::new())),
             }
         };
@@ -260,13 +260,13 @@ impl Region {
                 None => Ok(None),
             }
         };
-        let ((group_attributes, targets), idle) = try_join(of_group, idle).await?;
+        let ((group_attributes, targets), idle) = Box::pin(try_join(of_group, idle)).await?;
         let idle = idle.and_then(|s| s.parse().ok());
         Ok(Around { listeners, groups, attributes, group_attributes, idle, targets, rules })
     }
     /// Which of the backends work, by listener.
     pub(super) async fn target_health(&self, cx: &Cx, id: &str) -> Result<Vec<TargetHealth>> {
-        let (listeners, groups) = try_join(self.listeners(cx, id), self.groups(cx, Some(id))).await?;
+        let (listeners, groups) = Box::pin(try_join(self.listeners(cx, id), self.groups(cx, Some(id)))).await?;
         let mut out = Vec::new();
         for some in groups.chunks(AT_ONCE) {
             let all = join_all(some.iter().map(|group| self.health(cx, &group.arn))).await;
@@ -459,17 +459,14 @@ mod tests {
         for known in LoadBalancerStateEnum::values() {
             assert_eq!(BALANCER_STATES.iter().filter(|(name, _)| name == known).count(), 1, "{known}");
         }
-        let target = |state: &str, reason: Option<TargetHealthReasonEnum>| {
-            let health = Health::builder().state(TargetHealthStateEnum::from(state)).set_reason(reason).build();
-            state_with(TargetHealthDescription::builder().target_health(health).build())
+        let target = |known: &str, reason: Option<TargetHealthReasonEnum>| {
+            let health = Health::builder().state(TargetHealthStateEnum::from(known)).set_reason(reason).build();
+            state(&TargetHealthDescription::builder().target_health(health).build())
         };
         for known in TargetHealthStateEnum::values() {
             assert_ne!(target(known, None), TargetState::Unspecified, "{known}");
         }
         assert_eq!(target("unused", Some(TargetHealthReasonEnum::InvalidState)), TargetState::Unhealthy);
         assert_eq!((target("unused", Some(TargetHealthReasonEnum::NotInUse)), target("new", None)), (TargetState::Unused, TargetState::Unspecified));
-    }
-    fn state_with(target: TargetHealthDescription) -> TargetState {
-        state(&target)
     }
 }

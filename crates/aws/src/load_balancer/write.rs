@@ -98,7 +98,7 @@ impl Building<'_> {
             };
             let openings = Openings { region: self.region, cx: self.cx, change: self.change, own: &own, there: &there.rules };
             let (opened, led, balancer) =
-                join3(openings.own_opened(self.wanted.spec), openings.doors_opened(doors, self.wanted.spec), self.balancer(there.balancer.as_ref(), &own)).await;
+                Box::pin(join3(openings.own_opened(self.wanted.spec), openings.doors_opened(doors, self.wanted.spec), self.balancer(there.balancer.as_ref(), &own))).await;
             let balancer = balancer?;
             opened?;
             led?;

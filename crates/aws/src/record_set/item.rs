@@ -122,7 +122,7 @@ pub(super) fn sets(id: &RecordId, spec: &RecordSetSpec, spelled: &Spelled) -> Re
         if spec.routing == Routing::Simple || spec.routing == Routing::Unspecified {
             return Ok(vec![set(id, spec.ttl_s, &spec.values, spelled)?]);
         }
-        spec.items.iter().map(|item| routed(set(id, spec.ttl_s, &item.values, spelled)?, spec.routing, item)).collect()
+        spec.items.iter().map(|item| Ok(routed(set(id, spec.ttl_s, &item.values, spelled)?, spec.routing, item))).collect()
     };
     built().map_err(|e| Error::internal(format!("{id} cannot be said to Route 53")).with_source(e))
 }
@@ -131,24 +131,17 @@ fn set(id: &RecordId, ttl_s: Option<u32>, values: &[String], spelled: &Spelled) 
     let records = values.iter().map(record).collect::<std::result::Result<_, _>>()?;
     ResourceRecordSet::builder().name(id.name.as_str()).r#type(RrType::from(id.record_type.as_str())).set_ttl(ttl_s.map(i64::from)).set_resource_records(Some(records)).build()
 }
-fn routed(set: ResourceRecordSet, routing: Routing, item: &RecordItem) -> std::result::Result<ResourceRecordSet, BuildError> {
-    let failover = match item.failover {
+fn routed(mut set: ResourceRecordSet, routing: Routing, item: &RecordItem) -> ResourceRecordSet {
+    set.set_identifier = Some(item.id.clone());
+    set.weight = item.weight.map(i64::from);
+    set.region = item.region.as_deref().map(ResourceRecordSetRegion::from);
+    set.geo_location = item.country.as_ref().map(|code| GeoLocation::builder().country_code(code).build());
+    set.failover = match item.failover {
         FailoverRole::Primary => Some(ResourceRecordSetFailover::Primary),
         FailoverRole::Secondary => Some(ResourceRecordSetFailover::Secondary),
         FailoverRole::Unspecified => None,
     };
-    let country = item.country.as_ref().map(|code| GeoLocation::builder().country_code(code).build());
-    ResourceRecordSet::builder()
-        .name(set.name())
-        .r#type(set.r#type().clone())
-        .set_ttl(set.ttl())
-        .set_resource_records(Some(set.resource_records().to_vec()))
-        .set_identifier(&item.id)
-        .set_weight(item.weight.map(i64::from))
-        .set_region(item.region.as_deref().map(ResourceRecordSetRegion::from))
-        .set_geo_location(country)
-        .set_failover(failover)
-        .set_multi_value_answer((routing == Routing::Multivalue).then_some(true))
-        .set_health_check_id(item.health_check.clone())
-        .build()
+    set.multi_value_answer = (routing == Routing::Multivalue).then_some(true);
+    set.health_check_id.clone_from(&item.health_check);
+    set
 }

@@ -165,7 +165,7 @@ async fn what_is_made_is_what_a_read_shows() {
         let read = world.get(&change.target).await.unwrap();
         assert_eq!((&made.spec, &made.status, made.etag()), (&read.spec, &read.status, read.etag()), "{id}");
         assert_eq!((read.status.state, read.mark.as_ref().map(|m| &m.uid)), (LoadBalancerState::Active, Some(&change.uid)));
-        assert_eq!(read.status.opened_security_groups, [door.clone()]);
+        assert_eq!(read.status.opened_security_groups, std::slice::from_ref(&door));
         let mut settled = asked;
         settled.settle();
         assert_eq!((&read.spec.listeners, &read.spec.source_ranges, &read.spec.labels), (&settled.listeners, &settled.source_ranges, &settled.labels), "{id}");

@@ -215,9 +215,9 @@ impl Balancing {
                 let ids: Vec<String> = (1..).map_while(|n| p.get(&format!("Targets.member.{n}.Id")).cloned()).collect();
                 let targets = &mut self.group(of("TargetGroupArn"))?.targets;
                 if action == "RegisterTargets" {
-                    targets.extend(ids)
+                    targets.extend(ids);
                 } else {
-                    targets.retain(|t| !ids.contains(t))
+                    targets.retain(|t| !ids.contains(t));
                 }
                 Ok(String::new())
             }

@@ -7,7 +7,7 @@ use crate::{
     recordings::documented,
     requests::{
         Sent, addresses, adopts, adopts_balancers, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, load_balancers,
-        locations, machine_types, nat_gateways, networks, reads, record_sets, route_tables, security_groups, subnets,
+        locations, machine_types, nat_gateways, networks, record_sets, route_tables, security_groups, subnets,
     },
 };
 use serde_json::Value;

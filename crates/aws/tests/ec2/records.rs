@@ -3,7 +3,7 @@
 use crate::{
     cloud::Fault,
     document::elements,
-    journal::{World, then, unresolved},
+    journal::{World, unresolved},
     specification::{Origin, say},
     zones::recorded,
 };
@@ -272,7 +272,7 @@ async fn a_list_never_cuts_a_policy() {
         assert_eq!((of_zone.len(), names.len()), (12, 12), "{size} {page}");
         for object in &of_zone {
             let n: usize = object.name.id.name.as_str()[1..].split('.').next().unwrap().parse().unwrap();
-            assert_eq!(object.spec.items.len(), if n % 4 == 0 { 0 } else { n % 4 + 1 }, "{size} {page} {}", object.name);
+            assert_eq!(object.spec.items.len(), if n.is_multiple_of(4) { 0 } else { n % 4 + 1 }, "{size} {page} {}", object.name);
         }
         let all = listed(&world, &Query::all(size)).await;
         assert_eq!((all.len(), all.iter().filter(|o| o.name.parent == zone_name(&zone)).count()), (13, 12), "{size} {page}");
