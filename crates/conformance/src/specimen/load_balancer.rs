@@ -116,7 +116,10 @@ impl Specimen for LoadBalancer {
         change("source_ranges", &|spec| spec.source_ranges = Vec::new());
         change("client_ip_affinity", &|spec| spec.client_ip_affinity = !now.client_ip_affinity);
         change("proxy_protocol", &|spec| spec.proxy_protocol = !now.proxy_protocol);
-        change("preserve_client_ip", &|spec| spec.preserve_client_ip = Some(false));
+        // With UDP there are clouds that always preserve it.
+        if now.listeners.iter().all(|l| l.protocol != ListenerProtocol::Udp) {
+            change("preserve_client_ip", &|spec| spec.preserve_client_ip = Some(false));
+        }
         change("cross_zone", &|spec| spec.cross_zone = !now.cross_zone);
         change("idle_timeout_s", &|spec| spec.idle_timeout_s = Some(240));
         change("deletion_protection", &|spec| spec.deletion_protection = true);
