@@ -14,7 +14,7 @@ use crate::{
     mark::Tags,
     owned,
     page::At,
-    resource::{Found, Leaving, Looking, Pieces, SHOWN_TOO_LONG, reference_lags},
+    resource::{Found, Leaving, Looking, Pieces, SHOWN_TOO_LONG, copies, reference_lags},
     step::{Look, age, answered, look, look_again, now_ms, pace, told, unresolved_ms},
 };
 use async_trait::async_trait;
@@ -31,7 +31,7 @@ use write::Wanted;
 pub(crate) use write::MAX_LABELS;
 
 /// What Route 53 answers where it does not know the id.
-const GONE: &[&str] = &["NoSuchHostedZone"];
+pub(crate) const GONE: &[&str] = &["NoSuchHostedZone"];
 /// What it answers while a VPC is not known to it yet.
 const REFERENCES: &[&str] = &["InvalidVPCId"];
 /// The most that one list shows (<https://docs.aws.amazon.com/Route53/latest/APIReference/API_ListHostedZones.html>).
@@ -123,6 +123,7 @@ impl Global {
             answer => answer?,
         };
         let zone = answered(answer.hosted_zone().cloned(), "HostedZone")?;
+        self.remember(&zone);
         let name_servers = answer.delegation_set().map(|d| d.name_servers().to_vec()).unwrap_or_default();
         let id = answered(bare_id(zone.id()).parse().ok(), "Id")?;
         Ok(Some(Row { id, vpcs: answer.vpcs.unwrap_or_default(), zone, name_servers, tags: Tags::default() }))
@@ -160,7 +161,14 @@ impl Global {
         let call = self.route53.list_hosted_zones().max_items(size).set_marker(marker);
         let answer = self.read(cx, "ListHostedZones", call.send()).await?;
         let next = if answer.is_truncated() { Some(answered(told(answer.next_marker()), "NextMarker")?.to_owned()) } else { None };
+        answer.hosted_zones().iter().for_each(|zone| self.remember(zone));
         Ok((answer.hosted_zones, next))
+    }
+    /// What it is called, for whoever has to know that of its records.
+    fn remember(&self, zone: &HostedZone) {
+        if let Ok(name) = zone.name().parse() {
+            self.zone_names.lock().insert(bare_id(zone.id()).to_owned(), name);
+        }
     }
     /// The ids of our zones that are wanted, from the list of all.
     async fn ours(&self, cx: &Cx, wanted: impl Fn(&Reference) -> bool + Send) -> Result<Vec<String>> {
@@ -217,9 +225,7 @@ impl Aws {
         let mut found = global.tagged(cx, found).await?;
         found.retain(|row| uid.is_some() || row.tags.id().as_ref() == Some(&name.id));
         if found.len() > 1 {
-            let ids: Vec<_> = found.iter().map(|r| r.id.as_str()).collect();
-            let why = format!("{} zones carry the mark of {target}: {}; remove the tags of those that are copies", ids.len(), ids.join(", "));
-            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string()));
+            return Err(copies(target, found.iter().map(|r| r.id.as_str()).collect()));
         }
         Ok(found.pop())
     }

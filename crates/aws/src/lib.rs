@@ -150,5 +150,5 @@ fn owned<K: Managed>(target: &Target<K>, uid: &Uid, object: &Object<K>) -> Resul
     if ours {
         return Ok(());
     }
-    Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{} does not carry the mark of {target}", object.vendor_id)).with_resource(target.to_string()))
+    Err(resource::not_owned(target, object.vendor_id.as_str()))
 }

@@ -18,11 +18,9 @@ mod write;
 use crate::{
     Aws,
     client::Region,
-    error,
-    mark::Tags,
-    owned,
+    error, owned,
     page::At,
-    resource::{Looking, Pieces, is_adopted},
+    resource::{Looking, Pieces, copies, is_adopted, is_mine, not_owned},
     step::{age, now_ms, pace, unresolved_ms},
 };
 use async_trait::async_trait;
@@ -68,14 +66,6 @@ fn protected(target: &Target<LoadBalancer>) -> Error {
     Error::new(ErrorKind::FailedPrecondition, Reason::DeletionProtected, format!("{target} is protected from deletion: set deletion_protection to false first"))
 }
 
-fn is_mine(cx: &Cx, change: &Change<LoadBalancer>, tags: &Tags) -> bool {
-    if is_adopted(&change.target) { tags.get(crate::mark::OWNER).is_none() } else { tags.mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid) }
-}
-fn not_mine(change: &Change<LoadBalancer>, row: &Row) -> Error {
-    let why = format!("{} does not carry the mark of {}", row.id, change.target);
-    Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_resource(change.target.to_string())
-}
-
 impl Aws {
     /// None where there is none; with its tags.
     async fn balancer_at(&self, cx: &Cx, target: &Target<LoadBalancer>, uid: Option<&welkin_core::Uid>) -> Result<Option<Row>> {
@@ -96,9 +86,7 @@ impl Aws {
         let mut rows = region.tagged(cx, found).await?;
         rows.retain(|row| row.mark(&cx.owner).is_some_and(|(id, _)| id == name.id));
         if rows.len() > 1 {
-            let ids: Vec<_> = rows.iter().map(|row| row.id.as_str()).collect();
-            let why = format!("{} objects carry the mark of {target}: {}; remove the tags of those that are copies", ids.len(), ids.join(", "));
-            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string()));
+            return Err(copies(target, rows.iter().map(|row| row.id.as_str()).collect()));
         }
         Ok(rows.pop())
     }
@@ -252,7 +240,7 @@ impl Driver<LoadBalancer> for Aws {
         let row = match self.balancer_at(cx, &change.target, Some(&change.uid)).await? {
             Some(row) if is_mine(cx, change, &row.tags) => row,
             Some(row) if self.is_hidden(&row) => return looking.step(),
-            Some(row) => return Err(not_mine(change, &row)),
+            Some(row) => return Err(not_owned(&change.target, row.id.as_str())),
             None if looking.age() < self.horizon => return looking.step(),
             None => return Err(Error::not_found(&change.target)),
         };
@@ -347,7 +335,7 @@ impl Aws {
             return Ok(());
         }
         match self.balancer_at(cx, &change.target, None).await? {
-            Some(row) if !is_mine(cx, change, &row.tags) => Err(not_mine(change, &row)),
+            Some(row) if !is_mine(cx, change, &row.tags) => Err(not_owned(&change.target, row.id.as_str())),
             Some(row) if self.is_hidden(&row) => {
                 let why = format!("{} was made just now, and AWS may not show its tags yet", row.id);
                 Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(change.target.to_string()))

@@ -11,7 +11,7 @@ mod item;
 use crate::{
     Aws,
     client::{GLOBAL, Global},
-    dns_zone::bare_id,
+    dns_zone::{GONE, bare_id},
     error,
     step::{answered, now_ms, pace, told, unresolved_ms},
 };
@@ -24,9 +24,9 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, LocationName, Managed as _, Name, NoAction, Object, Page, ProviderId,
-    Query, Reader, Reason, RecordChanges, RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordSetStatus, RecordType, RecordWork, RecordsThere, ResourceId,
-    Result, Resume, Retry, Shard, Step, Target, Verb,
+    BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, LocationName, Name, NoAction, Object, Page, Query, Reader, Reason,
+    RecordChanges, RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordType, RecordWork, RecordsThere, ResourceId, Result, Resume, Retry, Shard, Step, Target,
+    Verb,
 };
 
 /// What one change holds (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests-changeresourcerecordsets>). What replaces
@@ -146,16 +146,7 @@ fn look_again<T>(resume: &Resume) -> Step<T> {
     Step::look_again(pace(unresolved_ms(resume)), "looking for what an interrupted call has changed")
 }
 fn object(zone: &Name<DnsZone>, id: RecordId, spec: RecordSetSpec) -> Result<Object<RecordSet>> {
-    Ok(Object {
-        vendor_id: id.to_string().parse()?,
-        provider_id: ProviderId::new("aws", "", &[GLOBAL.to_owned(), zone.id.decoded(), id.to_string()])?,
-        mark: None,
-        revision: RecordSet::version(&spec),
-        created_ms: None,
-        status: RecordSetStatus::of(&id),
-        name: Name::new(zone.clone(), id),
-        spec,
-    })
+    RecordSet::shown("aws", GLOBAL, zone, id, spec)
 }
 fn check_sayable(target: &Target<RecordSet>, row: &Row) -> Result<()> {
     let Some(beyond) = &row.beyond else { return Ok(()) };
@@ -170,9 +161,7 @@ impl Global {
         if known.is_some() {
             return Ok(known);
         }
-        let Some(name) = self.zone_name(cx, zone).await? else { return Ok(None) };
-        self.zone_names.lock().insert(zone.to_owned(), name.clone());
-        Ok(Some(name))
+        self.zone_name(cx, zone).await
     }
     /// The ids of some zones, and where the next ones begin.
     async fn zones_from(&self, cx: &Cx, size: i32, marker: Option<String>) -> Result<(VecDeque<String>, Option<String>)> {
@@ -219,7 +208,7 @@ impl Global {
         loop {
             let from = start.as_ref().unwrap_or(&first);
             let (sets, next) = match self.records_page(cx, zone, Some(from), WHOLE).await {
-                Err(e) if error::is(&e, &["NoSuchHostedZone"]) => return Ok(None),
+                Err(e) if error::is(&e, GONE) => return Ok(None),
                 page => page?,
             };
             let is_over = |of: &str| of.parse().is_ok_and(|n: DnsName| n != *name);
@@ -391,7 +380,7 @@ impl Reader<RecordSet> for Aws {
                     (Some(begins), sets)
                 }
                 // It went between the two reads.
-                Some((_, Err(e))) if !error::is(&e, &["NoSuchHostedZone"]) => return Err(e),
+                Some((_, Err(e))) if !error::is(&e, GONE) => return Err(e),
                 _ => {
                     at.start = None;
                     (None, Vec::new())
@@ -486,7 +475,7 @@ impl Driver<RecordSet> for Aws {
         }
         match global.change_records(cx, &zone, removed(&row)?).await {
             Ok(forgetting) => Step::wait(&Forgetting { forgetting, since_ms: now_ms() }, Duration::ZERO, "the record set is removed"),
-            Err(e) if error::is(&e, &["NoSuchHostedZone"]) => Ok(Step::Done(())),
+            Err(e) if error::is(&e, GONE) => Ok(Step::Done(())),
             // It went a moment ago, or a part of it: the next look tells which.
             Err(e) if is_late(&e) && e.message().contains(NOT_FOUND) => Ok(Step::look_again(pace(now_ms()), "looking whether it went")),
             Err(e) => Err(e),
@@ -505,9 +494,5 @@ impl Driver<RecordSet> for Aws {
 /// Is there a place for it, and nothing in it?
 fn check_free(begins: &DnsName, there: &[Row], id: &RecordId) -> Result<()> {
     id.check_place(begins, there.iter().map(|row| &row.id.record_type))?;
-    if there.iter().any(|row| row.id == *id) {
-        let why = format!("{id} is there, and was not made by this Welkin and was not adopted");
-        return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field("record_set_id"));
-    }
-    Ok(())
+    if there.iter().any(|row| row.id == *id) { Err(id.not_ours()) } else { Ok(()) }
 }

@@ -223,14 +223,21 @@ pub(crate) fn first<K: Kept>(found: &[K::Row]) -> Option<String> {
 fn only<K: Kept>(target: &Target<K>, mut found: Vec<K::Row>) -> Result<Option<K::Row>> {
     found.retain(|row| !K::is_over(row));
     if found.len() > 1 {
-        let mut ids: Vec<_> = found.iter().filter_map(K::id).collect();
-        ids.sort_unstable();
-        let why = format!("{} objects carry the mark of {target}: {}; remove the tags of those that are copies", ids.len(), ids.join(", "));
-        return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string()));
+        return Err(copies(target, found.iter().filter_map(K::id).collect()));
     }
     Ok(found.pop())
 }
-fn not_owned<K: Managed>(target: &Target<K>, vendor_id: &str) -> Error {
+/// More than one carries the mark that one only can have.
+pub(crate) fn copies<K: Kind>(target: &Target<K>, mut ids: Vec<&str>) -> Error {
+    ids.sort_unstable();
+    let why = format!("{} objects carry the mark of {target}: {}; remove the tags of those that are copies", ids.len(), ids.join(", "));
+    Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string())
+}
+/// Is what has these tags what the change is about? What was adopted carries nobody's mark.
+pub(crate) fn is_mine<K: Managed>(cx: &Cx, change: &Change<K>, tags: &Tags) -> bool {
+    if is_adopted(&change.target) { tags.get(OWNER).is_none() } else { tags.mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid) }
+}
+pub(crate) fn not_owned<K: Managed>(target: &Target<K>, vendor_id: &str) -> Error {
     Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{vendor_id} does not carry the mark of {target}")).with_resource(target.to_string())
 }
 
@@ -247,8 +254,7 @@ impl Aws {
         }
     }
     fn is_mine<K: Kept>(cx: &Cx, change: &Change<K>, row: &K::Row) -> bool {
-        let tags = Tags::of(K::tags(row));
-        if is_adopted(&change.target) { tags.get(OWNER).is_none() } else { tags.mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid) }
+        is_mine(cx, change, &Tags::of(K::tags(row)))
     }
 
     /// For a read: None where it does not exist.

@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, of_instance, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, of_instance, or_gone, rows},
     vendor::{self, Action, Answer, Cloud, Code, DEFAULT_PERFORMANCE, DEFAULT_TYPE, DiskEdit, DiskRequest, Filter, NewDisk, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -30,7 +30,7 @@ impl Kept for Disk {
         cloud.disk(region, id).await
     }
     async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Row>> {
-        cloud.disks(region, filter, after, size).await.map(|page| (page.items, page.next))
+        cloud.disks(region, filter, after, size).await.map(rows)
     }
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
         cloud.delete_disk(region, id).await

@@ -3,7 +3,7 @@
 use crate::{
     Sim, mark,
     record_set::record_changes,
-    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone, rows},
     vendor::{self, Action, Answer, Cloud, Code, Filter, GLOBAL, NewZone, Shown, Tags, ZoneNetwork},
 };
 use async_trait::async_trait;
@@ -26,7 +26,7 @@ impl Kept for DnsZone {
         cloud.zone(region, id).await
     }
     async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Row>> {
-        cloud.zones(region, filter, after, size).await.map(|page| (page.items, page.next))
+        cloud.zones(region, filter, after, size).await.map(rows)
     }
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
         cloud.delete_zone(region, id).await

@@ -5,7 +5,7 @@ mod action;
 
 use crate::{
     Sim, error, mark,
-    resource::{Found, Fragment, Kept, Rows, by_vendor_id, expected, is_adopted, or_gone},
+    resource::{Found, Fragment, Kept, Rows, all_pages, by_vendor_id, expected, is_adopted, or_gone, rows},
     vendor::{
         Action, Answer, Cloud, Code, Failure, Filter, FurtherDisk, GroupEdit, GroupInstance, GroupSettings, Grouped, LaunchSpec, NewInstanceGroup, NewTemplate, RefreshState, Tags,
     },
@@ -46,16 +46,11 @@ impl Kept for InstanceGroup {
         Ok(true)
     }
     async fn fragments(sim: &Sim, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<Fragment>> {
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
+        let templates = all_pages(async |after| {
             let call = sim.cloud.templates(region, Filter { tags: marks, ids: &[] }, after.as_deref(), usize::MAX);
-            let page = sim.call(cx, Action::DescribeTemplates, region, call).await?;
-            all.extend(page.items.iter().map(Fragment::of));
-            after = page.next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+            sim.call(cx, Action::DescribeTemplates, region, call).await.map(rows)
+        });
+        Ok(templates.await?.iter().map(Fragment::of).collect())
     }
     async fn remove_fragment(sim: &Sim, cx: &Cx, region: &str, id: &str) -> Result<()> {
         let removed = sim.call(cx, Action::DeleteTemplate, region, sim.cloud.delete_template(region, id)).await;
@@ -220,15 +215,7 @@ fn failed(failure: &Failure, version: u32) -> GroupMember {
 impl Sim {
     /// Every page of its instances.
     async fn group_instances(&self, cx: &Cx, region: &str, id: &str) -> Result<Vec<GroupInstance>> {
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let (page, next) = self.call(cx, Action::DescribeGroupInstances, region, self.cloud.group_instances(region, id, after.as_deref())).await?;
-            all.extend(page);
-            after = next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+        all_pages(async |after| self.call(cx, Action::DescribeGroupInstances, region, self.cloud.group_instances(region, id, after.as_deref())).await).await
     }
     /// A version of the template that says what is asked for. What the vendor does not show stays as it was.
     async fn versioned(&self, cx: &Cx, region: &str, (row, around): &Grouped, desired: &InstanceTemplate, changed: &BTreeSet<&str>) -> Result<u32> {

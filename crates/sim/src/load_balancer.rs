@@ -6,7 +6,7 @@ mod opening;
 
 use crate::{
     Sim, error, mark,
-    resource::{Found, Fragment, Kept, Rows, by_vendor_id, expected, is_adopted, or_gone},
+    resource::{Found, Fragment, Kept, Rows, all_pages, by_vendor_id, expected, is_adopted, or_gone, rows},
     vendor::{
         self, Action, Answer, Balanced, BalancerSettings, Check, Cloud, Code, Filter, Health, MOST_TARGETS_A_CALL, NewLoadBalancer, NewPool, NewSecurityGroup, Pool, PoolSettings,
         Shown, Tags, VendorListener,
@@ -76,27 +76,20 @@ impl Kept for LoadBalancer {
         Ok(true)
     }
     async fn fragments(sim: &Sim, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<Fragment>> {
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
+        let pools = all_pages(async |after| {
             let call = sim.cloud.pools(region, Filter { tags: marks, ids: &[] }, after.as_deref(), usize::MAX);
-            let page = sim.call(cx, Action::DescribePools, region, call).await?;
-            all.extend(page.items.iter().map(Fragment::of));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
+            sim.call(cx, Action::DescribePools, region, call).await.map(rows)
+        });
+        let pools = pools.await?;
         // Under the mark of a part: it is no security group of its own.
         let marks: Vec<_> = marks.iter().map(|(key, value)| (if *key == mark::ID { PART } else { *key }, *value)).collect();
-        loop {
+        let groups = all_pages(async |after| {
             let call = sim.cloud.security_groups(region, Filter { tags: &marks, ids: &[] }, after.as_deref(), usize::MAX);
-            let page = sim.call(cx, Action::DescribeSecurityGroups, region, call).await?;
-            all.extend(page.items.iter().filter(|g| g.tags().is_some_and(|tags| tags.contains_key(PART))).map(Fragment::of));
-            after = page.next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+            sim.call(cx, Action::DescribeSecurityGroups, region, call).await.map(rows)
+        });
+        let groups = groups.await?;
+        let parts = groups.iter().filter(|g| g.tags().is_some_and(|tags| tags.contains_key(PART)));
+        Ok(pools.iter().map(Fragment::of).chain(parts.map(Fragment::of)).collect())
     }
     async fn remove_fragment(sim: &Sim, cx: &Cx, region: &str, id: &str) -> Result<()> {
         let removed = if id.starts_with(<Pool as vendor::Body>::PREFIX) {

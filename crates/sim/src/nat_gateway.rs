@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, error, mark,
-    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, by_vendor_id, expected, or_gone, rows},
     vendor::{self, Action, Answer, Cloud, Code, Filter, NatGatewayRequest, NewNatGateway, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ impl Kept for NatGateway {
         cloud.nat_gateway(region, id).await
     }
     async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Row>> {
-        cloud.nat_gateways(region, filter, after, size).await.map(|page| (page.items, page.next))
+        cloud.nat_gateways(region, filter, after, size).await.map(rows)
     }
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
         cloud.delete_nat_gateway(region, id).await

@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Found, Fragment, Kept, Rows, expected, is_adopted, or_gone},
+    resource::{Found, Fragment, Kept, Rows, all_pages, expected, is_adopted, or_gone, rows},
     vendor::{self, Action, Answer, Cloud, Code, Filter, NewNetwork, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -47,16 +47,11 @@ impl Kept for Network {
         Ok(sim.settled_gateway(cx, region, gateway).await?.is_some())
     }
     async fn fragments(sim: &Sim, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<Fragment>> {
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
+        let gateways = all_pages(async |after| {
             let call = sim.cloud.gateways(region, Filter { tags: marks, ids: &[] }, after.as_deref(), usize::MAX);
-            let page = sim.call(cx, Action::DescribeGateways, region, call).await?;
-            all.extend(page.items.iter().map(Fragment::of));
-            after = page.next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+            sim.call(cx, Action::DescribeGateways, region, call).await.map(rows)
+        });
+        Ok(gateways.await?.iter().map(Fragment::of).collect())
     }
     async fn remove_fragment(sim: &Sim, cx: &Cx, region: &str, id: &str) -> Result<()> {
         let removed = sim.call(cx, Action::DeleteGateway, region, sim.cloud.delete_gateway(region, id)).await;

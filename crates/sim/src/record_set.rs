@@ -5,30 +5,21 @@
 use crate::{
     Sim,
     error::is,
+    resource::all_pages,
     vendor::{Action, AtName, Code, GLOBAL, MOST_VALUES, RecordChange},
 };
 use async_trait::async_trait;
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, Managed, Name, NoAction, Object, Page, ProviderId, Query, Reader,
-    Reason, RecordChanges, RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordSetStatus, RecordWork, RecordsThere, Result, Resume, Retry, Shard, Step, Target,
-    Verb,
+    BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, Name, NoAction, Object, Page, Query, Reader, Reason, RecordChanges,
+    RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordWork, RecordsThere, Result, Resume, Retry, Shard, Step, Target, Verb,
 };
 
 /// So many names are read one by one; of more the whole zone is listed.
 const FEW_NAMES: usize = 4;
 
 fn object(zone: &Name<DnsZone>, id: RecordId, spec: RecordSetSpec) -> Result<Object<RecordSet>> {
-    Ok(Object {
-        vendor_id: id.to_string().parse()?,
-        provider_id: ProviderId::new("sim", "", &[GLOBAL.to_owned(), zone.id.decoded(), id.to_string()])?,
-        mark: None,
-        revision: RecordSet::version(&spec),
-        created_ms: None,
-        status: RecordSetStatus::of(&id),
-        name: Name::new(zone.clone(), id),
-        spec,
-    })
+    RecordSet::shown("sim", GLOBAL, zone, id, spec)
 }
 impl Sim {
     /// What there is at a name; None where there is not even the zone.
@@ -78,17 +69,10 @@ impl Sim {
             }
             return Ok((there, None));
         }
-        let (mut after, mut total) = (None::<String>, 0);
-        loop {
-            let call = self.cloud.records(Some(zone), after.as_deref(), usize::MAX);
-            let (rows, next) = self.call(cx, Action::DescribeRecords, GLOBAL, call).await?;
-            total += rows.len();
-            there.extend(rows.into_iter().filter(|(_, id, _)| names.contains(&id.name)).map(|(_, id, says)| (id, says)));
-            after = next;
-            if after.is_none() {
-                return Ok((there, Some(total)));
-            }
-        }
+        let all = all_pages(async |after| self.call(cx, Action::DescribeRecords, GLOBAL, self.cloud.records(Some(zone), after.as_deref(), usize::MAX)).await).await?;
+        let total = all.len();
+        there.extend(all.into_iter().filter(|(_, id, _)| names.contains(&id.name)).map(|(_, id, says)| (id, says)));
+        Ok((there, Some(total)))
     }
     async fn zone_name(&self, cx: &Cx, zone: &str) -> Result<DnsName> {
         let row = self.call(cx, Action::DescribeZones, GLOBAL, self.cloud.zone(GLOBAL, zone)).await?;

@@ -3,7 +3,7 @@
 use crate::{
     Sim, error,
     mark::{ID, OWNER, UID, mark},
-    vendor::{Action, Answer, Cloud, Code, Filter, GROUP_TAG, Shown, Tags},
+    vendor::{Action, Answer, Cloud, Code, Filter, GROUP_TAG, Listed, Shown, Tags},
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,26 @@ impl Fragment {
 }
 /// A page, and where it goes on.
 pub(crate) type Rows<R> = (Vec<R>, Option<String>);
+/// Every page of a list that is needed whole: each call goes on where the one before it ended.
+pub(crate) async fn all_pages<T, F>(mut page: impl FnMut(Option<String>) -> F + Send) -> Result<Vec<T>>
+where
+    T: Send,
+    F: Future<Output = Result<Rows<T>>> + Send,
+{
+    let (mut all, mut after) = (Vec::new(), None);
+    loop {
+        let (rows, next) = page(after).await?;
+        all.extend(rows);
+        after = next;
+        if after.is_none() {
+            return Ok(all);
+        }
+    }
+}
+/// The vendor's own form of one.
+pub(crate) fn rows<T>(page: Listed<T>) -> Rows<Shown<T>> {
+    (page.items, page.next)
+}
 
 /// How a kind is kept at the vendor.
 #[async_trait]
@@ -205,16 +225,7 @@ impl Sim {
 
     /// Every main object with these marks.
     async fn marked<K: Kept>(&self, cx: &Cx, region: &str, marks: &[(&str, &str)]) -> Result<Vec<K::Row>> {
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let call = K::many(&self.cloud, region, Filter { tags: marks, ids: &[] }, after.as_deref(), usize::MAX);
-            let (rows, next) = self.call(cx, K::READ, region, call).await?;
-            all.extend(rows);
-            after = next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+        all_pages(async |after| self.call(cx, K::READ, region, K::many(&self.cloud, region, Filter { tags: marks, ids: &[] }, after.as_deref(), usize::MAX)).await).await
     }
     /// The main object of a create of unknown fate.
     pub(crate) async fn made<K: Kept>(&self, cx: &Cx, change: &Change<K>) -> Result<Option<K::Row>> {

@@ -2,7 +2,7 @@
 
 use crate::{
     Sim, mark,
-    resource::{Begun, Found, Fragment, Kept, Rows, expected, is_adopted, or_gone},
+    resource::{Begun, Found, Fragment, Kept, Rows, expected, is_adopted, or_gone, rows},
     vendor::{self, Action, Answer, Cloud, Code, Filter, GroupPeer, GroupRule, NewSecurityGroup, Shown, Tags},
 };
 use async_trait::async_trait;
@@ -33,7 +33,7 @@ impl Kept for SecurityGroup {
         cloud.security_group(region, id).await
     }
     async fn many(cloud: &Cloud, region: &str, filter: Filter<'_>, after: Option<&str>, size: usize) -> Answer<Rows<Row>> {
-        cloud.security_groups(region, filter, after, size).await.map(|page| (page.items, page.next))
+        cloud.security_groups(region, filter, after, size).await.map(rows)
     }
     async fn remove(cloud: &Cloud, region: &str, id: &str) -> Answer<()> {
         cloud.delete_security_group(region, id).await

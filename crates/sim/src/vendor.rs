@@ -52,7 +52,7 @@ pub(crate) use route_tables::{MOST_ROUTES, NewRouteTable, Traced};
 pub(crate) use security_groups::NewSecurityGroup;
 
 pub(crate) use subnets::{NewSubnet, RESERVED};
-pub(crate) use table::Filter;
+pub(crate) use table::{Filter, Listed};
 pub(crate) use templates::NewTemplate;
 pub(crate) use zones::NewZone;
 

@@ -2,7 +2,7 @@
 //! its own group, which EC2 lets go of only some time after the load balancer has gone.
 
 use super::{
-    Made, PREFIX, is_mine, not_mine,
+    Made, PREFIX,
     opening::{Openings, Own, Rules},
     read::{Group, Row},
     refused_as_protected,
@@ -13,7 +13,7 @@ use crate::{
     Aws,
     client::Region,
     error,
-    resource::{Kept, Leaving, is_adopted},
+    resource::{Kept, Leaving, is_adopted, is_mine, not_owned},
 };
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancerAttribute;
 use futures::future::try_join4;
@@ -40,7 +40,7 @@ impl Aws {
                 Err(e) => return Err(e),
             },
             Some(row) if self.is_hidden(row) => return leaving.wait("waiting for AWS to show the tags of the load balancer"),
-            Some(row) => return Err(not_mine(change, row)),
+            Some(row) => return Err(not_owned(&change.target, row.id.as_str())),
             // The engine knows that it was there: it is gone, or too new to be seen.
             None if change.target.vendor_id().is_some_and(|id| id.as_str().starts_with(PREFIX)) && !leaving.is_ended() && !rest.is_unresolved() => {
                 leaving.contradicted(self.horizon);

@@ -323,7 +323,7 @@ async fn a_thousand_records_are_one_change() {
 async fn one_refused_record_blocks_nobody() {
     let (world, zone) = world(100).await;
     let count = 256;
-    // Put in between our look and the change: whatever has this name is refused.
+    // Of a health check that Route 53 alone knows not to be there.
     let mut all = numbered(count, "192.0.2.1");
     all[77].1 = Some(RecordSetSpec {
         routing: Routing::Multivalue,

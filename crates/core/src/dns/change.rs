@@ -241,8 +241,7 @@ fn after(there: &RecordsThere, changes: &RecordChanges) -> BTreeMap<DnsName, BTr
 fn refusal(zone: &DnsName, change: &RecordChange, now: Option<&RecordSetSpec>, after: &BTreeMap<DnsName, BTreeSet<RecordType>>) -> Option<Error> {
     let id = &change.id;
     if now.is_some() && !change.owned {
-        let why = format!("{id} is there, and was not made by this Welkin and was not adopted");
-        return Some(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field("record_set_id"));
+        return Some(id.not_ours());
     }
     change.desired.as_ref()?;
     id.check_place(zone, after.get(&id.name).into_iter().flatten()).err()

@@ -53,6 +53,14 @@ impl RecordId {
         Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_field(field))
     }
 }
+impl RecordId {
+    /// What is said where something is there that is not ours.
+    #[must_use]
+    pub fn not_ours(&self) -> Error {
+        let why = format!("{self} is there, and was not made by this Welkin and was not adopted");
+        Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field("record_set_id")
+    }
+}
 impl FromStr for RecordId {
     type Err = Error;
     fn from_str(text: &str) -> Result<Self, Error> {

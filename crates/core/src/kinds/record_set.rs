@@ -2,8 +2,8 @@
 
 use super::{api_enum, kind};
 use crate::{
-    Change, CloudProvider, Condition, DnsName, DnsZone, Driver, Error, ErrorKind, Managed, Name, NoAction, Reason, RecordData, RecordId, RecordType, ResourceId, Revision, Target,
-    VendorConfig, Violation,
+    Change, CloudProvider, Condition, DnsName, DnsZone, Driver, Error, ErrorKind, Managed, Name, NoAction, Object, ProviderId, Reason, RecordData, RecordId, RecordType,
+    ResourceId, Revision, Target, VendorConfig, Violation,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -209,6 +209,22 @@ impl RecordSet {
             Target::Vendor { vendor_id, .. } => RecordId::of_vendor(vendor_id.as_str())?,
         };
         Ok((target.parent().id.decoded(), id))
+    }
+    /// As a read shows it: its own id is the vendor's.
+    ///
+    /// # Errors
+    /// `Internal` where the cloud's id of it has no form.
+    pub fn shown(cloud: &str, location: &str, zone: &Name<DnsZone>, id: RecordId, spec: RecordSetSpec) -> Result<Object<Self>, Error> {
+        Ok(Object {
+            vendor_id: id.to_string().parse()?,
+            provider_id: ProviderId::new(cloud, "", &[location.to_owned(), zone.id.decoded(), id.to_string()])?,
+            mark: None,
+            revision: Self::version(&spec),
+            created_ms: None,
+            status: RecordSetStatus::of(&id),
+            name: Name::new(zone.clone(), id),
+            spec,
+        })
     }
     /// Is what is there what the change is to be made from?
     ///

@@ -4,6 +4,7 @@
 use super::{Ours, PART};
 use crate::{
     Sim, error, mark,
+    resource::{all_pages, rows},
     vendor::{self, Action, Code, Filter, GroupPeer, GroupRule, Shown, Tags},
 };
 use ipnet::IpNet;
@@ -69,20 +70,18 @@ impl Sim {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let (mut members, mut after) = (BTreeMap::new(), None::<String>);
+        let mut members = BTreeMap::new();
         for (id, _) in ids.iter().filter(|(id, _)| vendor::is_group(id)) {
             let row = self.call(cx, Action::DescribeInstanceGroups, region, self.cloud.instance_group(region, id)).await?;
             members.extend(row.map(|(row, around)| (row.id().to_owned(), around.launch.map(|launch| launch.groups).unwrap_or_default())));
         }
         let instances: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).filter(|id| !vendor::is_group(id)).collect();
-        while !instances.is_empty() {
-            let call = self.cloud.instances(region, Filter { tags: &[], ids: &instances }, after.as_deref(), usize::MAX);
-            let (rows, next) = self.call(cx, Action::DescribeInstances, region, call).await?;
-            members.extend(rows.into_iter().map(|(row, _)| (row.id().to_owned(), row.body().groups.clone())));
-            after = next;
-            if after.is_none() {
-                break;
-            }
+        if !instances.is_empty() {
+            let found = all_pages(async |after| {
+                let call = self.cloud.instances(region, Filter { tags: &[], ids: &instances }, after.as_deref(), usize::MAX);
+                self.call(cx, Action::DescribeInstances, region, call).await
+            });
+            members.extend(found.await?.into_iter().map(|(row, _)| (row.id().to_owned(), row.body().groups.clone())));
         }
         if let Some((id, _)) = ids.iter().find(|(id, _)| !members.contains_key(id)) {
             return Err(self.not_shown(id));
@@ -110,16 +109,14 @@ impl Sim {
         Ok(groups.into_iter().filter(|g| g.tags().is_some_and(is_open)).collect())
     }
     async fn groups(&self, cx: &Cx, region: &str, ids: &[&str]) -> Result<Vec<Group>> {
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        while !ids.is_empty() {
-            let call = self.cloud.security_groups(region, Filter { tags: &[], ids }, after.as_deref(), usize::MAX);
-            let page = self.call(cx, Action::DescribeSecurityGroups, region, call).await?;
-            all.extend(page.items);
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
+        if ids.is_empty() {
+            return Ok(Vec::new());
         }
+        let all = all_pages(async |after| {
+            let call = self.cloud.security_groups(region, Filter { tags: &[], ids }, after.as_deref(), usize::MAX);
+            self.call(cx, Action::DescribeSecurityGroups, region, call).await.map(rows)
+        });
+        let all = all.await?;
         match all.iter().find(|g| self.is_young(*g)) {
             Some(young) => Err(self.not_shown(&format!("the tags of {}", young.id()))),
             None => Ok(all),
@@ -167,19 +164,16 @@ impl Sim {
     }
     /// Its own rules in other groups, by the group.
     async fn openings(&self, cx: &Cx, region: &str, ours: &Ours<'_>) -> Result<Vec<(String, Vec<GroupRule>)>> {
-        let (mut all, mut after) = (Vec::new(), None::<String>);
         let is_ours = |r: &&GroupRule| {
             let has = |key: &str, value: &str| r.tags.get(key).is_some_and(|v| v == value);
             matches!(&r.peer, GroupPeer::Group(id) if id == ours.group) && has(mark::UID, ours.uid) && has(mark::OWNER, cx.owner.as_str())
         };
-        loop {
-            let page = self.call(cx, Action::DescribeSecurityGroups, region, self.cloud.groups_open_to(region, ours.group, after.as_deref(), usize::MAX)).await?;
-            let others = page.items.iter().filter(|g| g.id() != ours.group);
-            all.extend(others.map(|g| (g.id().to_owned(), g.body().rules.iter().filter(is_ours).cloned().collect())));
-            after = page.next;
-            if after.is_none() {
-                return Ok(all);
-            }
-        }
+        let all = all_pages(async |after| {
+            let call = self.cloud.groups_open_to(region, ours.group, after.as_deref(), usize::MAX);
+            self.call(cx, Action::DescribeSecurityGroups, region, call).await.map(rows)
+        });
+        let all = all.await?;
+        let others = all.iter().filter(|g| g.id() != ours.group);
+        Ok(others.map(|g| (g.id().to_owned(), g.body().rules.iter().filter(is_ours).cloned().collect())).collect())
     }
 }
