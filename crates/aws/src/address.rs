@@ -38,12 +38,12 @@ impl Kept for Address {
     const GONE: &'static [&'static str] = &["InvalidAllocationID.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Address>> {
-        Ok(region.read(cx, "DescribeAddresses", region.ec2.describe_addresses().allocation_ids(id).send()).await?.addresses.unwrap_or_default().pop())
+        Ok(region.ec2.read(cx, "DescribeAddresses", region.ec2.describe_addresses().allocation_ids(id).send()).await?.addresses.unwrap_or_default().pop())
     }
     /// This list is never cut into pages (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAddresses.html>).
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, _: i32, _: Option<String>) -> Result<(Option<Vec<Ec2Address>>, Option<String>)> {
         let call = region.ec2.describe_addresses().set_filters(Some(filters));
-        Ok((region.read(cx, "DescribeAddresses", call.send()).await?.addresses, None))
+        Ok((region.ec2.read(cx, "DescribeAddresses", call.send()).await?.addresses, None))
     }
     fn id(address: &Ec2Address) -> Option<&str> {
         address.allocation_id()
@@ -65,7 +65,7 @@ impl Single for Address {
     const REFERENCES: &'static [&'static str] = &["InvalidInstanceID.NotFound", "InvalidAssociationID.NotFound", "InvalidIPAddress.InUse"];
 
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &AddressSpec) -> Result<String> {
-        let answer = region.write(cx, "AllocateAddress", allocate(region, cx, change, spec)?.send()).await?;
+        let answer = region.ec2.write(cx, "AllocateAddress", allocate(region, cx, change, spec)?.send()).await?;
         made_id(answer.allocation_id(), "AllocationId")
     }
     async fn let_go(region: &Region, cx: &Cx, address: &Ec2Address, cleans_up: bool) -> Result<Option<String>> {
@@ -78,7 +78,7 @@ impl Single for Address {
         in_use("address", id, vec![user(address).to_owned()], "take it off first").map(|()| None)
     }
     async fn remove(region: &Region, cx: &Cx, id: &str) -> Result<()> {
-        region.write(cx, "ReleaseAddress", region.ec2.release_address().allocation_id(id).send()).await.map(|_| ())
+        region.ec2.write(cx, "ReleaseAddress", region.ec2.release_address().allocation_id(id).send()).await.map(|_| ())
     }
 }
 
@@ -110,7 +110,7 @@ impl Driver<Address> for Aws {
                 if let Some(to) = Wanted::of(spec)? {
                     to.spot(region, cx, None).await?;
                 }
-                region.dry_run(cx, "AllocateAddress", allocate(region, cx, change, spec)?.dry_run(true).send()).await
+                region.ec2.dry_run(cx, "AllocateAddress", allocate(region, cx, change, spec)?.dry_run(true).send()).await
             }
             Verb::Update { desired, paths } => {
                 let object = self.get(cx, &change.target).await?;
@@ -125,7 +125,7 @@ impl Driver<Address> for Aws {
                 let object = object(region, &cx.owner, &found, None)?;
                 owned(&change.target, &change.uid, &object)?;
                 Address::let_go(region, cx, &found, false).await?;
-                region.dry_run(cx, "ReleaseAddress", region.ec2.release_address().allocation_id(object.vendor_id.as_str()).dry_run(true).send()).await
+                region.ec2.dry_run(cx, "ReleaseAddress", region.ec2.release_address().allocation_id(object.vendor_id.as_str()).dry_run(true).send()).await
             }
             Verb::Act(action) => match *action {},
         }
@@ -259,10 +259,10 @@ async fn lead(region: &Region, cx: &Cx, address: &Ec2Address, desired: &AddressS
     let call = region.ec2.associate_address().allocation_id(answered(address.allocation_id(), "AllocationId")?).instance_id(to.instance).private_ip_address(private_ip);
     // From an instance that it was seen at it is moved in one write; from anything else it is not taken away.
     let call = call.allow_reassociation(told(address.association_id()).is_some());
-    region.write(cx, "AssociateAddress", call.send()).await.map(|_| ())
+    region.ec2.write(cx, "AssociateAddress", call.send()).await.map(|_| ())
 }
 async fn disassociate(region: &Region, cx: &Cx, association: &str) -> Result<()> {
-    region.write(cx, "DisassociateAddress", region.ec2.disassociate_address().association_id(association).send()).await.map(|_| ())
+    region.ec2.write(cx, "DisassociateAddress", region.ec2.disassociate_address().association_id(association).send()).await.map(|_| ())
 }
 
 /// What was read before it was led elsewhere, as it is now.

@@ -1,111 +1,108 @@
-//! The SDK's clients: those of EC2 and of Elastic Load Balancing for each region and one of Route 53 for the account, over one set of credentials.
+//! The SDK's clients, over one set of credentials: those of EC2, Elastic Load Balancing and Auto Scaling for each region, and one of Route 53 for the account.
 
 use crate::{AwsConfig, answer::Whole, credentials, error};
 use aws_config::{BehaviorVersion, identity::IdentityCache, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
-use aws_sdk_ec2::{Client, error::ProvideErrorMetadata};
+use aws_sdk_ec2::error::ProvideErrorMetadata;
 use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, error::Error as StdError, fmt, sync::Arc};
+use std::{collections::BTreeMap, error::Error as StdError, fmt, ops::Deref, sync::Arc};
 use welkin_core::{Api, Cx, DnsName, LocationName, Result};
 
-/// What IAM calls Elastic Load Balancing.
-const BALANCING: &str = "elasticloadbalancing";
 /// The location of what belongs to no region.
 pub(crate) const GLOBAL: &str = "global";
 
-/// One region's client, through which every call passes the gate.
+/// One service of AWS in one place, which derefs to the SDK's client of it: every call passes the gate.
 #[derive(Clone)]
-pub(crate) struct Region {
-    pub(crate) name: LocationName,
-    pub(crate) ec2: Client,
-    pub(crate) elb: aws_sdk_elasticloadbalancingv2::Client,
+pub(crate) struct Service<C> {
+    sdk: C,
+    /// What IAM calls it.
+    family: &'static str,
+    place: String,
 }
-/// The client's own Debug text is long and holds nothing that helps.
-impl fmt::Debug for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Region").field(&self.id()).finish()
+impl<C> Deref for Service<C> {
+    type Target = C;
+    fn deref(&self) -> &C {
+        &self.sdk
     }
 }
 
 type Answer<T, E> = std::result::Result<T, SdkError<E, HttpResponse>>;
 
-impl Region {
-    pub(crate) fn id(&self) -> &str {
-        self.name.id.as_str()
-    }
+impl<C> Service<C> {
     /// A call that changes nothing.
     pub(crate) async fn read<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        gated(cx, Api::read("ec2", action, self.id()), call).await
+        gated(cx, Api::read(self.family, action, &self.place), call).await
     }
     /// A call that may change something.
     pub(crate) async fn write<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        gated(cx, Api::write("ec2", action, self.id()), call).await
+        gated(cx, Api::write(self.family, action, &self.place), call).await
     }
-    /// A call to Elastic Load Balancing that changes nothing.
-    pub(crate) async fn look<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        gated(cx, Api::read(BALANCING, action, self.id()), call).await
-    }
-    /// A call to Elastic Load Balancing that may change something.
-    pub(crate) async fn balance<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        gated(cx, Api::write(BALANCING, action, self.id()), call).await
-    }
+}
+impl Service<aws_sdk_ec2::Client> {
     /// A call with `DryRun`: it changes nothing, and its success is the error `DryRunOperation`.
     pub(crate) async fn dry_run<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<()>
     where
         E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
     {
-        let api = Api::read("ec2", action, self.id());
-        let call = Box::pin(call);
+        let api = Api::read(self.family, action, &self.place);
+        let (family, call) = (self.family, Box::pin(call));
         cx.call(api, async move {
             match call.await {
                 Ok(_) => Ok(()),
                 Err(e) if e.code() == Some("DryRunOperation") => Ok(()),
-                Err(e) => Err(error::of_sdk("ec2", action, false, e)),
+                Err(e) => Err(error::of_sdk(family, action, false, e)),
             }
         })
         .await
     }
 }
 
-/// The client of what is one for the whole account, through which every call passes the gate.
+/// One region's services.
+#[derive(Clone)]
+pub(crate) struct Region {
+    pub(crate) name: LocationName,
+    pub(crate) ec2: Service<aws_sdk_ec2::Client>,
+    pub(crate) elb: Service<aws_sdk_elasticloadbalancingv2::Client>,
+    pub(crate) scaling: Service<aws_sdk_autoscaling::Client>,
+}
+/// The clients' own Debug text is long and holds nothing that helps.
+impl fmt::Debug for Region {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Region").field(&self.id()).finish()
+    }
+}
+impl Region {
+    fn of(id: &str, ec2: aws_sdk_ec2::Client, elb: aws_sdk_elasticloadbalancingv2::Client, scaling: aws_sdk_autoscaling::Client) -> Result<Self> {
+        let place = id.to_owned();
+        Ok(Self {
+            name: LocationName::of(id)?,
+            ec2: Service { sdk: ec2, family: "ec2", place: place.clone() },
+            elb: Service { sdk: elb, family: "elasticloadbalancing", place: place.clone() },
+            scaling: Service { sdk: scaling, family: "autoscaling", place },
+        })
+    }
+    pub(crate) fn id(&self) -> &str {
+        self.name.id.as_str()
+    }
+}
+
+/// What is one for the whole account.
 #[derive(Clone)]
 pub(crate) struct Global {
     pub(crate) name: LocationName,
-    pub(crate) route53: aws_sdk_route53::Client,
+    pub(crate) route53: Service<aws_sdk_route53::Client>,
     /// What each zone that was asked about is called, by its id: neither ever changes.
     pub(crate) zone_names: Arc<Mutex<BTreeMap<String, DnsName>>>,
 }
 impl fmt::Debug for Global {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Global")
-    }
-}
-impl Global {
-    /// A call that changes nothing.
-    pub(crate) async fn read<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        gated(cx, Api::read("route53", action, GLOBAL), call).await
-    }
-    /// A call that may change something.
-    pub(crate) async fn write<T, E>(&self, cx: &Cx, action: &'static str, call: impl Future<Output = Answer<T, E>> + Send) -> Result<T>
-    where
-        E: ProvideErrorMetadata + StdError + Send + Sync + 'static,
-    {
-        gated(cx, Api::write("route53", action, GLOBAL), call).await
     }
 }
 
@@ -141,18 +138,21 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Regi
     }
     let shared = loader.load().await;
     let credentials = credentials::of(config, &shared)?;
+    // The builders of the SDK share no trait.
+    macro_rules! client {
+        ($sdk:ident $(, $at:expr)?) => {{
+            let builder = $sdk::config::Builder::from(&shared).credentials_provider(credentials.clone())$(.region($at))?;
+            $sdk::Client::from_conf(builder.interceptor(Whole).build())
+        }};
+    }
     let region = |id: &String| -> Result<(String, Region)> {
-        let at = aws_config::Region::new(id.clone());
-        let builder = aws_sdk_ec2::config::Builder::from(&shared).credentials_provider(credentials.clone());
-        let ec2 = Client::from_conf(builder.region(at.clone()).interceptor(Whole).build());
-        let builder = aws_sdk_elasticloadbalancingv2::config::Builder::from(&shared).credentials_provider(credentials.clone());
-        let elb = aws_sdk_elasticloadbalancingv2::Client::from_conf(builder.region(at).interceptor(Whole).build());
-        Ok((id.clone(), Region { name: LocationName::of(id)?, ec2, elb }))
+        let at = || aws_config::Region::new(id.clone());
+        let clients = (client!(aws_sdk_ec2, at()), client!(aws_sdk_elasticloadbalancingv2, at()), client!(aws_sdk_autoscaling, at()));
+        Ok((id.clone(), Region::of(id, clients.0, clients.1, clients.2)?))
     };
     // Its endpoint, and the region that it is signed for, follow from the partition, which is that of any region of the account
     // (<https://docs.aws.amazon.com/general/latest/gr/r53.html>).
-    let builder = aws_sdk_route53::config::Builder::from(&shared).credentials_provider(credentials.clone());
-    let route53 = aws_sdk_route53::Client::from_conf(builder.interceptor(Whole).build());
+    let route53 = Service { sdk: client!(aws_sdk_route53), family: "route53", place: GLOBAL.to_owned() };
     Ok((config.regions.iter().map(region).collect::<Result<_>>()?, Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default() }))
 }
 
@@ -160,10 +160,12 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Regi
 impl Region {
     /// One that is never called.
     pub(crate) fn of_trials() -> Self {
-        let at = aws_config::Region::new("eu-west-1");
-        let ec2 = aws_sdk_ec2::Config::builder().behavior_version(BehaviorVersion::latest()).region(at.clone()).build();
-        let elb = aws_sdk_elasticloadbalancingv2::Config::builder().behavior_version(BehaviorVersion::latest()).region(at).build();
-        let elb = aws_sdk_elasticloadbalancingv2::Client::from_conf(elb);
-        Self { name: LocationName::of("eu-west-1").unwrap(), ec2: Client::from_conf(ec2), elb }
+        macro_rules! client {
+            ($sdk:ident) => {{
+                let config = $sdk::Config::builder().behavior_version(BehaviorVersion::latest()).region(aws_config::Region::new("eu-west-1"));
+                $sdk::Client::from_conf(config.build())
+            }};
+        }
+        Self::of("eu-west-1", client!(aws_sdk_ec2), client!(aws_sdk_elasticloadbalancingv2), client!(aws_sdk_autoscaling)).unwrap()
     }
 }

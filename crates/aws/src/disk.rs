@@ -38,11 +38,11 @@ impl Kept for Disk {
     const GONE: &'static [&'static str] = &["InvalidVolume.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Volume>> {
-        Ok(region.read(cx, "DescribeVolumes", region.ec2.describe_volumes().volume_ids(id).send()).await?.volumes.unwrap_or_default().pop())
+        Ok(region.ec2.read(cx, "DescribeVolumes", region.ec2.describe_volumes().volume_ids(id).send()).await?.volumes.unwrap_or_default().pop())
     }
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Volume>>, Option<String>)> {
         let call = region.ec2.describe_volumes().set_filters(Some(filters)).max_results(size).set_next_token(token);
-        region.read(cx, "DescribeVolumes", call.send()).await.map(|a| (a.volumes, a.next_token))
+        region.ec2.read(cx, "DescribeVolumes", call.send()).await.map(|a| (a.volumes, a.next_token))
     }
     fn id(volume: &Volume) -> Option<&str> {
         volume.volume_id()
@@ -68,7 +68,7 @@ impl Single for Disk {
     const REFERENCES: &'static [&'static str] = &["InvalidInstanceID.NotFound", "VolumeInUse"];
 
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &DiskSpec) -> Result<String> {
-        let answer = region.write(cx, "CreateVolume", create_volume(region, cx, change, spec)?.client_token(&change.token).send()).await?;
+        let answer = region.ec2.write(cx, "CreateVolume", create_volume(region, cx, change, spec)?.client_token(&change.token).send()).await?;
         made_id(answer.volume_id(), "VolumeId")
     }
     async fn let_go(region: &Region, cx: &Cx, volume: &Volume, cleans_up: bool) -> Result<Option<String>> {
@@ -84,7 +84,7 @@ impl Single for Disk {
         in_use("volume", id, vec![attached.instance.to_owned()], "detach it first").map(|()| None)
     }
     async fn remove(region: &Region, cx: &Cx, id: &str) -> Result<()> {
-        region.write(cx, "DeleteVolume", region.ec2.delete_volume().volume_id(id).send()).await.map(|_| ())
+        region.ec2.write(cx, "DeleteVolume", region.ec2.delete_volume().volume_id(id).send()).await.map(|_| ())
     }
 }
 
@@ -118,7 +118,7 @@ impl Driver<Disk> for Aws {
             if let Some(instance) = &spec.instance {
                 attach::refuse_other_zone(region, cx, instance.vendor_id()?.as_str(), spec.zone.as_deref()).await?;
             }
-            return region.dry_run(cx, "CreateVolume", create_volume(region, cx, change, spec)?.dry_run(true).send()).await;
+            return region.ec2.dry_run(cx, "CreateVolume", create_volume(region, cx, change, spec)?.dry_run(true).send()).await;
         }
         let found = self.seen(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
         owned(&change.target, &change.uid, &object(region, &cx.owner, &found, None)?)?;
@@ -136,7 +136,7 @@ impl Driver<Disk> for Aws {
             }
             Verb::Delete => {
                 Disk::let_go(region, cx, &found, false).await?;
-                region.dry_run(cx, "DeleteVolume", region.ec2.delete_volume().volume_id(answered(found.volume_id(), "VolumeId")?).dry_run(true).send()).await
+                region.ec2.dry_run(cx, "DeleteVolume", region.ec2.delete_volume().volume_id(answered(found.volume_id(), "VolumeId")?).dry_run(true).send()).await
             }
             Verb::Act(action) => match *action {},
             Verb::Create { .. } => Ok(()),

@@ -118,7 +118,7 @@ fn elsewhere(location: &LocationName) -> Error {
 impl Global {
     /// None where Route 53 says that there is none.
     async fn zone(&self, cx: &Cx, id: &str) -> Result<Option<Row>> {
-        let answer = match self.read(cx, "GetHostedZone", self.route53.get_hosted_zone().id(id).send()).await {
+        let answer = match self.route53.read(cx, "GetHostedZone", self.route53.get_hosted_zone().id(id).send()).await {
             Err(e) if error::is(&e, GONE) => return Ok(None),
             answer => answer?,
         };
@@ -136,7 +136,7 @@ impl Global {
         for some in rows.chunks_mut(PAGE) {
             let call = self.route53.list_tags_for_resources().resource_type(TagResourceType::Hostedzone);
             let call = call.set_resource_ids(Some(some.iter().map(|r| r.id.to_string()).collect()));
-            let answer = self.read(cx, "ListTagsForResources", call.send()).await?;
+            let answer = self.route53.read(cx, "ListTagsForResources", call.send()).await?;
             for row in some {
                 let of = |id: Option<&str>| id.map(bare_id) == Some(row.id.as_str());
                 // One that went between the two reads has no tags any more; it is shown as it was.
@@ -159,7 +159,7 @@ impl Global {
     /// One page of the zones as the list shows them, and where the next begins.
     pub(crate) async fn zones_page(&self, cx: &Cx, size: i32, marker: Option<String>) -> Result<(Vec<HostedZone>, Option<String>)> {
         let call = self.route53.list_hosted_zones().max_items(size).set_marker(marker);
-        let answer = self.read(cx, "ListHostedZones", call.send()).await?;
+        let answer = self.route53.read(cx, "ListHostedZones", call.send()).await?;
         let next = if answer.is_truncated() { Some(answered(told(answer.next_marker()), "NextMarker")?.to_owned()) } else { None };
         answer.hosted_zones().iter().for_each(|zone| self.remember(zone));
         Ok((answer.hosted_zones, next))
@@ -196,7 +196,7 @@ impl Global {
     }
     /// Have the name servers learned of this change? One that Route 53 knows no more was long ago.
     pub(crate) async fn is_in_sync(&self, cx: &Cx, change: &str) -> Result<bool> {
-        match self.read(cx, "GetChange", self.route53.get_change().id(change).send()).await {
+        match self.route53.read(cx, "GetChange", self.route53.get_change().id(change).send()).await {
             Err(e) if error::is(&e, &["NoSuchChange"]) => Ok(true),
             answer => Ok(write::is_told(answered(answer?.change_info(), "ChangeInfo")?)),
         }
@@ -482,7 +482,7 @@ impl Driver<DnsZone> for Aws {
         }
         row.check_owned(cx, change)?;
         row.check_empty()?;
-        match global.write(cx, "DeleteHostedZone", global.route53.delete_hosted_zone().id(row.id.as_str()).send()).await {
+        match global.route53.write(cx, "DeleteHostedZone", global.route53.delete_hosted_zone().id(row.id.as_str()).send()).await {
             Ok(_) => leaving.ended(),
             Err(e) if error::is(&e, GONE) => leaving.contradicted(self.horizon),
             Err(e) => return Err(e),

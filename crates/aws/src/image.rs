@@ -78,7 +78,7 @@ impl Reader<Image> for Aws {
             let known = FAMILIES.iter().map(|f| f.id).collect::<Vec<_>>().join(", ");
             return Err(none(format!("{id} is neither an AMI id nor a family; the families are {known}")));
         }
-        let answer = match region.read(cx, "DescribeImages", region.ec2.describe_images().image_ids(&id).send()).await {
+        let answer = match region.ec2.read(cx, "DescribeImages", region.ec2.describe_images().image_ids(&id).send()).await {
             Err(e) if error::is(&e, GONE) => return Err(none(format!("{} has no image {id}", region.id()))),
             answer => answer?,
         };
@@ -122,7 +122,7 @@ fn page(region: &Region, amis: &[Ami], next: Option<Cursor>) -> Result<Page<Imag
 async fn own_images(region: &Region, cx: &Cx, at: At, size: usize) -> Result<(Vec<Ami>, Option<Cursor>)> {
     let max = i32::try_from(size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
     let call = region.ec2.describe_images().owners("self").max_results(max).set_next_token(at.token.clone());
-    let answer = region.read(cx, "DescribeImages", call.send()).await?;
+    let answer = region.ec2.read(cx, "DescribeImages", call.send()).await?;
     let (amis, next) = at.cut(answer.images.unwrap_or_default(), answer.next_token, size, ami_id)?;
     Ok((amis, next.map(|n| Cursor(format!("{OWN}{}", n.0)))))
 }
@@ -139,7 +139,7 @@ async fn images(region: &Region, cx: &Cx, owners: &[String], filters: &[Filter])
     all_pages(|token| {
         let call =
             region.ec2.describe_images().set_owners((!owners.is_empty()).then(|| owners.to_vec())).set_filters(Some(filters.to_vec())).max_results(WHOLE).set_next_token(token);
-        async move { region.read(cx, "DescribeImages", call.send()).await.map(|a| (a.images, a.next_token)) }
+        async move { region.ec2.read(cx, "DescribeImages", call.send()).await.map(|a| (a.images, a.next_token)) }
     })
     .await
 }

@@ -71,12 +71,12 @@ impl Kept for Instance {
     const GONE: &'static [&'static str] = &["InvalidInstanceID.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Instance>> {
-        let answer = region.read(cx, "DescribeInstances", region.ec2.describe_instances().instance_ids(id).send()).await?;
+        let answer = region.ec2.read(cx, "DescribeInstances", region.ec2.describe_instances().instance_ids(id).send()).await?;
         Ok(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).next())
     }
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Ec2Instance>>, Option<String>)> {
         let call = region.ec2.describe_instances().set_filters(Some(filters)).max_results(size).set_next_token(token);
-        let answer = region.read(cx, "DescribeInstances", call.send()).await?;
+        let answer = region.ec2.read(cx, "DescribeInstances", call.send()).await?;
         Ok((Some(answer.reservations.unwrap_or_default().into_iter().flat_map(|r| r.instances.unwrap_or_default()).collect()), answer.next_token))
     }
     fn id(instance: &Ec2Instance) -> Option<&str> {
@@ -137,10 +137,10 @@ impl Driver<Instance> for Aws {
         match &change.verb {
             Verb::Delete if !id.starts_with("i-") => Ok(()),
             Verb::Delete if object.spec.deletion_protection => Err(update::protected(&change.target.to_string())),
-            Verb::Delete => region.dry_run(cx, "TerminateInstances", region.ec2.terminate_instances().instance_ids(id).dry_run(true).send()).await,
-            Verb::Act(InstanceAction::Start) => region.dry_run(cx, "StartInstances", region.ec2.start_instances().instance_ids(id).dry_run(true).send()).await,
-            Verb::Act(InstanceAction::Stop) => region.dry_run(cx, "StopInstances", region.ec2.stop_instances().instance_ids(id).dry_run(true).send()).await,
-            Verb::Act(InstanceAction::Reboot) => region.dry_run(cx, "RebootInstances", region.ec2.reboot_instances().instance_ids(id).dry_run(true).send()).await,
+            Verb::Delete => region.ec2.dry_run(cx, "TerminateInstances", region.ec2.terminate_instances().instance_ids(id).dry_run(true).send()).await,
+            Verb::Act(InstanceAction::Start) => region.ec2.dry_run(cx, "StartInstances", region.ec2.start_instances().instance_ids(id).dry_run(true).send()).await,
+            Verb::Act(InstanceAction::Stop) => region.ec2.dry_run(cx, "StopInstances", region.ec2.stop_instances().instance_ids(id).dry_run(true).send()).await,
+            Verb::Act(InstanceAction::Reboot) => region.ec2.dry_run(cx, "RebootInstances", region.ec2.reboot_instances().instance_ids(id).dry_run(true).send()).await,
             Verb::Create { .. } | Verb::Update { .. } => Ok(()),
         }
     }
@@ -230,7 +230,7 @@ impl Driver<Instance> for Aws {
         if !rows.is_empty() {
             let ids: Vec<String> = rows.iter().filter(|i| state_name(i) != "shutting-down").filter_map(|i| i.instance_id.clone()).collect();
             if !ids.is_empty() {
-                match region.write(cx, "TerminateInstances", region.ec2.terminate_instances().set_instance_ids(Some(ids)).send()).await {
+                match region.ec2.write(cx, "TerminateInstances", region.ec2.terminate_instances().set_instance_ids(Some(ids)).send()).await {
                     Ok(_) => leaving.ended(),
                     Err(e) if error::is(&e, Instance::GONE) => leaving.contradicted(self.horizon),
                     Err(e) if update::is_protection(&e) && resume.cleans_up => update::unprotect(region, cx, &rows).await?,
@@ -247,7 +247,7 @@ impl Driver<Instance> for Aws {
         if leaving.is_past() && !resource::is_adopted(&change.target) {
             // The name says whose it is, and to delete what is not there is fine: no look, and once is enough when nothing else can appear.
             let name = launch::key_name(&change.uid);
-            match region.write(cx, "DeleteKeyPair", region.ec2.delete_key_pair().key_name(&name).send()).await {
+            match region.ec2.write(cx, "DeleteKeyPair", region.ec2.delete_key_pair().key_name(&name).send()).await {
                 Ok(deleted) if told(deleted.key_pair_id()).is_some() => leaving.removed(&name),
                 Err(e) if !error::is(&e, &["InvalidKeyPair.NotFound"]) => return Err(e),
                 // What was imported a moment ago may not be known there yet.
@@ -333,9 +333,9 @@ impl Aws {
 
 async fn ask(region: &Region, cx: &Cx, id: &str, action: &InstanceAction) -> Result<()> {
     match action {
-        InstanceAction::Start => region.write(cx, "StartInstances", region.ec2.start_instances().instance_ids(id).send()).await.map(drop),
-        InstanceAction::Stop => region.write(cx, "StopInstances", region.ec2.stop_instances().instance_ids(id).send()).await.map(drop),
-        InstanceAction::Reboot => region.write(cx, "RebootInstances", region.ec2.reboot_instances().instance_ids(id).send()).await.map(drop),
+        InstanceAction::Start => region.ec2.write(cx, "StartInstances", region.ec2.start_instances().instance_ids(id).send()).await.map(drop),
+        InstanceAction::Stop => region.ec2.write(cx, "StopInstances", region.ec2.stop_instances().instance_ids(id).send()).await.map(drop),
+        InstanceAction::Reboot => region.ec2.write(cx, "RebootInstances", region.ec2.reboot_instances().instance_ids(id).send()).await.map(drop),
     }
 }
 /// The instance that something refers to.
@@ -369,7 +369,7 @@ async fn volumes(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<V
 async fn delete_volumes(region: &Region, cx: &Cx, volumes: &[Volume]) -> Result<bool> {
     for volume in volumes.iter().filter(|v| matches!(v.state().map(|s| s.as_str()), Some("available" | "error"))) {
         let id = answered(volume.volume_id(), "VolumeId")?;
-        match region.write(cx, "DeleteVolume", region.ec2.delete_volume().volume_id(id).send()).await {
+        match region.ec2.write(cx, "DeleteVolume", region.ec2.delete_volume().volume_id(id).send()).await {
             // A snapshot's restore or a detachment is not through; EC2 shows it as available a moment too early.
             Err(e) if !error::is(&e, &["InvalidVolume.NotFound", "VolumeInUse"]) => return Err(e),
             _ => {}
@@ -388,7 +388,7 @@ async fn fragment(region: &Region, cx: &Cx, name: &Name<Instance>, uid: Option<&
         return rest(region, cx, name, (volume.volume_id(), "VolumeId"), volume.tags()).map(Some);
     }
     // This list is never cut into pages (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeKeyPairs.html).
-    let keys = region.read(cx, "DescribeKeyPairs", region.ec2.describe_key_pairs().set_filters(Some(filters)).send()).await?;
+    let keys = region.ec2.read(cx, "DescribeKeyPairs", region.ec2.describe_key_pairs().set_filters(Some(filters)).send()).await?;
     keys.key_pairs().first().map(|key| rest(region, cx, name, (key.key_pair_id(), "KeyPairId"), key.tags())).transpose()
 }
 fn rest(region: &Region, cx: &Cx, name: &Name<Instance>, (id, member): (Option<&str>, &str), tags: &[Tag]) -> Result<Object<Instance>> {

@@ -31,7 +31,7 @@ impl Reader<Location> for Aws {
 async fn location(region: &Region, cx: &Cx) -> Result<Object<Location>> {
     let usable = [filter("opt-in-status", ["opt-in-not-required", "opted-in"]), filter("zone-type", ["availability-zone"]), filter("state", ["available"])];
     let call = region.ec2.describe_availability_zones().set_filters(Some(usable.into()));
-    let answer = region.read(cx, "DescribeAvailabilityZones", call.send()).await?;
+    let answer = region.ec2.read(cx, "DescribeAvailabilityZones", call.send()).await?;
     Ok(Object {
         name: region.name.clone(),
         vendor_id: region.id().parse()?,

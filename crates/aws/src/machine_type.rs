@@ -36,7 +36,7 @@ impl Reader<MachineType> for Aws {
         };
         let none = || Error::new(ErrorKind::NotFound, Reason::MachineTypeNotFound, format!("{} has no machine type {id}", region.id())).with_resource(target.to_string());
         let call = region.ec2.describe_instance_types().instance_types(InstanceType::from(id.as_str()));
-        let answer = match region.read(cx, "DescribeInstanceTypes", call.send()).await {
+        let answer = match region.ec2.read(cx, "DescribeInstanceTypes", call.send()).await {
             Err(e) if error::is(&e, GONE) => return Err(none()),
             answer => answer?,
         };
@@ -49,7 +49,7 @@ impl Reader<MachineType> for Aws {
         let size = i32::try_from(query.page_size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(5);
         let wanted = (!query.vendor_ids.is_empty()).then(|| vec![filter("instance-type", query.vendor_ids.iter().map(VendorId::as_str))]);
         let call = region.ec2.describe_instance_types().set_filters(wanted).max_results(size).set_next_token(at.token.clone());
-        let answer = region.read(cx, "DescribeInstanceTypes", call.send()).await?;
+        let answer = region.ec2.read(cx, "DescribeInstanceTypes", call.send()).await?;
         let id = |t: &InstanceTypeInfo| t.instance_type().map(|t| t.as_str().to_owned()).unwrap_or_default();
         let (types, next) = at.cut(answer.instance_types.unwrap_or_default(), answer.next_token, query.page_size, id)?;
         let mut zones = region.offered(cx, &types).await?;
@@ -70,7 +70,7 @@ impl Region {
             let call = self.ec2.describe_instance_type_offerings().location_type(LocationType::AvailabilityZone).max_results(WHOLE);
             let call = call.filters(filter("instance-type", names.iter().copied())).set_next_token(token);
             async move {
-                let answer = self.read(cx, "DescribeInstanceTypeOfferings", call.send()).await?;
+                let answer = self.ec2.read(cx, "DescribeInstanceTypeOfferings", call.send()).await?;
                 Ok((answer.instance_type_offerings, answer.next_token))
             }
         };

@@ -226,10 +226,10 @@ where
     let id = change.target.name().ok().map(|n| &n.id);
     let (written, removed) = now.relabel(desired, id);
     if !written.is_empty() {
-        region.write(cx, "CreateTags", region.ec2.create_tags().resources(vendor_id).set_tags(Some(written)).send()).await?;
+        region.ec2.write(cx, "CreateTags", region.ec2.create_tags().resources(vendor_id).set_tags(Some(written)).send()).await?;
     }
     if !removed.is_empty() {
-        region.write(cx, "DeleteTags", region.ec2.delete_tags().resources(vendor_id).set_tags(Some(removed)).send()).await?;
+        region.ec2.write(cx, "DeleteTags", region.ec2.delete_tags().resources(vendor_id).set_tags(Some(removed)).send()).await?;
     }
     Ok(())
 }
@@ -239,7 +239,7 @@ pub(crate) async fn note(region: &Region, cx: &Cx, vendor_id: &str, now: &Tags, 
     if Asked::of(now) == asked {
         return Ok(());
     }
-    region.write(cx, "CreateTags", region.ec2.create_tags().resources(vendor_id).tags(tag(ASKED, &asked.text())).send()).await.map(|_| ())
+    region.ec2.write(cx, "CreateTags", region.ec2.create_tags().resources(vendor_id).tags(tag(ASKED, &asked.text())).send()).await.map(|_| ())
 }
 
 /// A server-side filter.

@@ -34,11 +34,11 @@ impl Kept for NatGateway {
     const GONE: &'static [&'static str] = &["NatGatewayNotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2NatGateway>> {
-        Ok(region.read(cx, "DescribeNatGateways", region.ec2.describe_nat_gateways().nat_gateway_ids(id).send()).await?.nat_gateways.unwrap_or_default().pop())
+        Ok(region.ec2.read(cx, "DescribeNatGateways", region.ec2.describe_nat_gateways().nat_gateway_ids(id).send()).await?.nat_gateways.unwrap_or_default().pop())
     }
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Ec2NatGateway>>, Option<String>)> {
         let call = region.ec2.describe_nat_gateways().set_filter(Some(filters)).max_results(size).set_next_token(token);
-        region.read(cx, "DescribeNatGateways", call.send()).await.map(|a| (a.nat_gateways, a.next_token))
+        region.ec2.read(cx, "DescribeNatGateways", call.send()).await.map(|a| (a.nat_gateways, a.next_token))
     }
     fn id(gateway: &Ec2NatGateway) -> Option<&str> {
         gateway.nat_gateway_id()
@@ -63,7 +63,7 @@ impl Single for NatGateway {
 
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &NatGatewaySpec) -> Result<String> {
         let call = create_nat_gateway(region, cx, change, spec)?.client_token(&change.token);
-        let answer = region.write(cx, "CreateNatGateway", call.send()).await.map_err(about_field)?;
+        let answer = region.ec2.write(cx, "CreateNatGateway", call.send()).await.map_err(about_field)?;
         made_id(answer.nat_gateway().and_then(Ec2NatGateway::nat_gateway_id), "NatGatewayId")
     }
     async fn let_go(_: &Region, _: &Cx, gateway: &Ec2NatGateway, _: bool) -> Result<Option<String>> {
@@ -74,7 +74,7 @@ impl Single for NatGateway {
         })
     }
     async fn remove(region: &Region, cx: &Cx, id: &str) -> Result<()> {
-        region.write(cx, "DeleteNatGateway", region.ec2.delete_nat_gateway().nat_gateway_id(id).send()).await.map(|_| ())
+        region.ec2.write(cx, "DeleteNatGateway", region.ec2.delete_nat_gateway().nat_gateway_id(id).send()).await.map(|_| ())
     }
 }
 
@@ -103,12 +103,12 @@ impl Driver<NatGateway> for Aws {
         self.check_adopted(cx, change).await?;
         let region = self.region(change.target.parent())?;
         match &change.verb {
-            Verb::Create { spec, .. } => region.dry_run(cx, "CreateNatGateway", create_nat_gateway(region, cx, change, spec)?.dry_run(true).send()).await.map_err(about_field),
+            Verb::Create { spec, .. } => region.ec2.dry_run(cx, "CreateNatGateway", create_nat_gateway(region, cx, change, spec)?.dry_run(true).send()).await.map_err(about_field),
             Verb::Update { .. } => self.get(cx, &change.target).await.and_then(|o| owned(&change.target, &change.uid, &o)),
             Verb::Delete => {
                 let object = self.get(cx, &change.target).await?;
                 owned(&change.target, &change.uid, &object)?;
-                region.dry_run(cx, "DeleteNatGateway", region.ec2.delete_nat_gateway().nat_gateway_id(object.vendor_id.as_str()).dry_run(true).send()).await
+                region.ec2.dry_run(cx, "DeleteNatGateway", region.ec2.delete_nat_gateway().nat_gateway_id(object.vendor_id.as_str()).dry_run(true).send()).await
             }
             Verb::Act(action) => match *action {},
         }

@@ -67,11 +67,11 @@ impl Kept for Network {
     const GONE: &'static [&'static str] = &["InvalidVpcID.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Vpc>> {
-        Ok(region.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().vpc_ids(id).send()).await?.vpcs.unwrap_or_default().pop())
+        Ok(region.ec2.read(cx, "DescribeVpcs", region.ec2.describe_vpcs().vpc_ids(id).send()).await?.vpcs.unwrap_or_default().pop())
     }
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Vpc>>, Option<String>)> {
         let call = region.ec2.describe_vpcs().set_filters(Some(filters)).max_results(size).set_next_token(token);
-        region.read(cx, "DescribeVpcs", call.send()).await.map(|a| (a.vpcs, a.next_token))
+        region.ec2.read(cx, "DescribeVpcs", call.send()).await.map(|a| (a.vpcs, a.next_token))
     }
     fn id(vpc: &Vpc) -> Option<&str> {
         vpc.vpc_id()
@@ -126,7 +126,7 @@ impl Driver<Network> for Aws {
         match &change.verb {
             Verb::Create { spec, .. } => {
                 let call = create_vpc(region, spec)?.tag_specifications(tags(cx, change, spec)?.on(ResourceType::Vpc)).dry_run(true);
-                region.dry_run(cx, "CreateVpc", call.send()).await
+                region.ec2.dry_run(cx, "CreateVpc", call.send()).await
             }
             Verb::Update { .. } => self.get(cx, &change.target).await.and_then(|o| owned(&change.target, &change.uid, &o)),
             Verb::Delete => {
@@ -136,7 +136,7 @@ impl Driver<Network> for Aws {
                     return Ok(());
                 }
                 refuse_if_used(region, cx, object.vendor_id.as_str()).await?;
-                region.dry_run(cx, "DeleteVpc", region.ec2.delete_vpc().vpc_id(object.vendor_id.as_str()).dry_run(true).send()).await
+                region.ec2.dry_run(cx, "DeleteVpc", region.ec2.delete_vpc().vpc_id(object.vendor_id.as_str()).dry_run(true).send()).await
             }
             Verb::Act(action) => match *action {},
         }
@@ -155,7 +155,7 @@ impl Driver<Network> for Aws {
                 Look::Wait(after) => return Ok(look_again(after, "VPC")),
                 Look::Write => {
                     let call = create_vpc(region, spec)?.tag_specifications(marks.on(ResourceType::Vpc));
-                    let vpc = region.write(cx, "CreateVpc", call.send()).await?.vpc;
+                    let vpc = region.ec2.write(cx, "CreateVpc", call.send()).await?.vpc;
                     let id = made_id(vpc.as_ref().and_then(Vpc::vpc_id), "VpcId")?;
                     return Step::wait(&Made { vpc: Some(id), since_ms: now_ms(), ..made }, Duration::ZERO, "the VPC is made");
                 }
@@ -169,7 +169,7 @@ impl Driver<Network> for Aws {
                 Look::Wait(after) => return Ok(look_again(after, "internet gateway")),
                 Look::Write => {
                     let call = region.ec2.create_internet_gateway().tag_specifications(marks.on(ResourceType::InternetGateway));
-                    let gateway = region.write(cx, "CreateInternetGateway", call.send()).await?.internet_gateway;
+                    let gateway = region.ec2.write(cx, "CreateInternetGateway", call.send()).await?.internet_gateway;
                     let id = made_id(gateway.as_ref().and_then(InternetGateway::internet_gateway_id), "InternetGatewayId")?;
                     return Step::wait(&Made { gateway: Some(id), since_ms: now_ms(), ..made }, Duration::ZERO, "the internet gateway is made");
                 }
@@ -291,7 +291,7 @@ impl Aws {
         let there: Vec<IpNet> = ranges(&vpc).map(|(net, _)| net).collect();
         if let Some(net) = spec.cidrs.iter().find(|c| !there.contains(c) && !made.ranges.contains(c)) {
             // The same range cannot be there twice, so its name is the range itself.
-            match region.write(cx, "AssociateVpcCidrBlock", region.ec2.associate_vpc_cidr_block().vpc_id(&id).cidr_block(net.to_string()).send()).await {
+            match region.ec2.write(cx, "AssociateVpcCidrBlock", region.ec2.associate_vpc_cidr_block().vpc_id(&id).cidr_block(net.to_string()).send()).await {
                 Err(e) if error::is(&e, NOT_YET) && age(made.since_ms) < self.horizon => {
                     return Step::wait(&made, pace(made.since_ms), "waiting for the VPC to be known everywhere");
                 }
@@ -328,7 +328,7 @@ fn create_vpc(region: &Region, spec: &NetworkSpec) -> Result<aws_sdk_ec2::operat
 async fn gateways(region: &Region, cx: &Cx, filters: Vec<Filter>) -> Result<Vec<InternetGateway>> {
     all_pages(|token| {
         let call = region.ec2.describe_internet_gateways().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
-        async move { region.read(cx, "DescribeInternetGateways", call.send()).await.map(|a| (a.internet_gateways, a.next_token)) }
+        async move { region.ec2.read(cx, "DescribeInternetGateways", call.send()).await.map(|a| (a.internet_gateways, a.next_token)) }
     })
     .await
 }
@@ -356,10 +356,10 @@ async fn wire(region: &Region, cx: &Cx, vpc: &str, gateway: &str, ipv6: bool) ->
     attach(region, cx, vpc, gateway).await?;
     let Some(table) = route_table::main_of(region, cx, vpc).await? else { return Ok(false) };
     let v4 = region.ec2.create_route().route_table_id(&table).gateway_id(gateway).destination_cidr_block(ANY_V4);
-    unless(region.write(cx, "CreateRoute", v4.send()).await.map_err(of_access), &["RouteAlreadyExists"])?;
+    unless(region.ec2.write(cx, "CreateRoute", v4.send()).await.map_err(of_access), &["RouteAlreadyExists"])?;
     if ipv6 {
         let v6 = region.ec2.create_route().route_table_id(table).gateway_id(gateway).destination_ipv6_cidr_block(ANY_V6);
-        unless(region.write(cx, "CreateRoute", v6.send()).await.map_err(of_access), &["RouteAlreadyExists"])?;
+        unless(region.ec2.write(cx, "CreateRoute", v6.send()).await.map_err(of_access), &["RouteAlreadyExists"])?;
     }
     Ok(true)
 }
@@ -374,7 +374,7 @@ fn of_access(refusal: Error) -> Error {
 /// The gateway is ours and made for this VPC, so that it is attached already can only mean: to this one.
 async fn attach(region: &Region, cx: &Cx, vpc: &str, gateway: &str) -> Result<()> {
     let call = region.ec2.attach_internet_gateway().internet_gateway_id(gateway).vpc_id(vpc);
-    unless(region.write(cx, "AttachInternetGateway", call.send()).await, &["Resource.AlreadyAssociated"])
+    unless(region.ec2.write(cx, "AttachInternetGateway", call.send()).await, &["Resource.AlreadyAssociated"])
 }
 /// Fine, also where AWS answers with one of `codes`.
 fn unless<T>(answer: Result<T>, codes: &[&str]) -> Result<()> {
@@ -406,9 +406,9 @@ async fn delete_vpc(region: &Region, cx: &Cx, id: &str, gates: &[InternetGateway
     let gates: Vec<&str> = gates.iter().filter(|g| g.attachments().iter().all(|a| a.vpc_id() == Some(id))).filter_map(|g| g.internet_gateway_id()).collect();
     for gate in &gates {
         let call = region.ec2.detach_internet_gateway().internet_gateway_id(*gate).vpc_id(id);
-        unless(region.write(cx, "DetachInternetGateway", call.send()).await, &["Gateway.NotAttached", "InvalidInternetGatewayID.NotFound"])?;
+        unless(region.ec2.write(cx, "DetachInternetGateway", call.send()).await, &["Gateway.NotAttached", "InvalidInternetGatewayID.NotFound"])?;
     }
-    let answer = region.write(cx, "DeleteVpc", region.ec2.delete_vpc().vpc_id(id).send()).await;
+    let answer = region.ec2.write(cx, "DeleteVpc", region.ec2.delete_vpc().vpc_id(id).send()).await;
     if let (Err(refusal), Some(gate)) = (&answer, gates.first())
         && error::is(refusal, &["DependencyViolation"])
     {
@@ -421,7 +421,7 @@ async fn delete_vpc(region: &Region, cx: &Cx, id: &str, gates: &[InternetGateway
 async fn delete_gateway(region: &Region, cx: &Cx, gate: &InternetGateway) -> Result<()> {
     let id = answered(gate.internet_gateway_id(), "InternetGatewayId")?;
     let call = region.ec2.delete_internet_gateway().internet_gateway_id(id);
-    region.write(cx, "DeleteInternetGateway", call.send()).await.map(drop)
+    region.ec2.write(cx, "DeleteInternetGateway", call.send()).await.map(drop)
 }
 
 fn asked_internet(tags: &Tags) -> bool {

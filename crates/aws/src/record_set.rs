@@ -175,7 +175,7 @@ impl Global {
             let call = self.route53.list_resource_record_sets().hosted_zone_id(zone).max_items(size).set_start_record_identifier(identifier.take());
             let call = call.set_start_record_name(start.as_ref().map(|s| s.name.clone()));
             let call = call.set_start_record_type(start.as_ref().and_then(|s| s.record_type.as_deref()).map(RrType::from));
-            let answer = self.read(cx, "ListResourceRecordSets", call.send()).await?;
+            let answer = self.route53.read(cx, "ListResourceRecordSets", call.send()).await?;
             all.extend_from_slice(answer.resource_record_sets());
             if !answer.is_truncated() {
                 return Ok((all, None));
@@ -222,7 +222,7 @@ impl Global {
     async fn change_records(&self, cx: &Cx, zone: &str, changes: Vec<Written>) -> Result<String> {
         let batch = ChangeBatch::builder().set_changes(Some(changes)).build().map_err(|e| Error::internal("a change cannot be built").with_source(e))?;
         let call = self.route53.change_resource_record_sets().hosted_zone_id(zone).change_batch(batch);
-        let answer = self.write(cx, "ChangeResourceRecordSets", call.send()).await.map_err(judged)?;
+        let answer = self.route53.write(cx, "ChangeResourceRecordSets", call.send()).await.map_err(judged)?;
         let id = answer.change_info().map(|info| bare_id(info.id()).to_owned());
         answered(id.filter(|id| !id.is_empty()), "ChangeInfo.Id").map_err(|e| e.with_effect(Effect::Unknown))
     }

@@ -66,11 +66,11 @@ impl Kept for RouteTable {
     const GONE: &'static [&'static str] = &["InvalidRouteTableID.NotFound", "InvalidRouteTableId.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2RouteTable>> {
-        Ok(region.read(cx, "DescribeRouteTables", region.ec2.describe_route_tables().route_table_ids(id).send()).await?.route_tables.unwrap_or_default().pop())
+        Ok(region.ec2.read(cx, "DescribeRouteTables", region.ec2.describe_route_tables().route_table_ids(id).send()).await?.route_tables.unwrap_or_default().pop())
     }
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Ec2RouteTable>>, Option<String>)> {
         let call = region.ec2.describe_route_tables().set_filters(Some(filters)).max_results(size.min(MAX_RESULTS)).set_next_token(token);
-        region.read(cx, "DescribeRouteTables", call.send()).await.map(|a| (a.route_tables, a.next_token))
+        region.ec2.read(cx, "DescribeRouteTables", call.send()).await.map(|a| (a.route_tables, a.next_token))
     }
     fn id(table: &Ec2RouteTable) -> Option<&str> {
         table.route_table_id()
@@ -93,7 +93,7 @@ impl Single for RouteTable {
 
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &RouteTableSpec) -> Result<String> {
         let call = create_table(region, cx, change, spec)?.client_token(&change.token);
-        let answer = region.write(cx, "CreateRouteTable", call.send()).await?;
+        let answer = region.ec2.write(cx, "CreateRouteTable", call.send()).await?;
         made_id(answer.route_table().and_then(Ec2RouteTable::route_table_id), "RouteTableId")
     }
     /// Its subnets go back to the main table.
@@ -105,7 +105,7 @@ impl Single for RouteTable {
         Ok(None)
     }
     async fn remove(region: &Region, cx: &Cx, id: &str) -> Result<()> {
-        region.write(cx, "DeleteRouteTable", region.ec2.delete_route_table().route_table_id(id).send()).await.map(|_| ())
+        region.ec2.write(cx, "DeleteRouteTable", region.ec2.delete_route_table().route_table_id(id).send()).await.map(|_| ())
     }
 }
 
@@ -133,7 +133,7 @@ impl Driver<RouteTable> for Aws {
         self.check_adopted(cx, change).await?;
         let region = self.region(change.target.parent())?;
         if let Verb::Create { spec, .. } = &change.verb {
-            region.dry_run(cx, "CreateRouteTable", create_table(region, cx, change, spec)?.dry_run(true).send()).await?;
+            region.ec2.dry_run(cx, "CreateRouteTable", create_table(region, cx, change, spec)?.dry_run(true).send()).await?;
             return refuse_if_impossible(region, cx, network_of(spec)?, None, spec).await;
         }
         let table = self.seen(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
@@ -144,7 +144,7 @@ impl Driver<RouteTable> for Aws {
             Verb::Act(action) => match *action {},
             Verb::Create { .. } | Verb::Delete => {
                 refuse_if_main(&table)?;
-                region.dry_run(cx, "DeleteRouteTable", region.ec2.delete_route_table().route_table_id(id).dry_run(true).send()).await
+                region.ec2.dry_run(cx, "DeleteRouteTable", region.ec2.delete_route_table().route_table_id(id).dry_run(true).send()).await
             }
         }
     }
@@ -282,7 +282,7 @@ async fn associate(writing: &mut Writing<'_>, table: &Ec2RouteTable, asked: &[Re
     let wanted = asked.iter().map(|r| r.vendor_id().map(|id| id.as_str())).collect::<Result<BTreeSet<_>>>()?;
     for subnet in wanted.iter().filter(|s| !there.contains_key(*s)) {
         let call = region.ec2.associate_route_table().route_table_id(id).subnet_id(*subnet);
-        match region.write(cx, "AssociateRouteTable", call.send()).await {
+        match region.ec2.write(cx, "AssociateRouteTable", call.send()).await {
             Err(e) if error::is(&e, &[TAKEN]) => taken(region, cx, id, subnet, e).await?,
             answer => drop(answer?),
         }
@@ -321,7 +321,7 @@ async fn by_subnet(region: &Region, cx: &Cx, ids: &[&str]) -> Result<BTreeMap<St
     Ok(out)
 }
 async fn disassociate(region: &Region, cx: &Cx, association: &str) -> Result<()> {
-    match region.write(cx, "DisassociateRouteTable", region.ec2.disassociate_route_table().association_id(association).send()).await {
+    match region.ec2.write(cx, "DisassociateRouteTable", region.ec2.disassociate_route_table().association_id(association).send()).await {
         // It has gone, and was shown a moment too long.
         Err(e) if !error::is(&e, &["InvalidAssociationID.NotFound"]) => Err(e),
         _ => Ok(()),

@@ -49,11 +49,11 @@ impl Kept for SecurityGroup {
     const GONE: &'static [&'static str] = &["InvalidGroup.NotFound", "InvalidSecurityGroupID.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Group>> {
-        Ok(region.read(cx, "DescribeSecurityGroups", region.ec2.describe_security_groups().group_ids(id).send()).await?.security_groups.unwrap_or_default().pop())
+        Ok(region.ec2.read(cx, "DescribeSecurityGroups", region.ec2.describe_security_groups().group_ids(id).send()).await?.security_groups.unwrap_or_default().pop())
     }
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Ec2Group>>, Option<String>)> {
         let call = region.ec2.describe_security_groups().set_filters(Some(filters)).max_results(size).set_next_token(token);
-        region.read(cx, "DescribeSecurityGroups", call.send()).await.map(|a| (a.security_groups, a.next_token))
+        region.ec2.read(cx, "DescribeSecurityGroups", call.send()).await.map(|a| (a.security_groups, a.next_token))
     }
     fn id(group: &Ec2Group) -> Option<&str> {
         group.group_id()
@@ -75,14 +75,14 @@ impl Single for SecurityGroup {
     const REFERENCES: &'static [&'static str] = Network::GONE;
 
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &SecurityGroupSpec) -> Result<String> {
-        let answer = region.write(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.send()).await?;
+        let answer = region.ec2.write(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.send()).await?;
         made_id(answer.group_id(), "GroupId")
     }
     async fn let_go(region: &Region, cx: &Cx, group: &Ec2Group, _: bool) -> Result<Option<String>> {
         refuse_if_used(region, cx, answered(group.group_id(), "GroupId")?).await.map(|()| None)
     }
     async fn remove(region: &Region, cx: &Cx, id: &str) -> Result<()> {
-        region.write(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(id).send()).await.map(|_| ())
+        region.ec2.write(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(id).send()).await.map(|_| ())
     }
 }
 
@@ -115,13 +115,13 @@ impl Driver<SecurityGroup> for Aws {
         self.check_adopted(cx, change).await?;
         let region = self.region(change.target.parent())?;
         match &change.verb {
-            Verb::Create { spec, .. } => region.dry_run(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.dry_run(true).send()).await,
+            Verb::Create { spec, .. } => region.ec2.dry_run(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.dry_run(true).send()).await,
             Verb::Update { .. } => self.get(cx, &change.target).await.and_then(|o| owned(&change.target, &change.uid, &o)),
             Verb::Delete => {
                 let object = self.get(cx, &change.target).await?;
                 owned(&change.target, &change.uid, &object)?;
                 refuse_if_used(region, cx, object.vendor_id.as_str()).await?;
-                region.dry_run(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(object.vendor_id.as_str()).dry_run(true).send()).await
+                region.ec2.dry_run(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(object.vendor_id.as_str()).dry_run(true).send()).await
             }
             Verb::Act(action) => match *action {},
         }
@@ -214,7 +214,7 @@ async fn rules(region: &Region, cx: &Cx, groups: &[&str]) -> Result<Vec<Security
         let of_these = [filter("group-id", some.iter().copied())];
         let found = all_pages(|token| {
             let call = region.ec2.describe_security_group_rules().set_filters(Some(of_these.to_vec())).max_results(WHOLE).set_next_token(token);
-            async move { region.read(cx, "DescribeSecurityGroupRules", call.send()).await.map(|a| (a.security_group_rules, a.next_token)) }
+            async move { region.ec2.read(cx, "DescribeSecurityGroupRules", call.send()).await.map(|a| (a.security_group_rules, a.next_token)) }
         });
         out.extend(found.await?);
     }

@@ -36,11 +36,11 @@ impl Kept for Subnet {
     const GONE: &'static [&'static str] = &["InvalidSubnetID.NotFound", "InvalidSubnetId.NotFound"];
 
     async fn one(region: &Region, cx: &Cx, id: &str) -> Result<Option<Ec2Subnet>> {
-        Ok(region.read(cx, "DescribeSubnets", region.ec2.describe_subnets().subnet_ids(id).send()).await?.subnets.unwrap_or_default().pop())
+        Ok(region.ec2.read(cx, "DescribeSubnets", region.ec2.describe_subnets().subnet_ids(id).send()).await?.subnets.unwrap_or_default().pop())
     }
     async fn page(region: &Region, cx: &Cx, filters: Vec<Filter>, size: i32, token: Option<String>) -> Result<(Option<Vec<Ec2Subnet>>, Option<String>)> {
         let call = region.ec2.describe_subnets().set_filters(Some(filters)).max_results(size).set_next_token(token);
-        region.read(cx, "DescribeSubnets", call.send()).await.map(|a| (a.subnets, a.next_token))
+        region.ec2.read(cx, "DescribeSubnets", call.send()).await.map(|a| (a.subnets, a.next_token))
     }
     fn id(subnet: &Ec2Subnet) -> Option<&str> {
         subnet.subnet_id()
@@ -64,7 +64,7 @@ impl Single for Subnet {
     async fn make(region: &Region, cx: &Cx, change: &Change<Self>, spec: &SubnetSpec) -> Result<String> {
         let ipv6 = assigned_range(region, cx, spec).await?;
         let call = create_subnet(region, spec, ipv6)?.tag_specifications(tags(cx, change, spec)?.on(ResourceType::Subnet));
-        let answer = region.write(cx, "CreateSubnet", call.send()).await.map_err(|e| {
+        let answer = region.ec2.write(cx, "CreateSubnet", call.send()).await.map_err(|e| {
             // Another subnet took the same free range between our look and our call. A range that the caller chose conflicts for good.
             if ipv6.is_some() && error::is(&e, &["InvalidSubnet.Conflict"]) && e.message().contains(':') { e.with_retry(Retry::After(Duration::from_secs(1))) } else { e }
         })?;
@@ -74,7 +74,7 @@ impl Single for Subnet {
         refuse_if_used(region, cx, answered(subnet.subnet_id(), "SubnetId")?).await.map(|()| None)
     }
     async fn remove(region: &Region, cx: &Cx, id: &str) -> Result<()> {
-        region.write(cx, "DeleteSubnet", region.ec2.delete_subnet().subnet_id(id).send()).await.map(|_| ())
+        region.ec2.write(cx, "DeleteSubnet", region.ec2.delete_subnet().subnet_id(id).send()).await.map(|_| ())
     }
 }
 
@@ -105,14 +105,14 @@ impl Driver<Subnet> for Aws {
             Verb::Create { spec, .. } => {
                 let ipv6 = assigned_range(region, cx, spec).await?;
                 let call = create_subnet(region, spec, ipv6)?.tag_specifications(tags(cx, change, spec)?.on(ResourceType::Subnet)).dry_run(true);
-                region.dry_run(cx, "CreateSubnet", call.send()).await
+                region.ec2.dry_run(cx, "CreateSubnet", call.send()).await
             }
             Verb::Update { .. } => self.get(cx, &change.target).await.and_then(|o| owned(&change.target, &change.uid, &o)),
             Verb::Delete => {
                 let object = self.get(cx, &change.target).await?;
                 owned(&change.target, &change.uid, &object)?;
                 refuse_if_used(region, cx, object.vendor_id.as_str()).await?;
-                region.dry_run(cx, "DeleteSubnet", region.ec2.delete_subnet().subnet_id(object.vendor_id.as_str()).dry_run(true).send()).await
+                region.ec2.dry_run(cx, "DeleteSubnet", region.ec2.delete_subnet().subnet_id(object.vendor_id.as_str()).dry_run(true).send()).await
             }
             Verb::Act(action) => match *action {},
         }
@@ -225,7 +225,7 @@ fn free_range(whole: &[Ipv6Net], used: &[Ipv6Net]) -> Option<Ipv6Net> {
 
 async fn set_public_ip(region: &Region, cx: &Cx, id: &str, on: bool) -> Result<()> {
     let value = AttributeBooleanValue::builder().value(on).build();
-    region.write(cx, "ModifySubnetAttribute", region.ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(value).send()).await.map(|_| ())
+    region.ec2.write(cx, "ModifySubnetAttribute", region.ec2.modify_subnet_attribute().subnet_id(id).map_public_ip_on_launch(value).send()).await.map(|_| ())
 }
 
 async fn refuse_if_used(region: &Region, cx: &Cx, subnet: &str) -> Result<()> {
@@ -235,7 +235,7 @@ async fn refuse_if_used(region: &Region, cx: &Cx, subnet: &str) -> Result<()> {
 pub(crate) async fn in_use_by_interfaces(region: &Region, cx: &Cx, by: &str, id: &str) -> Result<Vec<String>> {
     let found = all_pages(|token| {
         let call = region.ec2.describe_network_interfaces().filters(filter(by, [id])).max_results(WHOLE).set_next_token(token);
-        async move { region.read(cx, "DescribeNetworkInterfaces", call.send()).await.map(|a| (a.network_interfaces, a.next_token)) }
+        async move { region.ec2.read(cx, "DescribeNetworkInterfaces", call.send()).await.map(|a| (a.network_interfaces, a.next_token)) }
     });
     let user = |n: &NetworkInterface| n.attachment().and_then(|a| a.instance_id()).or(n.network_interface_id()).map(ToOwned::to_owned);
     Ok(found.await?.iter().filter(|n| !is_leaving(n)).filter_map(user).collect())

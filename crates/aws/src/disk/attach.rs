@@ -42,7 +42,7 @@ impl<'a> Attached<'a> {
             return Ok(());
         }
         let call = region.ec2.detach_volume().volume_id(answered(volume.volume_id(), "VolumeId")?).instance_id(self.instance);
-        match region.write(cx, "DetachVolume", call.send()).await {
+        match region.ec2.write(cx, "DetachVolume", call.send()).await {
             // It is detached, and was shown a moment too long.
             Err(e) if !(error::is(&e, &["IncorrectState", "InvalidAttachment.NotFound"]) && e.effect() == Effect::None) => Err(e),
             _ => Ok(()),
@@ -104,7 +104,7 @@ pub(super) async fn attached(region: &Region, cx: &Cx, volume: &Volume, desired:
         instance => instance?,
     };
     let call = region.ec2.attach_volume().volume_id(answered(volume.volume_id(), "VolumeId")?).instance_id(wanted).device(free_device(&instance)?);
-    match region.write(cx, "AttachVolume", call.send()).await {
+    match region.ec2.write(cx, "AttachVolume", call.send()).await {
         Ok(_) => Ok(Way::Asked(format!("it is being attached to {wanted}"))),
         Err(e) if may_lag && may_pass(&e) => Ok(Way::Waits("waiting for what was attached a moment ago to be shown".into())),
         Err(e) => Err(e),

@@ -72,7 +72,7 @@ pub(super) async fn modified(region: &Region, cx: &Cx, volume: &Volume, desired:
         return Ok(Modified::Is);
     }
     let id = answered(volume.volume_id(), "VolumeId")?;
-    let going_on = region.read(cx, "DescribeVolumesModifications", region.ec2.describe_volumes_modifications().volume_ids(id).send()).await;
+    let going_on = region.ec2.read(cx, "DescribeVolumesModifications", region.ec2.describe_volumes_modifications().volume_ids(id).send()).await;
     let going_on = match going_on {
         // Of a volume that was never modified EC2 says that there is no modification of it.
         Err(e) if error::is(&e, &["InvalidVolumeModification.NotFound"]) => Vec::new(),
@@ -86,7 +86,7 @@ pub(super) async fn modified(region: &Region, cx: &Cx, volume: &Volume, desired:
         }
     }
     let call = region.ec2.modify_volume().volume_id(id).set_size(wanted.size).set_volume_type(wanted.kind.as_deref().map(VolumeType::from));
-    match region.write(cx, "ModifyVolume", call.set_iops(wanted.iops).set_throughput(wanted.throughput).send()).await {
+    match region.ec2.write(cx, "ModifyVolume", call.set_iops(wanted.iops).set_throughput(wanted.throughput).send()).await {
         Ok(_) => Ok(Modified::Asked("the volume is being modified".into())),
         // It is another modification than ours that is on its way, or ours is and is not shown yet. The first takes up to a day, and who asks for this one
         // decides whether to wait.

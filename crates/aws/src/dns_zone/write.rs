@@ -76,7 +76,7 @@ impl Global {
         let config = HostedZoneConfig::builder().set_comment(spec.description.clone().filter(|d| !d.is_empty())).private_zone(spec.private).build();
         let call = self.route53.create_hosted_zone().name(spec.dns_name.as_ref().map(ToString::to_string).unwrap_or_default()).caller_reference(&wanted.reference);
         let call = call.hosted_zone_config(config).set_vpc(wanted.networks.first().map(vpc));
-        let answer = self.write(cx, "CreateHostedZone", call.send()).await?;
+        let answer = self.route53.write(cx, "CreateHostedZone", call.send()).await?;
         let id = made_id(answer.hosted_zone().map(|z| bare_id(z.id())), "HostedZone.Id")?;
         Ok((id, answer.change_info().and_then(|c| told(Some(bare_id(c.id())))).map(ToOwned::to_owned)))
     }
@@ -112,7 +112,7 @@ impl Global {
         if changes("description") && comment != row.comment() {
             // Without a comment the one that is there goes.
             let call = self.route53.update_hosted_zone_comment().id(row.id.as_str()).set_comment(comment.map(ToOwned::to_owned));
-            self.write(cx, "UpdateHostedZoneComment", call.send()).await?;
+            self.route53.write(cx, "UpdateHostedZoneComment", call.send()).await?;
         }
         if changes("networks") && !is_written {
             let (has, wants): (BTreeSet<Place>, Vec<Place>) = (row.vpcs.iter().map(place).collect(), places(desired)?);
@@ -128,13 +128,13 @@ impl Global {
     }
     async fn associate(&self, cx: &Cx, row: &Row, network: &Place) -> Result<Option<String>> {
         let call = self.route53.associate_vpc_with_hosted_zone().hosted_zone_id(row.id.as_str()).vpc(vpc(network));
-        let answer = self.write(cx, "AssociateVPCWithHostedZone", call.send()).await?;
+        let answer = self.route53.write(cx, "AssociateVPCWithHostedZone", call.send()).await?;
         Ok(answer.change_info().map(|c| bare_id(c.id()).to_owned()))
     }
     /// None where it is not associated any more.
     async fn disassociate(&self, cx: &Cx, row: &Row, network: &Place) -> Result<Option<String>> {
         let call = self.route53.disassociate_vpc_from_hosted_zone().hosted_zone_id(row.id.as_str()).vpc(vpc(network));
-        match self.write(cx, "DisassociateVPCFromHostedZone", call.send()).await {
+        match self.route53.write(cx, "DisassociateVPCFromHostedZone", call.send()).await {
             Err(e) if error::is(&e, &["VPCAssociationNotFound"]) => Ok(None),
             answer => Ok(answer?.change_info().map(|c| bare_id(c.id()).to_owned())),
         }
@@ -143,11 +143,11 @@ impl Global {
     async fn change_tags(&self, cx: &Cx, row: &Row, written: Vec<(String, String)>, removed: Vec<String>) -> Result<()> {
         let call = || self.route53.change_tags_for_resource().resource_type(TagResourceType::Hostedzone).resource_id(row.id.as_str());
         for keys in removed.chunks(MAX_TAGS) {
-            self.write(cx, "ChangeTagsForResource", call().set_remove_tag_keys(Some(keys.to_vec())).send()).await?;
+            self.route53.write(cx, "ChangeTagsForResource", call().set_remove_tag_keys(Some(keys.to_vec())).send()).await?;
         }
         for tags in written.chunks(MAX_TAGS) {
             let tags = tags.iter().map(|(k, v)| Tag::builder().key(k).value(v).build()).collect();
-            self.write(cx, "ChangeTagsForResource", call().set_add_tags(Some(tags)).send()).await?;
+            self.route53.write(cx, "ChangeTagsForResource", call().set_add_tags(Some(tags)).send()).await?;
         }
         Ok(())
     }

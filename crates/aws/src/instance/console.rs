@@ -9,7 +9,7 @@ use aws_smithy_types::base64;
 use welkin_core::{ConsoleOutput, Cx, Result};
 
 pub(super) async fn output(region: &Region, cx: &Cx, id: &str) -> Result<ConsoleOutput> {
-    decoded(&region.read(cx, "GetConsoleOutput", region.ec2.get_console_output().instance_id(id).send()).await?)
+    decoded(&region.ec2.read(cx, "GetConsoleOutput", region.ec2.get_console_output().instance_id(id).send()).await?)
 }
 
 fn decoded(answer: &GetConsoleOutputOutput) -> Result<ConsoleOutput> {

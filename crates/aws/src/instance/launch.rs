@@ -115,7 +115,7 @@ pub(super) async fn check(region: &Region, cx: &Cx, change: &Change<Instance>, s
     // Nobody says whether a dry run uses up a token. If it did, the launch, which has a key, would be another request under the same one.
     let call = run_instances(region, cx, change, spec).await?;
     let call = if spec.ssh_key.is_some() { call.set_key_name(None) } else { call };
-    region.dry_run(cx, "RunInstances", call.dry_run(true).send()).await
+    region.ec2.dry_run(cx, "RunInstances", call.dry_run(true).send()).await
 }
 
 /// Imports the key under a name of ours, so it can be repeated. The dry run comes first: what it refuses is told at once, because nothing was
@@ -127,7 +127,7 @@ pub(super) async fn import_key(region: &Region, cx: &Cx, change: &Change<Instanc
     let name = key_name(&change.uid);
     let import = region.ec2.import_key_pair().key_name(&name).public_key_material(Blob::new(key.trim())).tag_specifications(tags.on(ResourceType::KeyPair));
     // The name holds the uid, so what is there already is ours.
-    match region.write(cx, "ImportKeyPair", import.send()).await {
+    match region.ec2.write(cx, "ImportKeyPair", import.send()).await {
         Err(e) if !error::is(&e, &["InvalidKeyPair.Duplicate"]) => Err(e),
         _ => Ok(name),
     }
@@ -160,7 +160,7 @@ pub(super) async fn launch(region: &Region, cx: &Cx, change: &Change<Instance>, 
         // At most 36 characters of the 64 that EC2 takes.
         let token = if n == 0 { change.token.clone() } else { format!("{}-{n}", change.token) };
         let call = run_instances(region, cx, change, &candidate).await?.client_token(token);
-        match Box::pin(region.write(cx, "RunInstances", call.send())).await {
+        match Box::pin(region.ec2.write(cx, "RunInstances", call.send())).await {
             Ok(answer) => return made_id(answer.instances().first().and_then(|i| i.instance_id()), "InstanceId"),
             Err(e) if e.reason() == Reason::Capacity && e.effect() == Effect::None => refusal = Some(e),
             Err(e) => return Err(e),
@@ -257,7 +257,7 @@ async fn root_disk(region: &Region, cx: &Cx, spec: &InstanceSpec) -> Result<Opti
         return Ok(None);
     }
     let image = spec.image.as_ref().ok_or_else(|| required("image"))?.vendor_id()?;
-    let answer = region.read(cx, "DescribeImages", region.ec2.describe_images().image_ids(image.as_str()).send()).await?;
+    let answer = region.ec2.read(cx, "DescribeImages", region.ec2.describe_images().image_ids(image.as_str()).send()).await?;
     let device = answer.images().first().and_then(|i| i.root_device_name());
     let device = device.ok_or_else(|| Error::new(ErrorKind::FailedPrecondition, Reason::ImageNotFound, format!("{image} has no root device")).with_field("image"))?;
     let size = spec.root_disk.size_gib.map(i32::try_from).transpose().map_err(|_| Error::invalid("root_disk.size_gib", "too large"))?;

@@ -86,7 +86,7 @@ pub(super) fn may_pass(refusal: &Error) -> bool {
 }
 
 async fn modify(region: &Region, cx: &Cx, id: &str, what: impl FnOnce(ModifyInstanceAttributeFluentBuilder) -> ModifyInstanceAttributeFluentBuilder + Send) -> Result<()> {
-    region.write(cx, "ModifyInstanceAttribute", what(region.ec2.modify_instance_attribute().instance_id(id)).send()).await.map(|_| ())
+    region.ec2.write(cx, "ModifyInstanceAttribute", what(region.ec2.modify_instance_attribute().instance_id(id)).send()).await.map(|_| ())
 }
 fn flag(on: bool) -> AttributeBooleanValue {
     AttributeBooleanValue::builder().value(on).build()

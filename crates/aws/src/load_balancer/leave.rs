@@ -53,7 +53,7 @@ impl Aws {
         let id = own.as_ref().map(|own| own.id.clone()).unwrap_or_default();
         Openings { region, cx, change, own: &id, there: &rules }.shut().await?;
         if own.is_some() {
-            match region.write(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(&id).send()).await {
+            match region.ec2.write(cx, "DeleteSecurityGroup", region.ec2.delete_security_group().group_id(&id).send()).await {
                 Err(e) if error::is(&e, SecurityGroup::GONE) => {}
                 Err(e) if error::is(&e, &["DependencyViolation"]) && leaving.is_early(self.horizon.max(LINGERS)) => {
                     return leaving.wait("waiting for EC2 to let go of its security group");
@@ -66,11 +66,11 @@ impl Aws {
     /// Whether its end was accepted. What is protected is refused, except where a create is cleaned up after: then the protection goes first.
     async fn let_go(&self, region: &Region, cx: &Cx, row: &Row, cleans_up: bool) -> Result<bool> {
         let id = row.id.as_str();
-        match region.balance(cx, "DeleteLoadBalancer", region.elb.delete_load_balancer().load_balancer_arn(id).send()).await {
+        match region.elb.write(cx, "DeleteLoadBalancer", region.elb.delete_load_balancer().load_balancer_arn(id).send()).await {
             Err(e) if is_protection(&e) && cleans_up => {
                 let off = LoadBalancerAttribute::builder().key(PROTECTED).value("false").build();
                 let call = region.elb.modify_load_balancer_attributes().load_balancer_arn(id).attributes(off);
-                region.balance(cx, "ModifyLoadBalancerAttributes", call.send()).await.map(|_| false)
+                region.elb.write(cx, "ModifyLoadBalancerAttributes", call.send()).await.map(|_| false)
             }
             Err(e) if is_protection(&e) => Err(refused_as_protected(e)),
             answer => answer.map(|_| true),

@@ -57,7 +57,7 @@ impl Rules {
         let filters = of_uid(&cx.owner, uid);
         let found = all_pages(async |token| {
             let call = region.ec2.describe_security_group_rules().set_filters(Some(filters.clone())).max_results(WHOLE).set_next_token(token);
-            region.read(cx, "DescribeSecurityGroupRules", call.send()).await.map(|a| (a.security_group_rules, a.next_token))
+            region.ec2.read(cx, "DescribeSecurityGroupRules", call.send()).await.map(|a| (a.security_group_rules, a.next_token))
         });
         let mut all = BTreeMap::<String, Vec<_>>::new();
         for rule in found.await? {
@@ -107,7 +107,7 @@ impl Own {
         let id = &change.target.name()?.id;
         let tags = Tags::part(&mark::of_change(cx, change), id);
         let call = region.ec2.create_security_group().group_name(name).description(format!("load-balancer:{id}")).vpc_id(vpc);
-        match region.write(cx, "CreateSecurityGroup", call.tag_specifications(tags.on(ResourceType::SecurityGroup)).send()).await {
+        match region.ec2.write(cx, "CreateSecurityGroup", call.tag_specifications(tags.on(ResourceType::SecurityGroup)).send()).await {
             Ok(answer) => Ok(Self { id: made_id(answer.group_id(), "GroupId")?, tags }),
             Err(e) if error::is(&e, &["InvalidGroup.Duplicate"]) => {
                 let own = Self::find(region, cx, id, Some(&change.uid)).await?;
@@ -178,7 +178,7 @@ impl Openings<'_> {
         let parts = Mark { digest: None, ..mark::of_change(self.cx, self.change) };
         let tags = Tags::ours(&parts, &self.change.target.name()?.id).on(ResourceType::SecurityGroupRule);
         let call = self.region.ec2.authorize_security_group_ingress().group_id(group).set_ip_permissions(Some(permissions(openings))).tag_specifications(tags);
-        match self.region.write(self.cx, "AuthorizeSecurityGroupIngress", call.send()).await {
+        match self.region.ec2.write(self.cx, "AuthorizeSecurityGroupIngress", call.send()).await {
             // One that a step before this one has written is not shown yet.
             Err(e) if error::is(&e, &["InvalidPermission.Duplicate"]) => Err(not_shown(&format!("the rules of {group}"))),
             answer => answer.map(drop).map_err(about(field)),
@@ -189,7 +189,7 @@ impl Openings<'_> {
             return Ok(());
         }
         let call = self.region.ec2.revoke_security_group_ingress().group_id(group).set_security_group_rule_ids(Some(ids));
-        match self.region.write(self.cx, "RevokeSecurityGroupIngress", call.send()).await {
+        match self.region.ec2.write(self.cx, "RevokeSecurityGroupIngress", call.send()).await {
             Err(e) if error::is(&e, SecurityGroup::GONE) || error::is(&e, &["InvalidSecurityGroupRuleId.NotFound", "InvalidPermission.NotFound"]) => Ok(()),
             answer => answer.map(drop),
         }

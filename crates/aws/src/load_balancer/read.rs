@@ -121,7 +121,7 @@ impl Region {
     /// Those of these names or ids, or all: one page, and where the next begins.
     pub(super) async fn balancers(&self, cx: &Cx, size: i32, marker: Option<String>) -> Result<(Vec<Vendors>, Option<String>)> {
         let call = self.elb.describe_load_balancers().page_size(size).set_marker(marker);
-        self.look(cx, "DescribeLoadBalancers", call.send()).await.map(|a| (a.load_balancers.unwrap_or_default(), a.next_marker))
+        self.elb.read(cx, "DescribeLoadBalancers", call.send()).await.map(|a| (a.load_balancers.unwrap_or_default(), a.next_marker))
     }
     pub(super) async fn every_balancer(&self, cx: &Cx) -> Result<Vec<Vendors>> {
         all_pages(async |marker| self.balancers(cx, WHOLE, marker).await.map(|(all, next)| (Some(all), next))).await
@@ -138,7 +138,7 @@ impl Region {
         cx: &Cx,
         call: aws_sdk_elasticloadbalancingv2::operation::describe_load_balancers::builders::DescribeLoadBalancersFluentBuilder,
     ) -> Result<Option<Vendors>> {
-        match self.look(cx, "DescribeLoadBalancers", call.send()).await {
+        match self.elb.read(cx, "DescribeLoadBalancers", call.send()).await {
             // No id at all, or one of another kind of things.
             Err(e) if error::is(&e, GONE) || error::is(&e, &["ValidationError"]) => Ok(None),
             answer => Ok(answer?.load_balancers.unwrap_or_default().into_iter().find(is_network)),
@@ -176,7 +176,7 @@ impl Region {
     }
     async fn tags_of_some(&self, cx: &Cx, ids: &[String]) -> Result<BTreeMap<String, Tags>> {
         let call = self.elb.describe_tags().set_resource_arns(Some(ids.to_vec()));
-        let answer = self.look(cx, "DescribeTags", call.send()).await?;
+        let answer = self.elb.read(cx, "DescribeTags", call.send()).await?;
         let of = |tags: &[aws_sdk_elasticloadbalancingv2::types::Tag]| tags.iter().filter_map(|t| Some((t.key()?, t.value().unwrap_or_default()))).collect();
         Ok(answer.tag_descriptions().iter().filter_map(|d| Some((d.resource_arn()?.to_owned(), of(d.tags())))).collect())
     }
@@ -184,7 +184,7 @@ impl Region {
     pub(super) async fn groups(&self, cx: &Cx, of: Option<&str>) -> Result<Vec<Group>> {
         let found = all_pages(async |marker| {
             let call = self.elb.describe_target_groups().set_load_balancer_arn(of.map(ToOwned::to_owned)).page_size(WHOLE).set_marker(marker);
-            self.look(cx, "DescribeTargetGroups", call.send()).await.map(|a| (a.target_groups, a.next_marker))
+            self.elb.read(cx, "DescribeTargetGroups", call.send()).await.map(|a| (a.target_groups, a.next_marker))
         });
         let found = match found.await {
             Err(e) if error::is(&e, NO_POOL) => Vec::new(),
@@ -203,18 +203,18 @@ impl Region {
     pub(super) async fn listeners(&self, cx: &Cx, id: &str) -> Result<Vec<Front2>> {
         all_pages(async |marker| {
             let call = self.elb.describe_listeners().load_balancer_arn(id).page_size(WHOLE).set_marker(marker);
-            self.look(cx, "DescribeListeners", call.send()).await.map(|a| (a.listeners, a.next_marker))
+            self.elb.read(cx, "DescribeListeners", call.send()).await.map(|a| (a.listeners, a.next_marker))
         })
         .await
     }
     pub(super) async fn balancer_attributes(&self, cx: &Cx, id: &str) -> Result<Told> {
         let call = self.elb.describe_load_balancer_attributes().load_balancer_arn(id);
-        self.look(cx, "DescribeLoadBalancerAttributes", call.send()).await.map(|a| pairs(a.attributes(), |a| (a.key(), a.value())))
+        self.elb.read(cx, "DescribeLoadBalancerAttributes", call.send()).await.map(|a| pairs(a.attributes(), |a| (a.key(), a.value())))
     }
     /// What is not told is as it is with a new one.
     pub(super) async fn group_attributes(&self, cx: &Cx, group: &Group) -> Result<Told> {
         let call = self.elb.describe_target_group_attributes().target_group_arn(&group.arn);
-        let seen = self.look(cx, "DescribeTargetGroupAttributes", call.send()).await.map(|a| pairs(a.attributes(), |a| (a.key(), a.value())))?;
+        let seen = self.elb.read(cx, "DescribeTargetGroupAttributes", call.send()).await.map(|a| pairs(a.attributes(), |a| (a.key(), a.value())))?;
         let mut all: Told = group.pool.attributes().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         all.extend(seen);
         Ok(all)
@@ -222,12 +222,12 @@ impl Region {
     /// None where it has none.
     pub(super) async fn idle_timeout(&self, cx: &Cx, listener: &str) -> Result<Option<String>> {
         let call = self.elb.describe_listener_attributes().listener_arn(listener);
-        let answer = self.look(cx, "DescribeListenerAttributes", call.send()).await?;
+        let answer = self.elb.read(cx, "DescribeListenerAttributes", call.send()).await?;
         Ok(answer.attributes().iter().find(|a| a.key() == Some(IDLE)).and_then(|a| a.value().map(ToOwned::to_owned)))
     }
     pub(super) async fn health(&self, cx: &Cx, group: &str) -> Result<Vec<TargetHealthDescription>> {
         let call = self.elb.describe_target_health().target_group_arn(group);
-        self.look(cx, "DescribeTargetHealth", call.send()).await.map(|a| a.target_health_descriptions.unwrap_or_default())
+        self.elb.read(cx, "DescribeTargetHealth", call.send()).await.map(|a| a.target_health_descriptions.unwrap_or_default())
     }
     /// Its targets, without those that it has let go.
     pub(super) async fn targets(&self, cx: &Cx, group: &str) -> Result<Vec<String>> {

@@ -129,7 +129,7 @@ impl Building<'_> {
                 None => call.subnets(subnet),
             };
         }
-        let answer = self.region.balance(self.cx, "CreateLoadBalancer", call.send()).await?;
+        let answer = self.region.elb.write(self.cx, "CreateLoadBalancer", call.send()).await?;
         let made = answer.load_balancers.unwrap_or_default().pop();
         made_id(made.as_ref().and_then(Vendors::load_balancer_arn), "LoadBalancerArn")?;
         answered(made, "LoadBalancer")
@@ -142,7 +142,7 @@ impl Building<'_> {
         }
         let changed = changed.into_iter().map(|(key, value)| LoadBalancerAttribute::builder().key(key).value(value).build()).collect();
         let call = self.region.elb.modify_load_balancer_attributes().load_balancer_arn(balancer).set_attributes(Some(changed));
-        self.region.balance(self.cx, "ModifyLoadBalancerAttributes", call.send()).await.map(drop)
+        self.region.elb.write(self.cx, "ModifyLoadBalancerAttributes", call.send()).await.map(drop)
     }
 
     /// The target groups that are wanted, by what they are.
@@ -183,7 +183,7 @@ impl Building<'_> {
             let call = self.region.elb.modify_target_group().target_group_arn(&group.arn).health_check_protocol(check.protocol.clone()).health_check_port(&check.port);
             let call = call.set_health_check_path(check.path.clone()).health_check_interval_seconds(check.interval_s).health_check_timeout_seconds(check.timeout_s);
             let call = call.healthy_threshold_count(check.healthy).unhealthy_threshold_count(check.unhealthy);
-            self.region.balance(self.cx, "ModifyTargetGroup", call.send()).await?;
+            self.region.elb.write(self.cx, "ModifyTargetGroup", call.send()).await?;
         }
         let attributes = if asks.attributes { Some(self.region.group_attributes(self.cx, group).await?) } else { None };
         let targets = if asks.targets { Some(self.region.targets(self.cx, &group.arn).await?) } else { None };
@@ -197,7 +197,7 @@ impl Building<'_> {
         let call = call.health_check_protocol(check.protocol.clone()).health_check_port(&check.port).set_health_check_path(check.path.clone());
         let call = call.health_check_interval_seconds(check.interval_s).health_check_timeout_seconds(check.timeout_s);
         let call = call.healthy_threshold_count(check.healthy).unhealthy_threshold_count(check.unhealthy).set_tags(Some(tags.balancing()));
-        let answer = self.region.balance(self.cx, "CreateTargetGroup", call.send()).await?;
+        let answer = self.region.elb.write(self.cx, "CreateTargetGroup", call.send()).await?;
         made_id(answer.target_groups().first().and_then(|g| g.target_group_arn()), "TargetGroupArn")
     }
     async fn answer_for(&self, group: &str, changed: &[(&'static str, String)]) -> Result<()> {
@@ -210,7 +210,7 @@ impl Building<'_> {
             all.push(attribute("stickiness.type", "source_ip"));
         }
         let call = self.region.elb.modify_target_group_attributes().target_group_arn(group).set_attributes(Some(all));
-        self.region.balance(self.cx, "ModifyTargetGroupAttributes", call.send()).await.map(drop)
+        self.region.elb.write(self.cx, "ModifyTargetGroupAttributes", call.send()).await.map(drop)
     }
     /// Brings its targets to these, in batches, and touches none that is one already. New ones come first, so that there always are some.
     async fn targeted<'t>(&self, group: &str, there: impl Iterator<Item = &'t str>, wanted: &[String]) -> Result<()> {
@@ -219,11 +219,11 @@ impl Building<'_> {
         let described = |ids: &[String]| ids.iter().map(|id| TargetDescription::builder().id(id).build()).collect::<Vec<_>>();
         for batch in changes.missing.chunks(MOST_TARGETS) {
             let call = self.region.elb.register_targets().target_group_arn(group).set_targets(Some(described(batch)));
-            self.region.balance(self.cx, "RegisterTargets", call.send()).await?;
+            self.region.elb.write(self.cx, "RegisterTargets", call.send()).await?;
         }
         for batch in changes.surplus.chunks(MOST_TARGETS) {
             let call = self.region.elb.deregister_targets().target_group_arn(group).set_targets(Some(described(batch)));
-            self.region.balance(self.cx, "DeregisterTargets", call.send()).await?;
+            self.region.elb.write(self.cx, "DeregisterTargets", call.send()).await?;
         }
         Ok(())
     }
@@ -249,7 +249,7 @@ impl Building<'_> {
         let (arn, is_new) = match there {
             None => {
                 let call = self.region.elb.create_listener().load_balancer_arn(balancer).protocol(front.protocol.clone()).port(number(front.port));
-                let answer = self.region.balance(self.cx, "CreateListener", call.default_actions(action).set_certificates(certificate).send()).await?;
+                let answer = self.region.elb.write(self.cx, "CreateListener", call.default_actions(action).set_certificates(certificate).send()).await?;
                 (made_id(answer.listeners().first().and_then(|l| l.listener_arn()), "ListenerArn")?, true)
             }
             Some(listener) => {
@@ -258,7 +258,7 @@ impl Building<'_> {
                 let certified = listener.certificates().first().and_then(|c| told(c.certificate_arn()));
                 if other || leads_to(listener) != Some(group) || certified != front.certificate.as_deref() {
                     let call = self.region.elb.modify_listener().listener_arn(arn).set_protocol(other.then(|| front.protocol.clone()));
-                    self.region.balance(self.cx, "ModifyListener", call.default_actions(action).set_certificates(certificate).send()).await?;
+                    self.region.elb.write(self.cx, "ModifyListener", call.default_actions(action).set_certificates(certificate).send()).await?;
                 }
                 (arn.to_owned(), false)
             }
@@ -272,11 +272,11 @@ impl Building<'_> {
         }
         let idle = ListenerAttribute::builder().key(IDLE).value(&self.wanted.idle_s).build();
         let call = self.region.elb.modify_listener_attributes().listener_arn(arn).attributes(idle);
-        self.region.balance(self.cx, "ModifyListenerAttributes", call.send()).await.map(drop)
+        self.region.elb.write(self.cx, "ModifyListenerAttributes", call.send()).await.map(drop)
     }
     async fn stop(&self, listener: &Front2) -> Result<()> {
         let arn = answered(told(listener.listener_arn()), "ListenerArn")?;
-        match self.region.balance(self.cx, "DeleteListener", self.region.elb.delete_listener().listener_arn(arn).send()).await {
+        match self.region.elb.write(self.cx, "DeleteListener", self.region.elb.delete_listener().listener_arn(arn).send()).await {
             Err(e) if error::is(&e, &["ListenerNotFound"]) => Ok(()),
             answer => answer.map(drop),
         }
@@ -289,12 +289,12 @@ impl Building<'_> {
         if !written.is_empty() {
             let tags = mark::balancing(written.iter().filter_map(|t| Some((t.key()?, t.value().unwrap_or_default()))));
             let call = self.region.elb.add_tags().resource_arns(row.id.as_str()).set_tags(Some(tags));
-            self.region.balance(self.cx, "AddTags", call.send()).await?;
+            self.region.elb.write(self.cx, "AddTags", call.send()).await?;
         }
         if !removed.is_empty() {
             let keys = removed.iter().filter_map(|t| t.key().map(ToOwned::to_owned)).collect();
             let call = self.region.elb.remove_tags().resource_arns(row.id.as_str()).set_tag_keys(Some(keys));
-            self.region.balance(self.cx, "RemoveTags", call.send()).await?;
+            self.region.elb.write(self.cx, "RemoveTags", call.send()).await?;
         }
         Ok(())
     }
@@ -305,7 +305,7 @@ pub(super) async fn remove_groups(region: &Region, cx: &Cx, groups: &[&Group]) -
     let one = |arn: &str| {
         let call = region.elb.delete_target_group().target_group_arn(arn);
         Box::pin(async move {
-            match region.balance(cx, "DeleteTargetGroup", call.send()).await {
+            match region.elb.write(cx, "DeleteTargetGroup", call.send()).await {
                 Err(e) if error::is(&e, &["TargetGroupNotFound"]) => Ok(true),
                 Err(e) if error::is(&e, &["ResourceInUse"]) => Ok(false),
                 answer => answer.map(|_| true),

@@ -99,20 +99,20 @@ impl Shown {
             let Way { v4, v6, gateway, instance, nat_gateway, peering } = Way::of(route, gateway)?;
             let call = region.ec2.create_route().route_table_id(table).set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6);
             let call = call.set_gateway_id(gateway).set_instance_id(instance).set_nat_gateway_id(nat_gateway).set_vpc_peering_connection_id(peering);
-            region.write(cx, "CreateRoute", call.send()).await?;
+            region.ec2.write(cx, "CreateRoute", call.send()).await?;
             writing.has_written = true;
         }
         for route in &changes.other {
             let Way { v4, v6, gateway, instance, nat_gateway, peering } = Way::of(route, gateway)?;
             let call = region.ec2.replace_route().route_table_id(table).set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6);
             let call = call.set_gateway_id(gateway).set_instance_id(instance).set_nat_gateway_id(nat_gateway).set_vpc_peering_connection_id(peering);
-            region.write(cx, "ReplaceRoute", call.send()).await?;
+            region.ec2.write(cx, "ReplaceRoute", call.send()).await?;
             writing.has_written = true;
         }
         for net in &changes.surplus {
             let (v4, v6) = by_family(*net);
             let call = region.ec2.delete_route().route_table_id(table).set_destination_cidr_block(v4).set_destination_ipv6_cidr_block(v6);
-            match region.write(cx, "DeleteRoute", call.send()).await {
+            match region.ec2.write(cx, "DeleteRoute", call.send()).await {
                 // It has gone, and was shown a moment too long.
                 Err(e) if error::is(&e, &["InvalidRoute.NotFound"]) => {}
                 answer => {

@@ -214,7 +214,7 @@ impl<'a> Ruled<'a> {
                 continue;
             }
             let call = self.region.ec2.revoke_security_group_egress().group_id(self.group).ip_permissions(permission(self.group, &rule)?);
-            match self.region.write(cx, "RevokeSecurityGroupEgress", call.send()).await {
+            match self.region.ec2.write(cx, "RevokeSecurityGroupEgress", call.send()).await {
                 Err(e) if !error::is(&e, &["InvalidPermission.NotFound"]) => return Err(e),
                 _ => {}
             }
@@ -247,11 +247,11 @@ impl<'a> Ruled<'a> {
         match direction {
             Direction::Egress => {
                 let call = ec2.authorize_security_group_egress().group_id(self.group).set_ip_permissions(permissions).set_tag_specifications(tags);
-                self.region.write(cx, "AuthorizeSecurityGroupEgress", call.send()).await.map(drop)
+                self.region.ec2.write(cx, "AuthorizeSecurityGroupEgress", call.send()).await.map(drop)
             }
             Direction::Ingress => {
                 let call = ec2.authorize_security_group_ingress().group_id(self.group).set_ip_permissions(permissions).set_tag_specifications(tags);
-                self.region.write(cx, "AuthorizeSecurityGroupIngress", call.send()).await.map(drop)
+                self.region.ec2.write(cx, "AuthorizeSecurityGroupIngress", call.send()).await.map(drop)
             }
             Direction::Unspecified => Err(Error::internal("a rule without a direction")),
         }
@@ -263,9 +263,9 @@ impl<'a> Ruled<'a> {
         let (ec2, ids) = (&self.region.ec2, Some(ids));
         if direction == Direction::Egress {
             let call = ec2.revoke_security_group_egress().group_id(self.group).set_security_group_rule_ids(ids);
-            return self.region.write(cx, "RevokeSecurityGroupEgress", call.send()).await.map(drop);
+            return self.region.ec2.write(cx, "RevokeSecurityGroupEgress", call.send()).await.map(drop);
         }
         let call = ec2.revoke_security_group_ingress().group_id(self.group).set_security_group_rule_ids(ids);
-        self.region.write(cx, "RevokeSecurityGroupIngress", call.send()).await.map(drop)
+        self.region.ec2.write(cx, "RevokeSecurityGroupIngress", call.send()).await.map(drop)
     }
 }
