@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, Kind, KindCapabilities, LoadBalancer, Location, MachineType, NatGateway, Network,
-    RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
+    Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, InstanceGroup, Kind, KindCapabilities, LoadBalancer, Location, MachineType,
+    NatGateway, Network, RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 use crate::dns_zone::MAX_LABELS;
@@ -42,6 +42,7 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
         (DnsZone::COLLECTION, dns_zone(horizon)),
         (RecordSet::COLLECTION, record_set(horizon)),
         (LoadBalancer::COLLECTION, load_balancer(horizon)),
+        (InstanceGroup::COLLECTION, instance_group(horizon)),
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
         (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
@@ -295,6 +296,48 @@ fn load_balancer(horizon: Duration) -> KindCapabilities {
     KindCapabilities { verbs, limits: [("per_location", 50), ("target_groups_per_location", 3000)].into(), ..base }
 }
 
+/// "You can specify up to 40 instance types per Auto Scaling group" (botocore's model, `LaunchTemplateOverrides`).
+const MACHINE_TYPES_PER_GROUP: usize = 40;
+/// "Auto Scaling groups per region" (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-quotas.html>), and what a launch template has room for.
+fn instance_group(horizon: Duration) -> KindCapabilities {
+    let required = || Field { required: true, ..Field::MUTABLE };
+    let fields = [
+        ("template", required()),
+        ("template.machine_types", required().at_most(MACHINE_TYPES_PER_GROUP)),
+        ("template.image", required()),
+        ("template.ssh_key", Field::MUTABLE),
+        ("template.user_data", Field::MUTABLE),
+        ("template.identity", Field::MUTABLE),
+        ("template.root_disk", Field::MUTABLE),
+        ("template.root_disk.size_gib", Field::MUTABLE.between(1, MAX_DISK_GIB)),
+        ("template.root_disk.disk_type", Field::MUTABLE),
+        ("template.root_disk.encrypted", Field::MUTABLE),
+        ("template.disks", Field::MUTABLE),
+        ("template.disks.size_gib", Field::MUTABLE.between(1, MAX_DISK_GIB)),
+        ("template.disks.disk_type", Field::MUTABLE),
+        ("template.disks.encrypted", Field::MUTABLE),
+        ("template.security_groups", Field::MUTABLE.at_most(GROUPS_PER_INTERFACE)),
+        ("template.assign_public_ip", Field::MUTABLE),
+        ("subnets", required()),
+        // They follow from the subnets.
+        ("zones", Field::UNSUPPORTED),
+        ("min_size", Field::MUTABLE),
+        ("max_size", required()),
+        ("size", Field::MUTABLE),
+        ("on_demand_base", Field::MUTABLE),
+        ("spot_percent", Field::MUTABLE.between(0, 100)),
+        ("health", Field::MUTABLE),
+        ("health.source", Field::MUTABLE),
+        ("health.grace_period_s", Field::MUTABLE),
+        ("labels", Field::MUTABLE),
+        ("provider_config", Field::UNSUPPORTED),
+    ];
+    // Ids are ARNs, as no id that anybody can choose.
+    let base = KindCapabilities { id_shape: IdShape::Other, ..managed(horizon, "", fields.into()) };
+    let own = [VerbName::DeleteInstances, VerbName::ReplaceInstances, VerbName::StopReplacement, VerbName::Members];
+    KindCapabilities { verbs: MANAGED.into_iter().chain(own).collect(), limits: [("per_location", 500)].into(), ..base }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -318,13 +361,13 @@ mod tests {
         declares_all::<Address>();
         declares_all::<Disk>();
         let missing: Vec<&str> = welkin_core::COLLECTIONS.iter().copied().filter(|c| !capabilities(Duration::ZERO).kinds.contains_key(c)).collect();
-        let expected = [welkin_core::InstanceGroup::COLLECTION];
-        assert_eq!(missing, expected, "what AWS does not offer yet");
+        assert_eq!(missing, [""; 0], "what AWS does not offer");
         declares_all::<NatGateway>();
         declares_all::<RouteTable>();
         declares_all::<DnsZone>();
         declares_all::<RecordSet>();
         declares_all::<LoadBalancer>();
+        declares_all::<InstanceGroup>();
     }
     #[test]
     fn a_vpc_cannot_choose_its_ipv6_range() {

@@ -18,6 +18,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use attach::{Attached, Way};
+pub(crate) use attach::{LETTERS, letter};
 use aws_sdk_ec2::{
     operation::create_volume::builders::CreateVolumeFluentBuilder,
     types::{Filter, ResourceType, Tag, Volume, VolumeType},

@@ -192,6 +192,13 @@ pub(crate) fn is(error: &Error, codes: &[&str]) -> bool {
     error.vendor().is_some_and(|v| codes.contains(&v.code.as_str()))
 }
 
+/// An error about an instance that a group's template describes, in the group's words.
+pub(crate) fn of_template(e: Error) -> Error {
+    let of = |v: &Violation| field::in_group(&v.field).map_or_else(|| v.clone(), |ours| Violation::new(ours, &v.description));
+    let violations = e.violations().iter().map(of).filter(|v| !v.field.is_empty()).collect();
+    e.with_violations(violations)
+}
+
 /// An instance that EC2 made and let fail, by its `StateReason` (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_StateReason.html>):
 /// the code is one of the error codes behind `Client.` or `Server.`.
 pub(crate) fn creation_failed(code: &str, text: &str) -> Error {

@@ -9,6 +9,7 @@ mod object;
 mod update;
 
 pub use launch::InstanceConfig;
+pub(crate) use launch::{profile, root_device};
 pub(crate) use object::nic_address;
 
 use crate::{

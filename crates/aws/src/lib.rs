@@ -11,6 +11,7 @@ mod dns_zone;
 mod error;
 mod image;
 mod instance;
+mod instance_group;
 mod load_balancer;
 mod location;
 mod machine_type;
@@ -32,8 +33,8 @@ pub use instance::InstanceConfig;
 use client::{Global, Region};
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
-    Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, LoadBalancer, Location, LocationName, MachineType, Managed, NatGateway,
-    Network, Object, Reader, Reason, RecordSet, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
+    Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, InstanceGroup, LoadBalancer, Location, LocationName, MachineType, Managed,
+    NatGateway, Network, Object, Reader, Reason, RecordSet, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -121,8 +122,8 @@ impl CloudProvider for Aws {
     fn load_balancers(&self) -> Option<&dyn Driver<LoadBalancer>> {
         Some(self)
     }
-    fn instance_groups(&self) -> Option<&dyn Driver<welkin_core::InstanceGroup>> {
-        None
+    fn instance_groups(&self) -> Option<&dyn Driver<InstanceGroup>> {
+        Some(self)
     }
     fn record_sets(&self) -> Option<&dyn Driver<RecordSet>> {
         Some(self)

@@ -20,7 +20,7 @@ use crate::{
     client::Region,
     error, owned,
     page::At,
-    resource::{Looking, Pieces, copies, is_adopted, is_mine, not_owned},
+    resource::{Looking, Pieces, copies, is_adopted, is_mine, not_owned, not_yet_shown},
     step::{age, now_ms, pace, unresolved_ms},
 };
 use async_trait::async_trait;
@@ -32,7 +32,7 @@ use std::collections::BTreeSet;
 use wanted::{Names, Wanted};
 use welkin_core::{
     Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, NoAction, Object, Page, Past, Query, Reader, Reason,
-    Result, Resume, Retry, Shard, Step, Target, TargetHealth, Verb,
+    Result, Resume, Shard, Step, Target, TargetHealth, Verb,
 };
 use write::{Asks, Building, There, arn, remove_groups};
 
@@ -90,9 +90,8 @@ impl Aws {
         }
         Ok(rows.pop())
     }
-    /// Marks are written with the object itself, so they are seen all or not at all.
     fn is_hidden(&self, row: &Row) -> bool {
-        !row.tags.has_ours() && row.created_ms().is_some_and(|at| age(at) < self.horizon)
+        self.may_yet_be_marked(&row.tags, row.created_ms())
     }
     /// What of it was made so far, by name.
     async fn balancer_parts(&self, cx: &Cx, change: &Change<LoadBalancer>, names: &Names) -> Result<There> {
@@ -130,8 +129,7 @@ impl Reader<LoadBalancer> for Aws {
             };
         };
         if uid.is_some() && self.is_hidden(&row) {
-            let why = format!("AWS does not show the tags of {target} yet");
-            return Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(target.to_string()));
+            return Err(not_yet_shown(&format!("AWS does not show the tags of {target} yet"), target));
         }
         let around = region.around(cx, &row).await.map_err(|e| if error::is(&e, GONE) { Error::not_found(target) } else { e })?;
         row.object(region, &cx.owner, &around)
@@ -336,10 +334,7 @@ impl Aws {
         }
         match self.balancer_at(cx, &change.target, None).await? {
             Some(row) if !is_mine(cx, change, &row.tags) => Err(not_owned(&change.target, row.id.as_str())),
-            Some(row) if self.is_hidden(&row) => {
-                let why = format!("{} was made just now, and AWS may not show its tags yet", row.id);
-                Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(change.target.to_string()))
-            }
+            Some(row) if self.is_hidden(&row) => Err(not_yet_shown(&format!("{} was made just now, and AWS may not show its tags yet", row.id), &change.target)),
             _ => Ok(()),
         }
     }

@@ -19,6 +19,9 @@ pub(crate) const NETWORK: &str = "welkin.dev/network";
 pub(crate) const GROUP: &str = "welkin.dev/group";
 /// The name, in our terms, of the subnet that an instance is in.
 pub(crate) const SUBNET: &str = "welkin.dev/subnet";
+/// AWS's own: the name of the Auto Scaling group that an instance belongs to
+/// (<https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html>).
+pub(crate) const GROUP_OF: &str = "aws:autoscaling:groupName";
 const RESERVED: &str = "welkin.dev/";
 /// AWS's own tags (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html>).
 const RESERVED_BY_AWS: &str = "aws:";
@@ -147,9 +150,20 @@ impl Tags {
         let written = want.iter().filter(|(k, v)| self.0.get(*k) != Some(*v)).map(|(k, v)| tag(k, v)).collect();
         (written, removed)
     }
+    /// These, once those are written and these removed.
+    pub(crate) fn relabelled(&self, written: &[Tag], removed: &[Tag]) -> Self {
+        let (written, removed) = (Self::of(written), Self::of(removed));
+        let mut tags = self.clone();
+        tags.0.extend(written.0);
+        tags.0.retain(|key, _| !removed.0.contains_key(key));
+        tags
+    }
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(k, v)| (k.as_str(), v.as_str()))
+    }
     /// For a create call of Elastic Load Balancing.
     pub(crate) fn balancing(&self) -> Vec<aws_sdk_elasticloadbalancingv2::types::Tag> {
-        balancing(self.0.iter().map(|(k, v)| (k.as_str(), v.as_str())))
+        balancing(self.iter())
     }
     /// For a create call.
     pub(crate) fn on(&self, kind: ResourceType) -> TagSpecification {

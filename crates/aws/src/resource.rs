@@ -8,7 +8,7 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{OWNER, Tags, filter, of_id, of_owner, of_uid},
+    mark::{GROUP_OF, OWNER, Tags, filter, of_id, of_owner, of_uid},
     page::{At, MAX_RESULTS, WHOLE, all_pages},
     step::{age, answered, now_ms, pace, told, unresolved_ms},
 };
@@ -233,9 +233,13 @@ pub(crate) fn copies<K: Kind>(target: &Target<K>, mut ids: Vec<&str>) -> Error {
     let why = format!("{} objects carry the mark of {target}: {}; remove the tags of those that are copies", ids.len(), ids.join(", "));
     Error::new(ErrorKind::FailedPrecondition, Reason::NameTaken, why).with_resource(target.to_string())
 }
-/// Is what has these tags what the change is about? What was adopted carries nobody's mark.
+/// Is what has these tags what the change is about? What was adopted carries nobody's mark, and what an instance group has made is the group's.
 pub(crate) fn is_mine<K: Managed>(cx: &Cx, change: &Change<K>, tags: &Tags) -> bool {
-    if is_adopted(&change.target) { tags.get(OWNER).is_none() } else { tags.mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid) }
+    if is_adopted(&change.target) { tags.get(OWNER).is_none() && tags.get(GROUP_OF).is_none() } else { tags.mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid) }
+}
+/// It may be ours, and may be too new to be seen as it is.
+pub(crate) fn not_yet_shown<K: Kind>(why: &str, target: &Target<K>) -> Error {
+    Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(target.to_string())
 }
 pub(crate) fn not_owned<K: Managed>(target: &Target<K>, vendor_id: &str) -> Error {
     Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{vendor_id} does not carry the mark of {target}")).with_resource(target.to_string())
@@ -249,9 +253,13 @@ impl Aws {
     /// likely lags than lost them all; a read, which has no memory, then never calls it foreign.
     fn may_lag<K: Kept>(&self, row: &K::Row, since_ms: Option<u64>) -> bool {
         match K::created_ms(row) {
-            Some(at) => !Tags::of(K::tags(row)).has_ours() && age(at) < self.horizon,
+            Some(at) => self.may_yet_be_marked(&Tags::of(K::tags(row)), Some(at)),
             None => K::tags(row).is_empty() && since_ms.is_none_or(|at| age(at) < self.horizon),
         }
+    }
+    /// Is it without a mark, and so new that one may be on its way? Where nobody tells when it was made, it is not.
+    pub(crate) fn may_yet_be_marked(&self, tags: &Tags, created_ms: Option<u64>) -> bool {
+        !tags.has_ours() && created_ms.is_some_and(|at| age(at) < self.horizon)
     }
     fn is_mine<K: Kept>(cx: &Cx, change: &Change<K>, row: &K::Row) -> bool {
         is_mine(cx, change, &Tags::of(K::tags(row)))
@@ -271,8 +279,7 @@ impl Aws {
         };
         match row {
             Some(row) if matches!(target, Target::Named { uid: Some(_), .. }) && self.may_lag::<K>(&row, None) => {
-                let why = format!("EC2 does not show the tags of {target} yet");
-                Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(target.to_string()))
+                Err(not_yet_shown(&format!("EC2 does not show the tags of {target} yet"), target))
             }
             row => Ok(row),
         }
@@ -323,8 +330,7 @@ impl Aws {
         match by_id::<K>(self.region(change.target.parent())?, cx, id.as_str()).await? {
             Some(row) if !Self::is_mine(cx, change, &row) => Err(not_owned(&change.target, id.as_str())),
             Some(row) if K::created_ms(&row).is_some() && self.may_lag::<K>(&row, None) => {
-                let why = format!("{id} was made just now, and EC2 may not show its tags yet");
-                Err(Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(change.target.to_string()))
+                Err(not_yet_shown(&format!("{id} was made just now, and EC2 may not show its tags yet"), &change.target))
             }
             _ => Ok(()),
         }

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 use welkin_core::{Effect, Error, ErrorKind, Reason, Result, Resume, Retry, Step, VendorId, unix_millis};
 
 /// The first and the longest wait between two looks at something that takes its time.
-const PACE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+pub(crate) const PACE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 
 /// Wall-clock milliseconds: steps survive a restart, so they cannot use a monotonic clock.
 pub(crate) fn now_ms() -> u64 {

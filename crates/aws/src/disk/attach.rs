@@ -15,7 +15,7 @@ use welkin_core::{Cx, DiskSpec, Effect, Error, ErrorKind, Instance, Reason, Resu
 
 /// The names that AWS recommends for data volumes, and then those that it allows
 /// (<https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html>).
-const LETTERS: &str = "fghijklmnopqrstuvwxyzbcde";
+pub(crate) const LETTERS: &str = "fghijklmnopqrstuvwxyzbcde";
 
 /// Where a volume is attached, or on its way to or from.
 pub(super) struct Attached<'a> {
@@ -125,7 +125,8 @@ fn free_device(instance: &Ec2Instance) -> Result<String> {
     let full = || Error::new(ErrorKind::ResourceExhausted, Reason::QuotaExceeded, "the instance has no device name left").with_field("instance");
     free.map(|c| format!("/dev/sd{c}")).ok_or_else(full)
 }
-fn letter(device: &str) -> Option<char> {
+/// The last part of a device name, in either of its forms.
+pub(crate) fn letter(device: &str) -> Option<char> {
     let name = device.strip_prefix("/dev/").unwrap_or(device);
     name.strip_prefix("sd").or_else(|| name.strip_prefix("xvd"))?.chars().next()
 }

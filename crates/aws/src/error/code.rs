@@ -296,6 +296,21 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("TooManyTargets", QUOTA, "backends"),
     ("TooManyRegistrationsForTargetId", QUOTA, "backends"),
     ("TooManyTags", QUOTA, "labels"),
+    // Auto Scaling.
+    ("AlreadyExists", TAKEN, ""),
+    ("LimitExceeded", QUOTA, ""),
+    ("ResourceContention", BUSY, ""),
+    ("ScalingActivityInProgress", BUSY, ""),
+    ("InstanceRefreshInProgress", BUSY, ""),
+    ("ActiveInstanceRefreshNotFound", STATE, ""),
+    // "The service-linked role is not yet ready for use."
+    ("ServiceLinkedRoleFailure", later(ErrorKind::Unavailable, Reason::CloudUnavailable, 5), ""),
+    ("InvalidLaunchTemplateName.AlreadyExistsException", TAKEN, ""),
+    ("InvalidLaunchTemplateName.MalformedException", DEFECT, ""),
+    ("InvalidLaunchTemplateName.NotFoundException", REFERENCE, ""),
+    ("InvalidLaunchTemplateId.Malformed", FIELD, ""),
+    ("InvalidLaunchTemplateId.NotFound", REFERENCE, ""),
+    ("InvalidLaunchTemplateId.VersionNotFound", REFERENCE, ""),
     ("HealthUnavailable", later(ErrorKind::Unavailable, Reason::CloudUnavailable, 2), ""),
     // Lists.
     ("FilterLimitExceeded", DEFECT, ""),

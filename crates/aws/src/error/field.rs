@@ -13,10 +13,13 @@ enum Of {
     Address,
     DnsZone,
     LoadBalancer,
+    InstanceGroup,
 }
 fn of(action: &str) -> Of {
     let has = |part: &str| action.contains(part);
-    if ["LoadBalancer", "TargetGroup", "Targets", "Listener"].into_iter().any(has) || ["AddTags", "RemoveTags"].contains(&action) {
+    if ["AutoScaling", "LaunchTemplate", "InstanceRefresh"].into_iter().any(has) || ["CreateOrUpdateTags", "DescribeScalingActivities"].contains(&action) {
+        Of::InstanceGroup
+    } else if ["LoadBalancer", "TargetGroup", "Targets", "Listener"].into_iter().any(has) || ["AddTags", "RemoveTags"].contains(&action) {
         Of::LoadBalancer
     } else if has("HostedZone") || has("TagsForResource") {
         Of::DnsZone
@@ -66,6 +69,26 @@ static NAMES: &[(Of, &str, &str)] = &[
     (Of::DnsZone, "instance", ""),
     (Of::LoadBalancer, "instance", "backends"),
     (Of::LoadBalancer, "subnet", "subnets"),
+    (Of::InstanceGroup, "instance", ""),
+    (Of::InstanceGroup, "disk", "template.disks"),
+    (Of::InstanceGroup, "private_ips", ""),
+    (Of::InstanceGroup, "zone", "subnets"),
+    (Of::InstanceGroup, "subnet", "subnets"),
+    (Of::InstanceGroup, "spot", "spot_percent"),
+    (Of::InstanceGroup, "machine_type", "template.machine_types"),
+    (Of::InstanceGroup, "image", "template.image"),
+    (Of::InstanceGroup, "identity", "template.identity"),
+    (Of::InstanceGroup, "ssh_key", "template.ssh_key"),
+    (Of::InstanceGroup, "user_data", "template.user_data"),
+    (Of::InstanceGroup, "security_groups", "template.security_groups"),
+    (Of::InstanceGroup, "assign_public_ip", "template.assign_public_ip"),
+    (Of::InstanceGroup, "root_disk", "template.root_disk"),
+    (Of::InstanceGroup, "root_disk.size_gib", "template.root_disk.size_gib"),
+    (Of::InstanceGroup, "root_disk.disk_type", "template.root_disk.disk_type"),
+    (Of::InstanceGroup, "root_disk.iops", "template.root_disk"),
+    (Of::InstanceGroup, "root_disk.encrypted", "template.root_disk.encrypted"),
+    (Of::InstanceGroup, "root_disk.encryption_key", "template.root_disk.encrypted"),
+    (Of::InstanceGroup, "root_disk.snapshot", "template.root_disk"),
     (Of::Network, "instance", ""),
     (Of::Subnet, "instance", ""),
 ];
@@ -101,6 +124,20 @@ static PARAMETERS: &[(Of, &[&str], &str)] = &[
     (Of::LoadBalancer, &["vpcid", "vpc"], "network"),
     (Of::LoadBalancer, &["stickiness"], "client_ip_affinity"),
     (Of::LoadBalancer, &["tag", "tags", "tagkey"], "labels"),
+    (Of::InstanceGroup, &["subnet", "subnets", "subnetid", "vpczoneidentifier", "availabilityzone", "availabilityzones"], "subnets"),
+    (Of::InstanceGroup, &["minsize"], "min_size"),
+    (Of::InstanceGroup, &["maxsize"], "max_size"),
+    (Of::InstanceGroup, &["desiredcapacity", "desiredsize"], "size"),
+    (Of::InstanceGroup, &["instancetype", "instancetypes", "overrides"], "template.machine_types"),
+    (Of::InstanceGroup, &["imageid", "image", "ami"], "template.image"),
+    (Of::InstanceGroup, &["securitygroup", "securitygroups", "groupid"], "template.security_groups"),
+    (Of::InstanceGroup, &["iaminstanceprofile", "instanceprofile"], "template.identity"),
+    (Of::InstanceGroup, &["userdata"], "template.user_data"),
+    (Of::InstanceGroup, &["keyname", "keypair"], "template.ssh_key"),
+    (Of::InstanceGroup, &["ondemandbasecapacity"], "on_demand_base"),
+    (Of::InstanceGroup, &["ondemandpercentageabovebasecapacity"], "spot_percent"),
+    (Of::InstanceGroup, &["healthchecktype", "healthcheckgraceperiod"], "health"),
+    (Of::InstanceGroup, &["tag", "tags", "tagkey"], "labels"),
     (Of::SecurityGroup, &["vpcid"], "network"),
     (Of::SecurityGroup, &["groupdescription"], "description"),
     (Of::SecurityGroup, &["ippermissions", "ipprotocol", "fromport", "toport", "port", "cidrip", "cidripv6", "cidr", "icmp", "groupid", "description"], "rules"),
@@ -144,6 +181,10 @@ pub(super) fn named(action: &str, field: &'static str) -> &'static str {
     }
     let of = of(action);
     NAMES.iter().find(|(o, theirs, _)| *o == of && *theirs == field).map_or(field, |(.., ours)| ours)
+}
+/// An instance's field in the words of a group that makes it.
+pub(super) fn in_group(field: &str) -> Option<&'static str> {
+    NAMES.iter().find(|(of, theirs, _)| *of == Of::InstanceGroup && *theirs == field).map(|(.., ours)| *ours)
 }
 /// The field behind the first parameter that the text names: `parameter privateIpAddress is invalid`, `Invalid volume size`.
 pub(super) fn spoken_of(action: &str, text: &str) -> &'static str {
@@ -189,6 +230,9 @@ mod tests {
             ("CreateSubnet", "Value (eu-west-1z) for parameter availabilityZone is invalid.", "zone"),
             ("AuthorizeSecurityGroupIngress", "Invalid value '70000' for port. Must be between -1 and 65535", "rules"),
             ("CreateRoute", "Value (10.0.0.0/99) for parameter destinationCidrBlock is invalid.", "routes"),
+            ("CreateAutoScalingGroup", "The subnet ID 'subnet-1' does not exist", "subnets"),
+            ("CreateAutoScalingGroup", "DesiredCapacity:5 must be between the specified min size and max size", "size"),
+            ("UpdateAutoScalingGroup", "Max bound, 1, must be greater than or equal to min bound, 2", ""),
             ("AssociateAddress", "Value (10.0.0.9) for parameter PrivateIpAddress is invalid.", "private_ip"),
         ] {
             assert_eq!(spoken_of(action, text), field, "{action}: {text}");

@@ -42,6 +42,7 @@ static QUOTAS: &[(&str, &str)] = &[
     ("TooManyCertificates", "\"Certificates per Network Load Balancer\""),
     ("TooManyTargets", "\"Targets per Network Load Balancer\" or \"Targets per Target Group per Region\""),
     ("TooManyRegistrationsForTargetId", "the number of times that one target can be registered"),
+    ("LimitExceeded", "\"Auto Scaling groups per region\""),
     ("TooManyTags", "the number of tags on one resource"),
     ("InsufficientFreeAddressesInSubnet", "the subnet's range of addresses"),
     ("PrivateIpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),

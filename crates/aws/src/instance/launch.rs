@@ -246,9 +246,16 @@ fn metadata(config: &InstanceConfig) -> InstanceMetadataOptionsRequest {
     InstanceMetadataOptionsRequest::builder().http_endpoint(InstanceMetadataEndpointState::Enabled).http_tokens(tokens).set_http_put_response_hop_limit(hops).build()
 }
 
-fn profile(identity: &str) -> IamInstanceProfileSpecification {
+pub(crate) fn profile(identity: &str) -> IamInstanceProfileSpecification {
     let builder = IamInstanceProfileSpecification::builder();
     if identity.starts_with("arn:") { builder.arn(identity).build() } else { builder.name(identity).build() }
+}
+
+/// What the image calls the disk that it starts from.
+pub(crate) async fn root_device(region: &Region, cx: &Cx, image: &VendorId) -> Result<String> {
+    let answer = region.ec2.read(cx, "DescribeImages", region.ec2.describe_images().image_ids(image.as_str()).send()).await?;
+    let device = answer.images().first().and_then(|i| i.root_device_name()).map(ToOwned::to_owned);
+    device.ok_or_else(|| Error::new(ErrorKind::FailedPrecondition, Reason::ImageNotFound, format!("{image} has no root device")).with_field("image"))
 }
 
 /// What differs from the image's own root disk; the image says what that device is called.
@@ -256,10 +263,7 @@ async fn root_disk(region: &Region, cx: &Cx, spec: &InstanceSpec) -> Result<Opti
     if spec.root_disk == RootDisk::default() {
         return Ok(None);
     }
-    let image = spec.image.as_ref().ok_or_else(|| required("image"))?.vendor_id()?;
-    let answer = region.ec2.read(cx, "DescribeImages", region.ec2.describe_images().image_ids(image.as_str()).send()).await?;
-    let device = answer.images().first().and_then(|i| i.root_device_name());
-    let device = device.ok_or_else(|| Error::new(ErrorKind::FailedPrecondition, Reason::ImageNotFound, format!("{image} has no root device")).with_field("image"))?;
+    let device = root_device(region, cx, spec.image.as_ref().ok_or_else(|| required("image"))?.vendor_id()?).await?;
     let size = spec.root_disk.size_gib.map(i32::try_from).transpose().map_err(|_| Error::invalid("root_disk.size_gib", "too large"))?;
     let disk = EbsBlockDevice::builder()
         .delete_on_termination(true)

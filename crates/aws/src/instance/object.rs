@@ -38,8 +38,7 @@ pub(super) fn object(region: &Region, owner: &Owner, instance: &Ec2Instance, wri
         private_ips: private_ips(instance),
         public_ips: public_ips(instance),
         disk_ids: disk_ids(instance),
-        // <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-tagging.html>
-        instance_group: head.tags.get("aws:autoscaling:groupName").unwrap_or_default().to_owned(),
+        instance_group: head.tags.get(mark::GROUP_OF).unwrap_or_default().to_owned(),
     };
     let spec = spec(region, &head, instance)?;
     head.object(region, zone, created_ms(instance), spec, status)

@@ -129,7 +129,7 @@ pub struct InstanceStatus {
     pub public_ips: Vec<IpAddr>,
     /// Every disk that is attached to it, by the vendor's id, the one that it starts from too where the vendor has it as a disk.
     pub disk_ids: Vec<String>,
-    /// The instance group that has made it, by the vendor's id, and that alone may change or delete it. Empty for none.
+    /// The instance group that has made it, as the vendor calls it, and that alone may change or delete it: by its id, or by the end of that (AWS: the group's name). Empty for none.
     pub instance_group: String,
 }
 
