@@ -120,7 +120,9 @@ async fn members(stand: &Stand<'_>) -> Verdict {
         let Some(shown) = listed.iter().find(|o| o.vendor_id.as_str() == member.instance) else { return failed(format!("{} is not listed", member.instance)) };
         ensure!(shown.mark.is_none() && shown.name == foreign::<Instance>(&stand.place::<Instance>()?, &member.instance)?, "it is shown as {shown:?}");
         let read = stand.eventually::<Instance>(&Target::Vendor { parent: stand.place::<Instance>()?, vendor_id: member.instance.parse()? }).await?;
-        ensure!(read.status.instance_group == made.vendor_id.as_str(), "it is shown as of {:?}", read.status.instance_group);
+        // By its id, or by the end of that.
+        let of = &read.status.instance_group;
+        ensure!(!of.is_empty() && (made.vendor_id.as_str() == of || made.vendor_id.as_str().ends_with(&format!("/{of}"))), "it is shown as of {of:?}");
         ensure!(read.spec.labels == spec.labels, "it has the labels {:?}", read.spec.labels);
     }
     let Some(member) = there.first() else { return failed("four are none") };
