@@ -1,6 +1,8 @@
 //! A small EC2 over HTTP: it answers the query protocol for what the drivers call, with tags and reads that lag, pages, and faults by script.
 
 mod rule;
+pub mod scaling;
+mod template;
 mod volume;
 
 use crate::{
@@ -8,6 +10,7 @@ use crate::{
     http,
     route53::{self, Call, Route53},
 };
+use scaling::Scaling;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex},
@@ -60,6 +63,7 @@ pub struct Script {
     pub short: BTreeSet<&'static str>,
     pub route53: Route53,
     pub balancing: Balancing,
+    pub scaling: Scaling,
     items: Vec<Item>,
     calls: Vec<String>,
     told: usize,
@@ -80,7 +84,7 @@ const MAIN: &str = "rtb-1";
 const OK: &str = "<return>true</return>";
 
 /// Kind, what its describe call and its set in the answer are called, the word for its id, and what is said where it is not there.
-const KINDS: [(&str, &str, &str, &str, &str); 12] = [
+const KINDS: [(&str, &str, &str, &str, &str); 13] = [
     ("vpc", "DescribeVpcs", "vpcSet", "VpcId", "InvalidVpcID.NotFound"),
     ("igw", "DescribeInternetGateways", "internetGatewaySet", "InternetGatewayId", "InvalidInternetGatewayID.NotFound"),
     ("subnet", "DescribeSubnets", "subnetSet", "SubnetId", "InvalidSubnetID.NotFound"),
@@ -91,6 +95,7 @@ const KINDS: [(&str, &str, &str, &str, &str); 12] = [
     ("eipalloc", "DescribeAddresses", "addressesSet", "AllocationId", "InvalidAllocationID.NotFound"),
     ("nat", "DescribeNatGateways", "natGatewaySet", "NatGatewayId", "NatGatewayNotFound"),
     ("rtb", "DescribeRouteTables", "routeTableSet", "RouteTableId", "InvalidRouteTableID.NotFound"),
+    ("lt", "DescribeLaunchTemplates", "launchTemplates", "LaunchTemplateId", "InvalidLaunchTemplateId.NotFound"),
     ("key", "DescribeKeyPairs", "keySet", "KeyPairId", "InvalidKeyPair.NotFound"),
     ("eni", "DescribeNetworkInterfaces", "networkInterfaceSet", "NetworkInterfaceId", "InvalidNetworkInterfaceID.NotFound"),
 ];
@@ -138,8 +143,13 @@ async fn serve(script: Arc<Mutex<Script>>, mut stream: TcpStream) {
     let body = request.body;
     let params: Pairs = form_urlencoded::parse(body.as_bytes()).into_owned().collect();
     let action = params["Action"].clone();
-    if params["Version"] == balancing::VERSION {
-        return serve_balancing(script, stream, body, params).await;
+    match params["Version"].as_str() {
+        balancing::VERSION => {
+            let act = |s: &mut Script, action: &str, p: &Pairs| s.balancing.act(action, p, s.read_lag);
+            return serve_members(script, stream, body, params, act, balancing::whole).await;
+        }
+        scaling::VERSION => return serve_members(script, stream, body, params, Script::scale, scaling::whole).await,
+        _ => {}
     }
     let (fault, answer) = {
         let mut s = script.lock().unwrap();
@@ -167,18 +177,25 @@ async fn serve_route53(script: Arc<Mutex<Script>>, stream: TcpStream, call: Call
     };
     reply(stream, fault, answer, route53::refusal).await;
 }
-async fn serve_balancing(script: Arc<Mutex<Script>>, stream: TcpStream, body: String, params: Pairs) {
+/// Of a service whose lists are of `member`.
+async fn serve_members(
+    script: Arc<Mutex<Script>>,
+    stream: TcpStream,
+    body: String,
+    params: Pairs,
+    act: fn(&mut Script, &str, &Pairs) -> Result<String, &'static str>,
+    whole: fn(&str, &str) -> String,
+) {
     let action = params["Action"].clone();
     let (fault, answer) = {
         let mut s = script.lock().unwrap();
         s.calls.push(format!("{action} {params:?}"));
         s.bodies.push(body);
         let fault = s.strike(&action);
-        let read_lag = s.read_lag;
-        let answer = if Script::is_spared(fault) { Ok(String::new()) } else { s.balancing.act(&action, &params, read_lag) };
+        let answer = if Script::is_spared(fault) { Ok(String::new()) } else { act(&mut s, &action, &params) };
         (fault, answer)
     };
-    reply(stream, fault, answer.map(|text| (200, balancing::whole(&action, &text))).map_err(|code| (code, 400)), route53::refusal).await;
+    reply(stream, fault, answer.map(|text| (200, whole(&action, &text))).map_err(|code| (code, 400)), route53::refusal).await;
 }
 async fn reply(mut stream: TcpStream, fault: Option<Fault>, answer: Result<(u16, String), (&'static str, u16)>, refusal: fn(&str) -> String) {
     let (status, text) = match (fault, answer) {
@@ -374,6 +391,8 @@ impl Script {
                 self.of(&p["VpcId"], "InvalidVpcID.NotFound")?.is.insert("more".into(), p["CidrBlock"].clone());
                 Ok(OK.into())
             }
+            "CreateLaunchTemplate" | "CreateLaunchTemplateVersion" | "DescribeLaunchTemplateVersions" | "DeleteLaunchTemplate" => self.template(action, p),
+            "DescribeInstanceTypes" => Ok("<instanceTypeSet/>".into()),
             "DescribeImages" => Ok("<imagesSet><item><imageId>ami-1</imageId><rootDeviceName>/dev/xvda</rootDeviceName></item></imagesSet>".into()),
             "DescribeAvailabilityZones" => Ok("<availabilityZoneInfo><item><zoneName>eu-west-1a</zoneName><regionName>eu-west-1</regionName></item></availabilityZoneInfo>".into()),
             "DeleteVpc" => self.end(&p["VpcId"], "InvalidVpcID.NotFound"),
@@ -385,6 +404,7 @@ impl Script {
                 }
                 self.end(&p["VolumeId"], "InvalidVolume.NotFound")
             }
+            "ImportKeyPair" if self.items.iter().any(|i| i.kind == "key" && i.is.get("name") == p.get("KeyName")) => Err(Refusal("InvalidKeyPair.Duplicate")),
             "ImportKeyPair" => {
                 let id = self.make("key", pairs(&[("name", &p["KeyName"])]), tags(p, "key-pair"));
                 Ok(format!("<keyPairId>{id}</keyPairId>"))
@@ -548,7 +568,8 @@ fn value(item: &Item, tags: &Pairs, filter: &str) -> String {
         None if filter == "instance-id" && item.kind == "i" || filter == "group-id" && item.kind == "sg" => Some(&item.id),
         None if filter == "instance-id" => item.is.get("at"),
         None if filter == "private-ip-address" => item.is.get("private"),
-        None if filter == "group-name" => item.is.get("name"),
+        None if ["group-name", "launch-template-name"].contains(&filter) => item.is.get("name"),
+        None if filter == "subnet-id" && item.kind == "subnet" => Some(&item.id),
         None if filter == "subnet-id" => item.is.get("subnet"),
         None if filter == "group-id" => item.is.get("group"),
         None if filter == "internet-gateway-id" => Some(&item.id),
@@ -626,6 +647,7 @@ fn xml(item: &Item, tags: &Pairs) -> String {
             let main = if is("main").is_empty() { "" } else { "<item><main>true</main></item>" };
             format!("<item><routeTableId>{id}</routeTableId><vpcId>{vpc}</vpcId><routeSet>{routes}</routeSet><associationSet>{associations}{main}</associationSet>{tags}</item>")
         }
+        "lt" => format!("<item><launchTemplateId>{id}</launchTemplateId><launchTemplateName>{}</launchTemplateName>{tags}</item>", is("name")),
         "key" => format!("<item><keyPairId>{id}</keyPairId><keyName>{}</keyName>{tags}</item>", is("name")),
         "eni" => format!(
             "<item><networkInterfaceId>{id}</networkInterfaceId><attachment><instanceId>i-1</instanceId><status>{}</status><deleteOnTermination>true</deleteOnTermination></attachment></item>",

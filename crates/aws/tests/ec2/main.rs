@@ -17,6 +17,7 @@ mod cloud;
 mod create;
 mod delete;
 mod document;
+mod groups;
 mod http;
 mod journal;
 mod members;
