@@ -26,7 +26,7 @@ use crate::{
 use async_trait::async_trait;
 use futures::future::{join_all, try_join, try_join4};
 use opening::{Openings, Own, Rules, doors};
-use read::{AT_ONCE, GONE, MOST_TAGGED, Row, fragment, is_network};
+use read::{AT_ONCE, GONE, MOST_TAGGED, Row, fragment, networks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wanted::{Names, Wanted};
@@ -81,8 +81,8 @@ impl Aws {
     /// The one that is called so, whatever its uid.
     async fn balancer_called(&self, cx: &Cx, region: &Region, name: &welkin_core::Name<LoadBalancer>, target: &Target<LoadBalancer>) -> Result<Option<Row>> {
         let under = Names::under(&cx.owner, &name.id);
-        let mut found = region.every_balancer(cx).await?;
-        found.retain(|b| is_network(b) && b.load_balancer_name().is_some_and(|n| n.starts_with(&under)));
+        let mut found = networks(region.every_balancer(cx).await?)?;
+        found.retain(|b| b.load_balancer_name().is_some_and(|n| n.starts_with(&under)));
         let mut rows = region.tagged(cx, found).await?;
         rows.retain(|row| row.mark(&cx.owner).is_some_and(|(id, _)| id == name.id));
         if rows.len() > 1 {
@@ -147,9 +147,8 @@ impl Reader<LoadBalancer> for Aws {
             }
             (found, None)
         };
-        let (mut found, next) = at.cut(found, marker, size, |b| b.load_balancer_arn().unwrap_or_default().to_owned())?;
-        found.retain(is_network);
-        let mut rows = region.tagged(cx, found).await?;
+        let (found, next) = at.cut(found, marker, size, |b| b.load_balancer_arn().unwrap_or_default().to_owned())?;
+        let mut rows = region.tagged(cx, networks(found)?).await?;
         rows.retain(|row| !query.owned_only || row.mark(&cx.owner).is_some());
         let mut items = Vec::new();
         for some in rows.chunks(AT_ONCE) {

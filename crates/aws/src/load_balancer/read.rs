@@ -141,7 +141,7 @@ impl Region {
         match self.elb.read(cx, "DescribeLoadBalancers", call.send()).await {
             // No id at all, or one of another kind of things.
             Err(e) if error::is(&e, GONE) || error::is(&e, &["ValidationError"]) => Ok(None),
-            answer => Ok(answer?.load_balancers.unwrap_or_default().into_iter().find(is_network)),
+            answer => Ok(networks(answer?.load_balancers.unwrap_or_default())?.into_iter().next()),
         }
     }
     /// With their tags. One that went between the two reads is left out.
@@ -178,7 +178,15 @@ impl Region {
         let call = self.elb.describe_tags().set_resource_arns(Some(ids.to_vec()));
         let answer = self.elb.read(cx, "DescribeTags", call.send()).await?;
         let of = |tags: &[aws_sdk_elasticloadbalancingv2::types::Tag]| tags.iter().filter_map(|t| Some((t.key()?, t.value().unwrap_or_default()))).collect();
-        Ok(answer.tag_descriptions().iter().filter_map(|d| Some((d.resource_arn()?.to_owned(), of(d.tags())))).collect())
+        let mut all = BTreeMap::new();
+        for described in answer.tag_descriptions() {
+            all.insert(answered(told(described.resource_arn()), "ResourceArn")?.to_owned(), of(described.tags()));
+        }
+        // What has none is described, too: what is not could be ours, and is not seen.
+        match ids.iter().find(|id| !all.contains_key(*id)) {
+            Some(id) => answered(None, &format!("tags of {id}")),
+            None => Ok(all),
+        }
     }
     /// The target groups of one load balancer, or of the whole region, by what they are.
     pub(super) async fn groups(&self, cx: &Cx, of: Option<&str>) -> Result<Vec<Group>> {
@@ -232,9 +240,7 @@ impl Region {
     /// Its targets, without those that it has let go.
     pub(super) async fn targets(&self, cx: &Cx, group: &str) -> Result<Vec<String>> {
         let all = self.health(cx, group).await?;
-        let mut ids: Vec<String> = all.iter().filter(|t| state_of(t) != "draining").filter_map(|t| Some(t.target()?.id().unwrap_or_default().to_owned())).collect();
-        ids.retain(|id| !id.is_empty());
-        Ok(ids)
+        all.iter().filter(|t| state_of(t) != "draining").map(|t| target_id(t).map(ToOwned::to_owned)).collect()
     }
     /// What belongs to one, with what else the caller has read of it already.
     pub(super) async fn around(&self, cx: &Cx, row: &Row) -> Result<Around> {
@@ -274,8 +280,9 @@ impl Region {
                 let led = listeners.iter().filter(|l| leads_to(l) == Some(&group.arn));
                 let led: Vec<(ListenerProtocol, Option<u16>)> = led.flat_map(|l| protocols(l.protocol()).iter().map(|p| (*p, port(l)))).collect();
                 for target in targets? {
+                    let id = target_id(&target)?;
                     out.extend(led.iter().map(|(protocol, port)| TargetHealth {
-                        backend: target.target().and_then(|t| t.id()).unwrap_or_default().to_owned(),
+                        backend: id.to_owned(),
                         protocol: *protocol,
                         port: *port,
                         state: state(&target),
@@ -293,8 +300,19 @@ pub(super) const AT_ONCE: usize = 8;
 fn is_gone(e: &welkin_core::Error) -> bool {
     error::is(e, GONE) || error::is(e, NO_POOL)
 }
-pub(super) fn is_network(vendors: &Vendors) -> bool {
-    vendors.r#type() == Some(&LoadBalancerTypeEnum::Network)
+/// Those of them that are network load balancers. One that does not say what it is could be.
+pub(super) fn networks(all: Vec<Vendors>) -> Result<Vec<Vendors>> {
+    let is_one = |b: &Vendors| answered(told(b.r#type().map(LoadBalancerTypeEnum::as_str)), "Type").map(|of| of == LoadBalancerTypeEnum::Network.as_str());
+    let mut out = Vec::new();
+    for balancer in all {
+        if is_one(&balancer)? {
+            out.push(balancer);
+        }
+    }
+    Ok(out)
+}
+fn target_id(target: &TargetHealthDescription) -> Result<&str> {
+    answered(target.target().and_then(|t| told(t.id())), "Id")
 }
 fn state_of(target: &TargetHealthDescription) -> &str {
     target.target_health().and_then(|h| h.state()).map_or("", |s| s.as_str())

@@ -10,6 +10,7 @@ mod absent;
 mod access;
 mod adopt;
 mod attach;
+mod balanced;
 mod balancers;
 mod balancing;
 mod choice;

@@ -20,11 +20,19 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.parsers import EC2QueryParser
 
-import route53
+import elb, route53
 
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
-ELB = ServiceModel(Loader().load_service_model("elbv2", "service-2"), "elbv2")
 EC2 = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
+
+
+def operation_model(name):
+    """Where both services have one of this name, EC2's is read by nobody."""
+    return (elb.MODEL if name in elb.MODEL.operation_names else EC2).operation_model(name)
+
+
+def is_balancing(operation):
+    return operation.service_model is elb.MODEL
 
 
 # Answers
@@ -82,18 +90,24 @@ def wire(name, shape, value, where):
 
 
 def encoded(operation, answer):
-    """A whole answer as EC2 sends it."""
+    """A whole answer as AWS sends it."""
     inner = wire("", operation.output_shape, answer, operation.name)[len("<>"):-len("</>")]
+    if is_balancing(operation):
+        return elb.envelope(operation, inner)
     root = f"{operation.name}Response"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{NAMESPACE}"><requestId>r</requestId>{inner}</{root}>'
 
 
-def refusal(error):
+def refusal(operation, error):
+    if is_balancing(operation):
+        return elb.refusal(error)
     code, message = escape(error.get("Code", "")), escape(error.get("Message", ""))
     return f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>"
 
 
 def parsed(operation, xml):
+    if is_balancing(operation):
+        return elb.parsed(operation, xml)
     answer = EC2QueryParser().parse({"body": xml.encode(), "headers": {}, "status_code": 200}, operation.output_shape)
     answer.pop("ResponseMetadata")
     return answer
@@ -112,14 +126,19 @@ def plain(value):
 
 def recorded(folder, operation):
     """The answers that boto3 decoded."""
-    for path in sorted(folder.glob(f"aws-recorded/*/ec2.{operation.name}_*.json")):
+    files = elb.files(folder, operation) if is_balancing(operation) else folder.glob(f"aws-recorded/*/ec2.{operation.name}_*.json")
+    for path in sorted(files):
         source = path.relative_to(folder).as_posix()
         record = json.loads(path.read_text())
         answer = decoded(record["data"])
         answer.pop("ResponseMetadata", None)
         error = answer.pop("Error", None)
         if record["status_code"] != 200 or error:
-            yield {"operation": operation.name, "source": source, "status": record["status_code"], "xml": refusal(error or {}), "answer": error}
+            yield {"operation": operation.name, "source": source, "status": record["status_code"], "xml": refusal(operation, error or {}), "answer": error}
+            continue
+        foreign = is_balancing(operation) and elb.foreign(operation, answer)
+        if foreign:
+            yield {"operation": operation.name, "source": source, "left_out": foreign}
             continue
         answer = timed(operation.output_shape, answer)
         xml = encoded(operation, answer)
@@ -129,6 +148,11 @@ def recorded(folder, operation):
 
 def samples(folder, operation):
     """libcloud's wire answers: trimmed or edited by hand, or from the documentation."""
+    if is_balancing(operation):
+        for path in elb.samples(folder, operation):
+            xml = path.read_text()
+            yield {"operation": operation.name, "source": path.relative_to(folder).as_posix(), "status": 200, "xml": xml, "answer": plain(parsed(operation, xml))}
+        return
     for path in sorted(folder.glob(f"libcloud/compute/fixtures/ec2/{xform_name(operation.name)}*.xml")):
         source, xml = path.relative_to(folder).as_posix(), path.read_text()
         root = ElementTree.fromstring(xml).tag.partition("}")
@@ -170,7 +194,8 @@ PLAIN = {"SourceDestCheck": False, "DeviceIndex": lambda i: i, "ZoneType": lambd
 def made(shape, name, numbers, i=0, within=()):
     kind, n = shape.type_name, next(numbers)
     if kind == "structure":
-        inside = {m: s for m, s in shape.members.items() if s.name not in within and m != "NextToken"}
+        is_left_out = lambda m, s: s.name in within or s.type_name == "map" or m in ("NextToken", "NextMarker")
+        inside = {m: s for m, s in shape.members.items() if not is_left_out(m, s)}
         return {m: made(s, m, numbers, i, (*within, shape.name)) for m, s in inside.items()}
     if kind == "list":
         return [made(shape.member, name, numbers, at, within) for at in (0, 1)]
@@ -185,10 +210,12 @@ def made(shape, name, numbers, i=0, within=()):
         return float(n)
     if kind == "boolean":
         return True
+    if shape.name in elb.WORDS:
+        return elb.WORDS[shape.name][i]
     enumerated = getattr(shape, "enum", None)
     if enumerated:
         return enumerated[-i]
-    form = next((form for ends, form in TEXTS if name.endswith(ends)), name + "-{n}")
+    form = elb.NAMED.get(shape.name) or next((form for ends, form in TEXTS if name.endswith(ends)), name + "-{n}")
     return form.format(n=n % 256, m=n // 256, i=i)
 
 
@@ -213,14 +240,14 @@ def members(shape, path="", wired="", within=()):
 
 
 def answers(folder, names):
-    operations = [EC2.operation_model(n) for n in names]
+    operations = [operation_model(n) for n in names]
     found = [a for o in operations for source in (recorded, samples) for a in source(pathlib.Path(folder), o)]
     found += map(specimen, operations)
     return {
         "botocore": botocore.__version__,
         "answers": [a for a in found if "left_out" not in a],
         "left_out": [a for a in found if "left_out" in a],
-        "members": {o.name: list(members(o.output_shape)) for o in operations},
+        "members": {o.name: list(members(o.output_shape, wired=elb.wrapper(o) if is_balancing(o) else "")) for o in operations},
     }
 
 
@@ -318,9 +345,9 @@ def wrong(shape, value, where):
 
 
 def judged(body):
-    service = ELB if f"Version={ELB.api_version}" in body.split("&") else EC2
+    service = elb.MODEL if f"Version={elb.MODEL.api_version}" in body.split("&") else EC2
     # Elastic Load Balancing calls the items of a list members (botocore's `QuerySerializer`).
-    given = tree(body.replace(".member.", ".") if service is ELB else body)
+    given = tree(body.replace(".member.", ".") if service is elb.MODEL else body)
     action, version = given.pop("Action", None), given.pop("Version", None)
     if action not in service.operation_names:
         return {"action": action, "wrong": ["the model does not know this operation"]}

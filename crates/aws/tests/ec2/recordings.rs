@@ -1,6 +1,7 @@
 //! Everything that was recorded of EC2 goes through the SDK's parser and our own decoders, and comes to what it says.
 
 use crate::{
+    balanced,
     document::{Element, elements, with, without},
     journal::{instance, network, subnet},
     members::recorded_roles,
@@ -22,13 +23,13 @@ pub fn target<K: Recorded>(id: &str) -> Target<K> {
 }
 /// What went through: answers and the objects in them.
 #[derive(Debug, Default)]
-struct Counts(BTreeMap<Origin, (usize, usize)>);
+pub struct Counts(BTreeMap<Origin, (usize, usize)>);
 impl Counts {
-    fn passed(&mut self, answer: &Answer, rows: usize) {
+    pub fn passed(&mut self, answer: &Answer, rows: usize) {
         let count = self.0.entry(answer.origin()).or_default();
         *count = (count.0 + 1, count.1 + rows);
     }
-    fn line(&self, model: &Model, operation: &str, of: &str) -> String {
+    pub fn line(&self, model: &Model, operation: &str, of: &str) -> String {
         let of_origin = |origin| self.0.get(&origin).copied().unwrap_or_default();
         let ((recordings, objects), (samples, others)) = (of_origin(Origin::Recording), of_origin(Origin::Sample));
         let refusals = model.answers.iter().filter(|a| a.operation == operation && a.status != 200).count();
@@ -45,9 +46,14 @@ async fn everything_that_was_recorded_comes_to_what_it_says() {
     part.push_str("|---|---|---|---|---|---|---|---|---|---|\n");
     for_every_kind!(K, { part.push_str(&rows_are_objects::<K>(model).await) });
     part.push_str(&zones_are_what_a_location_has(model).await);
+    part.push_str(&balanced::come_to_what_they_say(model).await);
     part.push_str(&creates_take_the_id_that_ec2_answers().await);
+    let mut left_out = BTreeMap::<&str, Vec<&str>>::new();
     for left in &model.left_out {
-        part.push_str(&format!("\n- left out: {}: {}\n", left.source, left.left_out));
+        left_out.entry(&left.left_out).or_default().push(&left.source);
+    }
+    for (why, sources) in left_out {
+        part.push_str(&format!("\n- left out, {why}: {}\n", sources.join(", ")));
     }
     say(&part);
     if model.answers.iter().any(|a| a.origin() == Origin::Recording) {

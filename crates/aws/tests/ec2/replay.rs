@@ -1,6 +1,7 @@
-//! An EC2 that answers what it was told to, whatever it is asked, and the provider in front of it.
+//! An EC2 and an Elastic Load Balancing that answer what they were told to, whatever they are asked, and the provider in front of it.
 
 use crate::{
+    balancing,
     http::{self, Request},
     journal::Seen,
 };
@@ -37,6 +38,10 @@ impl Replay {
     pub fn answers(&self, operation: &str, status: u16, xml: &str) {
         self.told.lock().unwrap().answers.insert(operation.into(), (status, xml.into()));
     }
+    /// What it answers to this, where it was told.
+    pub fn told(&self, operation: &str) -> String {
+        self.told.lock().unwrap().answers.get(operation).map(|(_, xml)| xml.clone()).unwrap_or_default()
+    }
     /// The bodies of all requests.
     pub fn requests(&self) -> Vec<String> {
         self.told.lock().unwrap().requests.clone()
@@ -68,10 +73,11 @@ async fn serve(told: Arc<Mutex<Told>>, mut stream: TcpStream) {
     let Some(Request { body, .. }) = http::read(&mut stream).await else { return };
     let of = |key: &str| form_urlencoded::parse(body.as_bytes()).find(|(k, _)| k == key).map(|(_, v)| v.into_owned());
     let action = of("Action").unwrap();
-    let empty = format!("<{action}Response><requestId>r</requestId></{action}Response>");
+    let is_balancing = of("Version").as_deref() == Some(balancing::VERSION);
+    let empty = if is_balancing { balancing::whole(&action, "") } else { format!("<{action}Response><requestId>r</requestId></{action}Response>") };
     let (status, xml) = {
         let mut told = told.lock().unwrap();
-        let answer = told.answers.get(&action).filter(|_| of("NextToken").is_none()).cloned().unwrap_or((200, empty));
+        let answer = told.answers.get(&action).filter(|_| of("NextToken").or_else(|| of("Marker")).is_none()).cloned().unwrap_or((200, empty));
         told.requests.push(body);
         answer
     };
