@@ -91,7 +91,7 @@ class World:
             ("NatGatewayId", "natGateways", [g for g in self.every("describe_nat_gateways", "NatGateways") if g["State"] != "deleted"]),
             # The main one comes and goes with its VPC.
             ("RouteTableId", "routeTables", [t for t in self.every("describe_route_tables", "RouteTables") if not any(a["Main"] for a in t["Associations"])]),
-            ("AutoScalingGroupName", "instanceGroups", [g for g in scaling.values() if not g.get("Status")]),
+            ("AutoScalingGroupARN", "instanceGroups", [g for g in scaling.values() if not g.get("Status")]),
             ("LaunchTemplateId", None, self.every("describe_launch_templates", "LaunchTemplates")),
             ("VolumeId", None, [v for v in volumes if is_part(v)]),
             ("VolumeId", "disks", [v for v in volumes if not is_part(v)]),
@@ -153,7 +153,7 @@ class World:
             tags = {"Tags": [{"Key": k, "Value": v, "PropagateAtLaunch": False} for k, v in tags.items()]} if tags else {}
             made_from = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "1"}
             self.scaling.create_auto_scaling_group(AutoScalingGroupName=name, LaunchTemplate=made_from, VPCZoneIdentifier=subnet, MinSize=0, MaxSize=1, **tags)
-            return name
+            return self.scaling_groups()[name]["AutoScalingGroupARN"]
         if what == "hostedzone":
             mark = {k.split("/")[1]: v for k, v in (tags or {}).items()}
             reference = f"welkin:{mark['owner']}:{mark['uid']}" if mark else f"planted-{uuid.uuid4()}"
@@ -197,12 +197,13 @@ class World:
             self.ec2.release_address(AllocationId=id)
         elif id.startswith("lt-"):
             self.ec2.delete_launch_template(LaunchTemplateId=id)
-        elif id in self.scaling_groups():
-            self.scaling.delete_auto_scaling_group(AutoScalingGroupName=id, ForceDelete=True)
-            if id.startswith("planted-"):
-                self.ec2.delete_launch_template(LaunchTemplateName=id)
+        elif ":autoScalingGroup:" in id:
+            name = id.split("/")[-1]
+            self.scaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+            if name.startswith("planted-"):
+                self.ec2.delete_launch_template(LaunchTemplateName=name)
             # It goes with its instances, which somebody has to look at.
-            while id in self.scaling_groups():
+            while name in self.scaling_groups():
                 time.sleep(0.05)
         elif ":loadbalancer/" in id:
             self.elb.modify_load_balancer_attributes(LoadBalancerArn=id, Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}])

@@ -19,6 +19,7 @@ And of launch templates: a version is made from its source (API_CreateLaunchTemp
 to 15, which the proxy does.
 """
 
+import json
 import math
 import time
 import uuid
@@ -77,7 +78,7 @@ class Group(FakeAutoScalingGroup):
     def set_desired_capacity(self, new_capacity):
         self.desired_capacity = self.min_size if new_capacity is None else new_capacity
 
-    def notes(self, description, cause, status="Successful", message=None):
+    def notes(self, description, cause, subnet, zone, status="Successful", message=None):
         at = utcnow()
         activity = {
             "ActivityId": str(uuid.uuid4()),
@@ -89,7 +90,7 @@ class Group(FakeAutoScalingGroup):
             "StatusCode": status,
             "StatusMessage": message,
             "Progress": 100,
-            "Details": "{}",
+            "Details": json.dumps({"Subnet ID": subnet, "Availability Zone": zone}),
             "AutoScalingGroupARN": self.arn,
         }
         self.activities.insert(0, activity)
@@ -125,7 +126,7 @@ class Group(FakeAutoScalingGroup):
         now = time.monotonic()
         for member in list(self.instance_states):
             if member.leaves is None and member.instance.state != "running":
-                self.leave(member, f"an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.")
+                self.leave(member, "an instance was taken out of service in response to an EC2 health check indicating it has been terminated or stopped.")
                 member.health_status = "Unhealthy"
             if member.leaves is not None and (now >= member.leaves or member.instance.state == "terminated"):
                 self.instance_states.remove(member)
@@ -139,7 +140,7 @@ class Group(FakeAutoScalingGroup):
 
     def leave(self, member, cause):
         member.leaves = time.monotonic() + ENDS
-        return self.notes(f"Terminating EC2 instance: {member.instance_id}", cause)
+        return self.notes(f"Terminating EC2 instance: {member.instance_id}", cause, member.instance.subnet_id, member.availability_zone)
 
     def end(self, instance):
         if instance.state != "terminated":
@@ -170,10 +171,11 @@ class Group(FakeAutoScalingGroup):
             is_spot = sum(m.instance.lifecycle != "spot" for m in there) >= self.on_demand(size)
             instance = self.run(data, version, (types or [data.get("InstanceType")])[0], subnet, is_spot)
         except EC2ClientError as e:
-            self.notes("Launching a new EC2 instance", cause, "Failed", f"{e.message} Launching EC2 instance failed.")
+            zone = self.ec2_backend.get_subnet(subnet).availability_zone if subnet else None
+            self.notes("Launching a new EC2 instance", cause, subnet, zone, "Failed", f"{e.message} Launching EC2 instance failed.")
             return False
         self.instance_states.append(Member(instance, self, version))
-        self.notes(f"Launching a new EC2 instance: {instance.id}", cause)
+        self.notes(f"Launching a new EC2 instance: {instance.id}", cause, instance.subnet_id, instance.availability_zone)
         return True
 
     def run(self, data, version, machine_type, subnet, is_spot):
@@ -425,7 +427,7 @@ def describe_scaling_activities(self):
 def start_instance_refresh(self):
     group = group_named(self.autoscaling_backend, self._get_param("AutoScalingGroupName"))
     if group.refresh():
-        raise AutoscalingClientError("InstanceRefreshInProgress", f"An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")
+        raise AutoscalingClientError("InstanceRefreshInProgress", "An Instance Refresh is already in progress and blocks the execution of this Instance Refresh.")
     preferences = self._get_params().get("Preferences") or {}
     _, version = group.template()
     types, _, _ = group.policy()
