@@ -191,6 +191,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     for claim in ["capacity", "alternatives", "alternatives.machine_type", "alternatives.subnet", "alternatives.zone"] {
         subject = subject.skipping(format!("instances.{claim}"), "moto has capacity for everything");
     }
+    subject = subject.skipping("instanceGroups.short", "moto has capacity for everything");
     subject = subject.skipping("instances.security_groups", "moto shows the groups of a launch on the interface alone, and those of a change on the instance alone");
     subject = subject.skipping("instances.deletion_protection", "moto lets a protected instance be terminated");
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
@@ -199,7 +200,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     subject = subject.skipping("loadBalancers.listeners.certificate", "the trials make no certificates");
-    subject = subject.skipping("loadBalancers.followed", "AWS does not offer instance groups yet");
+    subject = subject.skipping("loadBalancers.followed", "load balancers on AWS do not lead to instance groups yet");
     subject = subject.skipping("loadBalancers.addresses", "moto notes no address of a load balancer");
     for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION, RouteTable::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
