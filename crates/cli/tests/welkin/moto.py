@@ -5,11 +5,11 @@
 makes an administrator, for itself, and the user that Welkin runs as, with exactly this policy and an instance profile `welkin-test`, and prints
 that user's {"id": ..., "secret": ...}. Then it answers one line for each line of input, {"do": ..., ...}: {"ok": ...} or {"error": ...}.
 
-    inventory               every load balancer, target group, VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, hosted zone with its record sets, route table that is no main one, key pair and
+    inventory               every Auto Scaling group, launch template, load balancer, target group, VPC, subnet, security group, instance, elastic IP, internet gateway, NAT gateway, hosted zone with its record sets, route table that is no main one, key pair and
                             volume that is no root volume of an instance, with the uid of its mark
-    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "hostedzone" | "records" | "route-table" | "balancer", ...} with
+    plant                   makes a {"what": "network" | "subnet" | "security-group" | "instance" | "elastic-ip" | "volume" | "natgateway" | "hostedzone" | "records" | "route-table" | "balancer" | "scaling-group", ...} with
                             {"tags": {...}}, and answers its id
-    call                    calls {"operation": ...} through the proxy at this {"port": ...} {"with": {...}}, once, and answers what EC2 did
+    call                    calls {"operation": ...} of EC2 or another {"service": ...} through the proxy at this {"port": ...} {"with": {...}}, once, and answers what it did
     remove                  removes what has this {"id": ...}
 
 Only the first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3); from the fourth on signature and policy are checked.
@@ -17,6 +17,7 @@ Only the first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3);
 
 import json
 import sys
+import time
 import uuid
 from urllib.parse import quote
 
@@ -55,17 +56,25 @@ class World:
         self.ec2 = client("ec2", port, *self.admin)
         self.route53 = client("route53", port, *self.admin)
         self.elb = client("elbv2", port, *self.admin)
+        self.scaling = client("autoscaling", port, *self.admin)
 
     def every(self, operation, key, **filters):
         return [item for page in self.ec2.get_paginator(operation).paginate(**filters) for item in page[key]]
 
     def inventory(self):
+        # The groups first, so that none goes before its instances do.
+        scaling = self.scaling_groups()
+        group = lambda i: next((t["Value"] for t in i.get("Tags", []) if t["Key"] == "aws:autoscaling:groupName"), None)
         # moto never forgets what is terminated, and is slow to describe it.
         alive = [{"Name": "instance-state-name", "Values": ["pending", "running", "shutting-down", "stopping", "stopped"]}]
-        instances = [i for r in self.every("describe_instances", "Reservations", Filters=alive) for i in r["Instances"]]
+        every = [i for r in self.every("describe_instances", "Reservations", Filters=alive) for i in r["Instances"]]
+        # What a group has made is a part of it, and so are its disks, until the group is gone.
+        members = {i["InstanceId"] for i in every if group(i) in scaling}
+        instances = [i for i in every if i["InstanceId"] not in members]
         # What an instance starts from is a part of it, also where it is left behind: it has a uid and no digest.
         roots = {(i["InstanceId"], i.get("RootDeviceName")) for i in instances}
-        volumes = [v for v in self.every("describe_volumes", "Volumes") if not any((a["InstanceId"], a["Device"]) in roots for a in v["Attachments"])]
+        is_its = lambda a: a["InstanceId"] in members or (a["InstanceId"], a["Device"]) in roots
+        volumes = [v for v in self.every("describe_volumes", "Volumes") if not any(is_its(a) for a in v["Attachments"])]
         keys = lambda item: {t["Key"] for t in item.get("Tags", [])}
         is_part = lambda item: "welkin.dev/uid" in keys(item) and "welkin.dev/digest" not in keys(item)
         security = [g for g in self.every("describe_security_groups", "SecurityGroups") if g["GroupName"] != "default"]
@@ -82,6 +91,8 @@ class World:
             ("NatGatewayId", "natGateways", [g for g in self.every("describe_nat_gateways", "NatGateways") if g["State"] != "deleted"]),
             # The main one comes and goes with its VPC.
             ("RouteTableId", "routeTables", [t for t in self.every("describe_route_tables", "RouteTables") if not any(a["Main"] for a in t["Associations"])]),
+            ("AutoScalingGroupARN", "instanceGroups", [g for g in scaling.values() if not g.get("Status")]),
+            ("LaunchTemplateId", None, self.every("describe_launch_templates", "LaunchTemplates")),
             ("VolumeId", None, [v for v in volumes if is_part(v)]),
             ("VolumeId", "disks", [v for v in volumes if not is_part(v)]),
         ]
@@ -100,6 +111,10 @@ class World:
         records = {self.record_id(s): None for z in zones for s in self.record_sets(z["Id"]) if not (s["Name"] == z["Name"] and s["Type"] in ("NS", "SOA"))}
         found += [{"id": id, "collection": "recordSets", "uid": None} for id in records]
         return found + [{"id": z["Id"].split("/")[-1], "collection": "dnsZones", "uid": marked(z)} for z in zones]
+
+    def scaling_groups(self):
+        """Also those that are being deleted."""
+        return {g["AutoScalingGroupName"]: g for page in self.scaling.get_paginator("describe_auto_scaling_groups").paginate() for g in page["AutoScalingGroups"]}
 
     def record_sets(self, zone):
         return [s for page in self.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone) for s in page["ResourceRecordSets"]]
@@ -132,6 +147,13 @@ class World:
             tags = {"Tags": [{"Key": k, "Value": v} for k, v in tags.items()]} if tags else {}
             made = self.elb.create_load_balancer(Name=f"planted-{uuid.uuid4().hex[:16]}", Subnets=[subnet], Scheme="internal", Type="network", **tags)
             return made["LoadBalancers"][0]["LoadBalancerArn"]
+        if what == "scaling-group":
+            name = f"planted-{uuid.uuid4().hex[:16]}"
+            template = self.ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData={"ImageId": image, "InstanceType": "t3.small"})["LaunchTemplate"]
+            tags = {"Tags": [{"Key": k, "Value": v, "PropagateAtLaunch": False} for k, v in tags.items()]} if tags else {}
+            made_from = {"LaunchTemplateId": template["LaunchTemplateId"], "Version": "1"}
+            self.scaling.create_auto_scaling_group(AutoScalingGroupName=name, LaunchTemplate=made_from, VPCZoneIdentifier=subnet, MinSize=0, MaxSize=1, **tags)
+            return self.scaling_groups()[name]["AutoScalingGroupARN"]
         if what == "hostedzone":
             mark = {k.split("/")[1]: v for k, v in (tags or {}).items()}
             reference = f"welkin:{mark['owner']}:{mark['uid']}" if mark else f"planted-{uuid.uuid4()}"
@@ -149,8 +171,8 @@ class World:
     def change_records(self, zone, action, *sets):
         self.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": action, "ResourceRecordSet": s} for s in sets]})
 
-    def call(self, port, operation, **more):
-        through = client("ec2", port, *self.admin, config=Config(retries={"total_max_attempts": 1}))
+    def call(self, port, operation, service="ec2", **more):
+        through = client(service, port, *self.admin, config=Config(retries={"total_max_attempts": 1}))
         return getattr(through, operation)(**more.get("with", {}))
 
     def remove(self, id):
@@ -173,6 +195,16 @@ class World:
                 if address.get("AssociationId"):
                     self.ec2.disassociate_address(AssociationId=address["AssociationId"])
             self.ec2.release_address(AllocationId=id)
+        elif id.startswith("lt-"):
+            self.ec2.delete_launch_template(LaunchTemplateId=id)
+        elif ":autoScalingGroup:" in id:
+            name = id.split("/")[-1]
+            self.scaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+            if name.startswith("planted-"):
+                self.ec2.delete_launch_template(LaunchTemplateName=name)
+            # It goes with its instances, which somebody has to look at.
+            while name in self.scaling_groups():
+                time.sleep(0.05)
         elif ":loadbalancer/" in id:
             self.elb.modify_load_balancer_attributes(LoadBalancerArn=id, Attributes=[{"Key": "deletion_protection.enabled", "Value": "false"}])
             self.elb.delete_load_balancer(LoadBalancerArn=id)

@@ -20,6 +20,8 @@ And of changes of records (<https://docs.aws.amazon.com/Route53/latest/APIRefere
 is refused where there is one of that name, type and identifier, and DELETE where it is not exactly as it says. moto makes a second one, removes what has the
 same identifier under any name, and does the first ones of a batch that it refuses.
 
+Auto Scaling and launch templates are in moto_groups.py.
+
 And what makes it slow: with each call it looks up all methods of a service, and its own folders; and for the tags of one object it looks through those of all
 that ever were.
 """
@@ -28,7 +30,7 @@ import sys
 from functools import cache
 from types import SimpleNamespace
 
-sys.path.pop(0)  # where a moto.py is that is not the package
+here = sys.path.pop(0)  # where a moto.py is that is not the package
 
 import moto.backends
 import moto.core.responses
@@ -43,6 +45,9 @@ from moto.iam.access_control import IAMRequestBase
 from moto.route53.exceptions import Route53ClientError
 from moto.route53.models import RecordSet, Route53Backend
 from moto.server import main
+
+sys.path.append(here)
+import moto_groups
 
 create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
 associate, route = RouteBackend.associate_route_table, RouteBackend.create_route
@@ -188,6 +193,7 @@ def describe_tags(self, filters=None):
     return tagged(few, filters)
 
 
+moto_groups.mend()
 IAMRequestBase._create_aws_request = create_aws_request
 Route53Backend.change_resource_record_sets = change_resource_record_sets
 TagBackend.describe_tags = describe_tags

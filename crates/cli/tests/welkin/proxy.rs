@@ -27,7 +27,7 @@ use tokio::{
 pub(crate) enum Fault {
     /// 503 and the code ServiceUnavailable; nothing is done.
     Unavailable,
-    /// 503 and the code RequestLimitExceeded, of Route 53 400 and Throttling; nothing is done.
+    /// 503 and the code RequestLimitExceeded, of services other than EC2 400 and Throttling or its like; nothing is done.
     Throttled,
     /// Nothing is done, and the connection is reset.
     ResetBefore,
@@ -242,7 +242,8 @@ impl Script {
     }
 
     /// <https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-idempotency.html>: the same token and parameters are the first answer again, other
-    /// parameters an error. Of the actions that we use RunInstances, CreateVolume, CreateNatGateway and CreateRouteTable take one, as botocore's model has it. A write that was refused
+    /// parameters an error. Of the actions that we use RunInstances, CreateVolume, CreateNatGateway, CreateRouteTable, CreateLaunchTemplate and CreateLaunchTemplateVersion
+    /// take one, as botocore's model has it. A write that was refused
     /// leaves its token unused.
     ///
     /// TerminateInstances succeeds again by itself; moto's breaks over the network interface, which has gone.

@@ -8,13 +8,13 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use welkin::{
-    Address, Disk, DnsZone, Error, ErrorKind, Instance, Kind, LoadBalancer, LocationName, NatGateway, Network, Reason, RecordSet, Result, RouteTable, SecurityGroup, Subnet,
-    VendorConfig,
+    Address, Disk, DnsZone, Error, ErrorKind, Instance, InstanceGroup, Kind, LoadBalancer, LocationName, NatGateway, Network, Reason, RecordSet, Result, RouteTable, SecurityGroup,
+    Subnet, VendorConfig,
     aws::{Aws, AwsConfig},
 };
 use welkin_conformance::{Abilities, FaultPoint, Plant, Planted, Subject, World, WorldObject};
 
-const COLLECTIONS: [&str; 11] = [
+const COLLECTIONS: [&str; 12] = [
     Network::COLLECTION,
     Subnet::COLLECTION,
     SecurityGroup::COLLECTION,
@@ -26,6 +26,7 @@ const COLLECTIONS: [&str; 11] = [
     DnsZone::COLLECTION,
     RecordSet::COLLECTION,
     LoadBalancer::COLLECTION,
+    InstanceGroup::COLLECTION,
 ];
 
 /// What moto has, as its own client sees it, and the proxy that the provider goes through.
@@ -71,7 +72,7 @@ impl World for MotoWorld {
             Planted::DnsZone { dns_name } => json!({"do": "plant", "what": "hostedzone", "tags": tags, "dns_name": dns_name}),
             Planted::RecordSet { zone, id, address } => json!({"do": "plant", "what": "records", "zone": zone, "dns_name": id, "address": address}),
             Planted::LoadBalancer { subnet } => json!({"do": "plant", "what": "balancer", "tags": tags, "subnet": subnet}),
-            Planted::InstanceGroup { .. } => return Err(Error::new(ErrorKind::Unimplemented, Reason::VerbUnsupported, "AWS does not offer instance groups yet")),
+            Planted::InstanceGroup { subnet, image } => json!({"do": "plant", "what": "scaling-group", "tags": tags, "subnet": subnet, "image": image}),
             Planted::RouteTable { network } => json!({"do": "plant", "what": "route-table", "tags": tags, "network": network}),
             Planted::NatGateway { subnet } => json!({"do": "plant", "what": "natgateway", "tags": tags, "subnet": subnet}),
         };
@@ -190,6 +191,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     for claim in ["capacity", "alternatives", "alternatives.machine_type", "alternatives.subnet", "alternatives.zone"] {
         subject = subject.skipping(format!("instances.{claim}"), "moto has capacity for everything");
     }
+    subject = subject.skipping("instanceGroups.short", "moto has capacity for everything");
     subject = subject.skipping("instances.security_groups", "moto shows the groups of a launch on the interface alone, and those of a change on the instance alone");
     subject = subject.skipping("instances.deletion_protection", "moto lets a protected instance be terminated");
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
@@ -198,7 +200,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     subject = subject.skipping("loadBalancers.listeners.certificate", "the trials make no certificates");
-    subject = subject.skipping("loadBalancers.followed", "AWS does not offer instance groups yet");
+    subject = subject.skipping("loadBalancers.followed", "load balancers on AWS do not lead to instance groups yet");
     subject = subject.skipping("loadBalancers.addresses", "moto notes no address of a load balancer");
     for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION, RouteTable::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");

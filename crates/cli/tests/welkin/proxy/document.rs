@@ -26,7 +26,7 @@ pub(super) struct List {
 const fn list(action: &'static str, set: &'static str, [by_id, id, prefix]: [&'static str; 3], unknown: &'static str, made_by: &'static [&'static str]) -> List {
     List { action, set, object: &[], by_id, id, prefix, unknown, made_by }
 }
-const LISTS: [List; 12] = [
+const LISTS: [List; 13] = [
     list("DescribeVpcs", "vpcSet", ["VpcId", "vpcId", "vpc-"], "InvalidVpcID.NotFound", &["CreateVpc"]),
     list("DescribeSubnets", "subnetSet", ["SubnetId", "subnetId", "subnet-"], "InvalidSubnetID.NotFound", &["CreateSubnet"]),
     list("DescribeSecurityGroups", "securityGroupInfo", ["GroupId", "groupId", "sg-"], "InvalidGroup.NotFound", &["CreateSecurityGroup"]),
@@ -50,11 +50,12 @@ const LISTS: [List; 12] = [
     list("DescribeVolumes", "volumeSet", ["VolumeId", "volumeId", "vol-"], "InvalidVolume.NotFound", &["CreateVolume", "RunInstances"]),
     list("DescribeAddresses", "addressesSet", ["AllocationId", "allocationId", "eipalloc-"], "InvalidAllocationID.NotFound", &["AllocateAddress"]),
     list("DescribeNatGateways", "natGatewaySet", ["NatGatewayId", "natGatewayId", "nat-"], "NatGatewayNotFound", &["CreateNatGateway"]),
+    list("DescribeLaunchTemplates", "launchTemplates", ["LaunchTemplateId", "launchTemplateId", "lt-"], "InvalidLaunchTemplateId.NotFound", &["CreateLaunchTemplate"]),
     list("DescribeKeyPairs", "keySet", ["KeyPairId", "keyPairId", "key-"], "InvalidKeyPair.NotFound", &["ImportKeyPair", "CreateKeyPair"]),
 ];
 
 /// Where an object says what a filter asks for; `tag:...` apart, which every object says in the same way.
-const FILTERS: [(&str, &[&[&str]]); 23] = [
+const FILTERS: [(&str, &[&[&str]]); 24] = [
     ("allocation-id", &[&["allocationId"]]),
     ("association.main", &[&["associationSet", "item", "main"]]),
     ("association.subnet-id", &[&["associationSet", "item", "subnetId"]]),
@@ -69,6 +70,7 @@ const FILTERS: [(&str, &[&[&str]]); 23] = [
     ("internet-gateway-id", &[&["internetGatewayId"]]),
     ("ip-permission.group-id", &[&["ipPermissions", "item", "groups", "item", "groupId"]]),
     ("key-name", &[&["keyName"]]),
+    ("launch-template-name", &[&["launchTemplateName"]]),
     ("nat-gateway-id", &[&["natGatewayId"]]),
     ("network-interface-id", &[&["networkInterfaceId"]]),
     ("private-ip-address", &[&["privateIpAddress"]]),

@@ -72,36 +72,59 @@ fn route53(request: &[u8]) -> Option<&'static str> {
     })
 }
 
-/// A request to EC2 or Elastic Load Balancing, or to Route 53: of that only the action is known.
+/// Which service a request is sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Service {
+    Ec2,
+    /// In the protocol of EC2, with the errors of Route 53.
+    Balancing,
+    /// The same.
+    Scaling,
+    /// Of a request only the action is known.
+    Zones,
+}
+impl Service {
+    /// What speaks in the protocol of EC2 is told by its version, as botocore's models have it.
+    fn of_version(version: Option<&String>) -> Self {
+        match version.map(String::as_str) {
+            Some("2015-12-01") => Self::Balancing,
+            Some("2011-01-01") => Self::Scaling,
+            _ => Self::Ec2,
+        }
+    }
+}
+
+/// A request to one of them.
 #[derive(Debug)]
 pub(super) struct Call {
     pub(super) params: Pairs,
-    pub(super) is_zones: bool,
-    /// In the protocol of EC2, with the errors of Route 53.
-    pub(super) is_balancing: bool,
+    pub(super) service: Service,
 }
 impl Call {
     pub(super) fn of(request: &[u8]) -> Self {
-        match route53(request) {
-            Some(action) => Self { params: [("Action".to_owned(), action.to_owned())].into(), is_zones: true, is_balancing: false },
-            None => {
-                let params: Pairs = form_urlencoded::parse(body(request)).into_owned().collect();
-                Self { is_balancing: params.get("Version").is_some_and(|v| v == "2015-12-01"), params, is_zones: false }
-            }
+        if let Some(action) = route53(request) {
+            return Self { params: [("Action".to_owned(), action.to_owned())].into(), service: Service::Zones };
         }
+        let params: Pairs = form_urlencoded::parse(body(request)).into_owned().collect();
+        Self { service: Service::of_version(params.get("Version")), params }
     }
     /// A refusal as this service words it.
     pub(super) fn error(&self, status: u16, code: &str) -> Vec<u8> {
-        if !self.is_zones && !self.is_balancing {
+        if self.service == Service::Ec2 {
             return error(status, code);
         }
         let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>said the proxy</Message></Error><RequestId>proxy</RequestId>");
         answer(status, &format!("<ErrorResponse xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">{error}</ErrorResponse>"))
     }
-    /// Too many calls: EC2's code, or that of the others (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>,
-    /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/CommonErrors.html>).
+    /// Too many calls, as each words it (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>,
+    /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/CommonErrors.html>,
+    /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html>).
     pub(super) fn throttled(&self) -> Vec<u8> {
-        if self.is_zones || self.is_balancing { self.error(400, "Throttling") } else { self.error(503, "RequestLimitExceeded") }
+        match self.service {
+            Service::Ec2 => self.error(503, "RequestLimitExceeded"),
+            Service::Balancing | Service::Zones => self.error(400, "Throttling"),
+            Service::Scaling => self.error(400, "ThrottlingException"),
+        }
     }
     pub(super) fn action(&self) -> &str {
         self.param("Action").unwrap_or_default()

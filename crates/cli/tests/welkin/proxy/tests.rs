@@ -3,7 +3,7 @@
 use super::{
     Fault, Lag, Lagged, Proxy,
     document::{Item, List, Page},
-    message::Call,
+    message::{self, Call, Service},
     replica::Replica,
 };
 use crate::moto::Moto;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::time::advance;
 
 fn call(action: &str, params: &[(&str, &str)]) -> Call {
-    Call { params: params.iter().copied().chain([("Action", action)]).map(|(k, v)| (k.to_owned(), v.to_owned())).collect(), is_zones: false, is_balancing: false }
+    Call { params: params.iter().copied().chain([("Action", action)]).map(|(k, v)| (k.to_owned(), v.to_owned())).collect(), service: Service::Ec2 }
 }
 fn filtered(action: &str, name: &str, value: &str) -> Call {
     call(action, &[("Filter.1.Name", name), ("Filter.1.Value.1", value)])
@@ -151,6 +151,24 @@ impl Lab {
     }
 }
 
+/// Each service has its own words for the same refusal, and its calls are told apart by the version alone.
+#[test]
+fn a_request_is_of_the_service_that_its_version_says() {
+    let request = |version: &str, action: &str| Call::of(format!("POST / HTTP/1.1\r\n\r\nAction={action}&Version={version}").as_bytes());
+    let cases = [
+        (request("2016-11-15", "CreateLaunchTemplate"), true, "http/1.1 503", "<Code>RequestLimitExceeded</Code>", "<Response><Errors>"),
+        (request("2015-12-01", "CreateLoadBalancer"), true, "http/1.1 400", "<Code>Throttling</Code>", "<ErrorResponse"),
+        (request("2011-01-01", "TerminateInstanceInAutoScalingGroup"), true, "http/1.1 400", "<Code>ThrottlingException</Code>", "<ErrorResponse"),
+        (request("2011-01-01", "DescribeAutoScalingGroups"), false, "http/1.1 400", "<Code>ThrottlingException</Code>", "<ErrorResponse"),
+        (Call::of(b"GET /2013-04-01/hostedzone HTTP/1.1\r\n\r\n"), false, "http/1.1 400", "<Code>Throttling</Code>", "<ErrorResponse"),
+    ];
+    for (call, writes, status, code, around) in cases {
+        let refusal = call.throttled();
+        assert!(message::head(&refusal).starts_with(status) && message::text(&refusal).contains(code) && message::text(&refusal).starts_with(around), "{call:?}");
+        assert_eq!(call.writes(), writes, "{call:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_new_is_not_there_yet_and_not_known() {
     let mut lab = Lab::new(100).await;
@@ -193,6 +211,7 @@ async fn each_kind_of_id_is_refused_by_its_own_code() {
         ("CreateVolume", "vol-0000000b", "InvalidVolume.NotFound"),
         ("CreateInternetGateway", "igw-0000000a", "InvalidInternetGatewayID.NotFound"),
         ("AllocateAddress", "eipalloc-0000000a", "InvalidAllocationID.NotFound"),
+        ("CreateLaunchTemplate", "lt-0000000a", "InvalidLaunchTemplateId.NotFound"),
         ("ImportKeyPair", "key-0000000a", "InvalidKeyPair.NotFound"),
     ];
     for (action, id, code) in cases {
@@ -283,7 +302,10 @@ async fn only_the_share_of_calls_that_was_asked_for_lags() {
 
 /// The SDK in Python signs these calls, and moto checks them.
 fn through(moto: &Moto, proxy: &Proxy, operation: &str, with: &Value) -> Result<Value, String> {
-    tokio::task::block_in_place(|| moto.ask(&json!({"do": "call", "port": proxy.port(), "operation": operation, "with": with})))
+    through_to("ec2", moto, proxy, operation, with)
+}
+fn through_to(service: &str, moto: &Moto, proxy: &Proxy, operation: &str, with: &Value) -> Result<Value, String> {
+    tokio::task::block_in_place(|| moto.ask(&json!({"do": "call", "port": proxy.port(), "service": service, "operation": operation, "with": with})))
 }
 fn launch(moto: &Moto, proxy: &Proxy, token: &str, machine_type: &str) -> Result<String, String> {
     let wish = json!({"ImageId": "ami-0123456789abcdef0", "MinCount": 1, "MaxCount": 1, "ClientToken": token, "InstanceType": machine_type});
@@ -360,6 +382,59 @@ async fn what_is_attached_is_kept() {
     assert!(attach("/dev/sdg").unwrap_err().contains("VolumeInUse"));
     through(&moto, &proxy, "detach_volume", &json!({"VolumeId": volume, "InstanceId": instance})).unwrap();
     attach("/dev/sdg").unwrap();
+}
+
+/// Auto Scaling knows no token: whether a write was done is seen by what is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_what_its_calls_have_made_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(moto) = Moto::start(dir.path()) else { return };
+    let proxy = Proxy::start(moto.port()).await;
+    let ec2 = |operation: &str, with: &Value| through(&moto, &proxy, operation, with).unwrap();
+    let scaling = |operation: &str, with: &Value| through_to("autoscaling", &moto, &proxy, operation, with);
+    let network = ec2("create_vpc", &json!({"CidrBlock": "10.0.0.0/16"}))["Vpc"]["VpcId"].clone();
+    let subnet = ec2("create_subnet", &json!({"VpcId": network, "CidrBlock": "10.0.1.0/24"}))["Subnet"]["SubnetId"].clone();
+    let template = json!({"LaunchTemplateName": "ours", "ClientToken": "one", "LaunchTemplateData": {"ImageId": "ami-0123456789abcdef0"}});
+    let made = ec2("create_launch_template", &template)["LaunchTemplate"]["LaunchTemplateId"].clone();
+    assert_eq!((&ec2("create_launch_template", &template)["LaunchTemplate"]["LaunchTemplateId"], proxy.replayed()), (&made, 1));
+
+    let specification = json!({"LaunchTemplateSpecification": {"LaunchTemplateId": made, "Version": "1"}, "Overrides": [{"InstanceType": "t3.small"}]});
+    let policy = json!({"LaunchTemplate": specification, "InstancesDistribution": {"OnDemandBaseCapacity": 1, "OnDemandPercentageAboveBaseCapacity": 0}});
+    let group = json!({"AutoScalingGroupName": "ours", "MinSize": 0, "MaxSize": 3, "DesiredCapacity": 3, "VPCZoneIdentifier": subnet, "MixedInstancesPolicy": policy});
+    let create = || scaling("create_auto_scaling_group", &group).map(drop);
+    for (fault, said) in [(Fault::Throttled, "ThrottlingException"), (Fault::Unavailable, "ServiceUnavailable"), (Fault::ResetAfter, "Connection was closed")] {
+        proxy.inject(fault, 0);
+        let refusal = create().unwrap_err();
+        assert!(refusal.contains(said), "{fault:?}: {refusal}");
+    }
+    assert!(create().unwrap_err().contains("AlreadyExists"), "the lost answer was that of a group that is there");
+
+    let named = json!({"AutoScalingGroupNames": ["ours"]});
+    let shown = || scaling("describe_auto_scaling_groups", &named).unwrap()["AutoScalingGroups"][0].clone();
+    let members = || shown()["Instances"].as_array().cloned().unwrap_or_default();
+    let first = members()[0]["InstanceId"].clone();
+    let chosen = json!({"InstanceId": first, "ShouldDecrementDesiredCapacity": true});
+    scaling("terminate_instance_in_auto_scaling_group", &chosen).unwrap();
+    let leaving = |m: &Value| m["LifecycleState"] == "Terminating";
+    let now = shown();
+    let (out, there): (Vec<&Value>, Vec<&Value>) = now["Instances"].as_array().unwrap().iter().partition(|m| leaving(m));
+    assert_eq!((out[0]["InstanceId"].clone(), out.len(), there.len(), now["DesiredCapacity"].clone()), (first, 1, 2, json!(2)));
+    scaling("update_auto_scaling_group", &json!({"AutoScalingGroupName": "ours", "MinSize": 2})).unwrap();
+    assert_eq!(shown()["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"], json!([{"InstanceType": "t3.small"}]), "what an update does not say stays");
+    let another = json!({"InstanceId": there[0]["InstanceId"], "ShouldDecrementDesiredCapacity": true});
+    assert!(scaling("terminate_instance_in_auto_scaling_group", &another).unwrap_err().contains("violate group's min size"));
+
+    // What was terminated behind its back is replaced.
+    ec2("terminate_instances", &json!({"InstanceIds": [there[0]["InstanceId"]]}));
+    let staying: Vec<Value> = members().into_iter().filter(|m| !leaving(m)).collect();
+    assert!(staying.len() == 2 && staying.iter().all(|m| m["InstanceId"] != there[0]["InstanceId"]), "{staying:?}");
+    assert!(scaling("delete_auto_scaling_group", &json!({"AutoScalingGroupName": "ours"})).unwrap_err().contains("ResourceInUse"));
+    scaling("delete_auto_scaling_group", &json!({"AutoScalingGroupName": "ours", "ForceDelete": true})).unwrap();
+    assert_eq!(shown()["Status"], "Delete in progress");
+    while !shown().is_null() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(moto.count("i-"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
