@@ -8,6 +8,7 @@ use crate::{
     recorded::{Recorded, test_every_kind, text},
     recordings::{alone, target},
     replay::Replay,
+    scaled,
     specification::{Model, model, say},
 };
 use proptest::{
@@ -229,4 +230,38 @@ async fn load_balancers() {
         }
         say(&format!("{operation}: {OF_MANY} answers with {tried} edits, {refused} refused by the name of the member"));
     }
+}
+
+/// Of a group only its ARN and its name have to be there.
+#[tokio::test]
+async fn instance_groups() {
+    let Some(model) = model() else { return };
+    let replay = Replay::start().await;
+    let operation = scaled::OPERATION;
+    let id = id_wire(model, operation, "AutoScalingGroups[]", "AutoScalingGroupARN");
+    let answers: Vec<&str> = model.answers(operation).map(|a| a.xml.as_str()).filter(|xml| elements(xml).iter().any(|e| e.path == scaled::ROWS)).collect();
+    let (mut refused, mut tried) = (0, 0);
+    for (answer, picks) in cases() {
+        let case = edit(model, operation, (scaled::ROWS, id), answers[answer.index(answers.len())], &picks);
+        scaled::stand(&replay, &case.xml);
+        tried += case.edits.len();
+        let is_without = |part: &str| case.edits.iter().any(|(path, _)| path.ends_with(part));
+        match replay.list(&Query::<InstanceGroup>::all(100)).await {
+            Err(e) => {
+                refused += 1;
+                assert_eq!((e.kind(), e.reason(), e.effect()), (ErrorKind::Unavailable, Reason::CloudAnswer, Effect::None), "{:?}: {e}", case.edits);
+                let is_told = ["AutoScalingGroupARN", "AutoScalingGroupName"].iter().any(|part| e.message().contains(part) && is_without(part));
+                assert!(is_told, "{:?}: {e}", case.edits);
+            }
+            Ok(objects) => {
+                assert_eq!((objects.len(), case.is_nameless), (case.rows, false), "{:?}", case.edits);
+                assert!(objects.iter().all(|o| !o.etag().0.is_empty() && o.spec.subnets.iter().all(|s| s.vendor_id().is_ok())), "{:?}", case.edits);
+                if let Some(first) = objects.first() {
+                    scaled::stand(&replay, &scaled::alone(&case.xml, 0));
+                    assert_eq!(&replay.get(&scaled::target(first.vendor_id.as_str())).await.unwrap(), first, "{:?}", case.edits);
+                }
+            }
+        }
+    }
+    say(&format!("{operation}: {CASES} answers with {tried} edits, {refused} refused by the name of the member"));
 }

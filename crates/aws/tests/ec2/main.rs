@@ -32,6 +32,7 @@ mod requests;
 mod route53;
 mod routes;
 mod rules;
+mod scaled;
 mod specification;
 mod wire;
 mod zones;

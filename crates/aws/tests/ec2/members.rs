@@ -9,6 +9,7 @@ use crate::{
     recorded::{Recorded, for_every_kind},
     recordings::specimen,
     replay::Replay,
+    scaled,
     specification::{Member, Model, Origin, model, say},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -395,7 +396,7 @@ static MEMBERS: &[Members] = &[
 ];
 
 fn tables() -> impl Iterator<Item = &'static Members> {
-    MEMBERS.iter().chain(balanced::MEMBERS)
+    MEMBERS.iter().chain(balanced::MEMBERS).chain(scaled::MEMBERS)
 }
 /// The operations whose answers go through the decoders.
 pub fn operations() -> impl Iterator<Item = &'static str> {
@@ -448,6 +449,9 @@ async fn listed<K: Recorded>(replay: &Replay) -> String {
 async fn see(replay: &Replay, model: &Model, operation: &str, xml: &str) -> String {
     if balanced::MEMBERS.iter().any(|table| table.operation == operation) {
         return balanced::see(replay, model, operation, xml).await;
+    }
+    if operation == scaled::OPERATION {
+        return scaled::see(replay, xml).await;
     }
     replay.answers(operation, 200, xml);
     for_every_kind!(K, {

@@ -1,4 +1,4 @@
-"""What botocore's models of EC2, of Elastic Load Balancing and of Route 53 say, for the tests of this folder.
+"""What botocore's models of EC2, of Elastic Load Balancing, of Auto Scaling and of Route 53 say, for the tests of this folder.
 
     model.py answers FOLDER OPERATION...   every recorded answer on the wire, and what the model knows of its members
     model.py enums SHAPE...                the values of these enumerations
@@ -20,19 +20,24 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.parsers import EC2QueryParser
 
-import elb, route53
+import elb, route53, scaling
 
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 EC2 = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
 
 
+# Those whose answers lie in a wrapper.
+SERVICES = (elb.SERVICE, scaling.SERVICE)
+
+
 def operation_model(name):
-    """Where both services have one of this name, EC2's is read by nobody."""
-    return (elb.MODEL if name in elb.MODEL.operation_names else EC2).operation_model(name)
+    """Where another service has one of this name too, EC2's is read by nobody."""
+    return next((s.model for s in SERVICES if name in s.model.operation_names), EC2).operation_model(name)
 
 
-def is_balancing(operation):
-    return operation.service_model is elb.MODEL
+def wrapped(operation):
+    """The service of an operation, if it is no other than EC2."""
+    return next((s for s in SERVICES if operation.service_model is s.model), None)
 
 
 # Answers
@@ -92,22 +97,22 @@ def wire(name, shape, value, where):
 def encoded(operation, answer):
     """A whole answer as AWS sends it."""
     inner = wire("", operation.output_shape, answer, operation.name)[len("<>"):-len("</>")]
-    if is_balancing(operation):
-        return elb.envelope(operation, inner)
+    if service := wrapped(operation):
+        return service.envelope(operation, inner)
     root = f"{operation.name}Response"
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<{root} xmlns="{NAMESPACE}"><requestId>r</requestId>{inner}</{root}>'
 
 
 def refusal(operation, error):
-    if is_balancing(operation):
-        return elb.refusal(error)
+    if service := wrapped(operation):
+        return service.refusal(error)
     code, message = escape(error.get("Code", "")), escape(error.get("Message", ""))
     return f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors><RequestID>r</RequestID></Response>"
 
 
 def parsed(operation, xml):
-    if is_balancing(operation):
-        return elb.parsed(operation, xml)
+    if service := wrapped(operation):
+        return service.parsed(operation, xml)
     answer = EC2QueryParser().parse({"body": xml.encode(), "headers": {}, "status_code": 200}, operation.output_shape)
     answer.pop("ResponseMetadata")
     return answer
@@ -126,7 +131,8 @@ def plain(value):
 
 def recorded(folder, operation):
     """The answers that boto3 decoded."""
-    files = elb.files(folder, operation) if is_balancing(operation) else folder.glob(f"aws-recorded/*/ec2.{operation.name}_*.json")
+    service = wrapped(operation)
+    files = service.files(folder, operation) if service else folder.glob(f"aws-recorded/*/ec2.{operation.name}_*.json")
     for path in sorted(files):
         source = path.relative_to(folder).as_posix()
         record = json.loads(path.read_text())
@@ -136,7 +142,7 @@ def recorded(folder, operation):
         if record["status_code"] != 200 or error:
             yield {"operation": operation.name, "source": source, "status": record["status_code"], "xml": refusal(operation, error or {}), "answer": error}
             continue
-        foreign = is_balancing(operation) and elb.foreign(operation, answer)
+        foreign = service and service.foreign(operation, answer)
         if foreign:
             yield {"operation": operation.name, "source": source, "left_out": foreign}
             continue
@@ -148,8 +154,8 @@ def recorded(folder, operation):
 
 def samples(folder, operation):
     """libcloud's wire answers: trimmed or edited by hand, or from the documentation."""
-    if is_balancing(operation):
-        for path in elb.samples(folder, operation):
+    if service := wrapped(operation):
+        for path in service.samples(folder, operation):
             xml = path.read_text()
             yield {"operation": operation.name, "source": path.relative_to(folder).as_posix(), "status": 200, "xml": xml, "answer": plain(parsed(operation, xml))}
         return
@@ -183,6 +189,9 @@ TEXTS = [
     ("NatGatewayId", "nat-0{n}"),
     ("RouteTableId", "rtb-0{n}"),
     ("Arn", "arn:aws:iam::1:instance-profile/{n}"),
+    ("AutoScalingGroupName", "g{i}"),
+    ("HealthCheckType", "EC2,ELB"),
+    ("HealthStatus", "Unhealthy"),
     ("AvailabilityZone", "eu-west-1a"),
     ("RootDeviceName", "/dev/xvda0"),
     ("DeviceName", "/dev/xvda{i}"),
@@ -210,12 +219,14 @@ def made(shape, name, numbers, i=0, within=()):
         return float(n)
     if kind == "boolean":
         return True
-    if shape.name in elb.WORDS:
-        return elb.WORDS[shape.name][i]
+    words = next((s.WORDS[shape.name] for s in SERVICES if shape.name in s.WORDS), None)
+    if words:
+        return words[i]
     enumerated = getattr(shape, "enum", None)
     if enumerated:
         return enumerated[-i]
-    form = elb.NAMED.get(shape.name) or next((form for ends, form in TEXTS if name.endswith(ends)), name + "-{n}")
+    named = next((s.NAMED[shape.name] for s in SERVICES if shape.name in s.NAMED), None)
+    form = named or next((form for ends, form in TEXTS if name.endswith(ends)), name + "-{n}")
     return form.format(n=n % 256, m=n // 256, i=i)
 
 
@@ -247,7 +258,7 @@ def answers(folder, names):
         "botocore": botocore.__version__,
         "answers": [a for a in found if "left_out" not in a],
         "left_out": [a for a in found if "left_out" in a],
-        "members": {o.name: list(members(o.output_shape, wired=elb.wrapper(o) if is_balancing(o) else "")) for o in operations},
+        "members": {o.name: list(members(o.output_shape, wired=wrapped(o).wrapper(o) if wrapped(o) else "")) for o in operations},
     }
 
 
@@ -319,6 +330,8 @@ def scalar(shape, text, where):
             yield f"{where}: {len(text)} characters are out of range"
         # What Python calls letters, digits and white space.
         pattern = shape.metadata.get("pattern", "").replace(r"\p{L}\p{Z}\p{N}", r"\w\s")
+        # And what it has no pairs for.
+        pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")
         if pattern and not re.search(pattern, text):
             yield f"{where}: {text!r} does not fit {pattern}"
 
@@ -345,9 +358,9 @@ def wrong(shape, value, where):
 
 
 def judged(body):
-    service = elb.MODEL if f"Version={elb.MODEL.api_version}" in body.split("&") else EC2
-    # Elastic Load Balancing calls the items of a list members (botocore's `QuerySerializer`).
-    given = tree(body.replace(".member.", ".") if service is elb.MODEL else body)
+    service = next((s.model for s in SERVICES if f"Version={s.model.api_version}" in body.split("&")), EC2)
+    # These call the items of a list members (botocore's `QuerySerializer`).
+    given = tree(body if service is EC2 else body.replace(".member.", "."))
     action, version = given.pop("Action", None), given.pop("Version", None)
     if action not in service.operation_names:
         return {"action": action, "wrong": ["the model does not know this operation"]}

@@ -1,4 +1,4 @@
-//! `policy.json` allows of each feature what its trials asked for, and nothing else.
+//! `policy.json` (EC2) and `policy-services.json` (the other services) allow of each feature what its trials asked for, and nothing else.
 //!
 //! `WELKIN_WRITE_DOCS=1 cargo test -p welkin-aws --test ec2 policy` writes the part of docs.md that says so.
 
@@ -6,8 +6,8 @@ use crate::{
     access::assumes_a_role,
     recordings::documented,
     requests::{
-        Sent, addresses, adopts, adopts_balancers, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instances, load_balancers,
-        locations, machine_types, nat_gateways, networks, record_sets, route_tables, security_groups, subnets,
+        Sent, addresses, adopts, adopts_balancers, adopts_groups, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instance_groups,
+        instances, load_balancers, locations, machine_types, nat_gateways, networks, record_sets, route_tables, security_groups, subnets,
     },
 };
 use serde_json::Value;
@@ -27,9 +27,9 @@ type Because = (&'static [&'static str], &'static str);
 /// What somebody may want of this provider without wanting the rest.
 pub struct Feature {
     name: &'static str,
-    /// The statements of `policy.json` that it needs, all of them.
+    /// The statements of the policies that it needs, all of them.
     statements: &'static [&'static str],
-    /// What it needs that `policy.json` does not have, because it depends on the account, and on what.
+    /// What it needs that the policies do not have, because it depends on the account, and on what.
     elsewhere: &'static [Because],
     /// What no trial can see, and why it is needed all the same.
     unseen: &'static [Because],
@@ -48,9 +48,12 @@ const KMS: &[&str] = &["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms
 const ZONES_NEED: Because = (&["ec2:DescribeVpcs"], "Route 53 wants it of whoever makes a zone, whether or not it is private");
 /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/userguide/elb-service-linked-roles.html>
 const BALANCING_ROLE: &[&str] = &["iam:CreateServiceLinkedRole"];
+/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/autoscaling-service-linked-role.html>, and for the tags
+/// <https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-launch-template-permissions.html>
+const SCALING_ROLE: &[&str] = &["iam:CreateServiceLinkedRole"];
 const INSTANCES: &[&str] = &["ReadImages", "ReadSubnets", "ReadInstances", "Instances"];
 
-/// Every feature; a new one is an entry here and a statement in `policy.json`.
+/// Every feature; a new one is an entry here and a statement in one of the policies.
 pub const FEATURES: &[Feature] = &[
     Feature::of("locations: read", &["ReadLocations"], || Box::pin(locations())),
     Feature::of("machine types: read", &["ReadMachineTypes"], || Box::pin(machine_types())),
@@ -106,13 +109,45 @@ pub const FEATURES: &[Feature] = &[
         ],
         ..Feature::of("load balancers", &["ReadNetworks", "ReadSubnets", "ReadAddresses", "ReadLoadBalancers", "LoadBalancers"], || Box::pin(load_balancers()))
     },
+    Feature::of("instance groups: read, adopt", &["ReadInstanceGroups"], || Box::pin(adopts_groups())),
+    Feature {
+        elsewhere: &[(SCALING_ROLE, "the role `AWSServiceRoleForAutoScaling`, where the account does not have it yet")],
+        unseen: &[
+            (&["ec2:CreateTags"], "Auto Scaling wants it of whoever makes a group whose instances get labels"),
+            (SCALING_ROLE, "Auto Scaling asks IAM for it with the account's first group"),
+        ],
+        ..Feature::of("instance groups", &["ReadImages", "ReadSubnets", "ReadSecurityGroups", "ReadInstanceGroups", "InstanceGroups"], || Box::pin(instance_groups(false, false)))
+    },
+    Feature {
+        elsewhere: &[(SCALING_ROLE, "the role `AWSServiceRoleForAutoScaling`, where the account does not have it yet")],
+        unseen: &[(&["ec2:CreateTags"], "as above"), (SCALING_ROLE, "as above")],
+        ..Feature::of(
+            "instance groups with `template.ssh_key`",
+            &["ReadImages", "ReadSubnets", "ReadSecurityGroups", "ReadInstanceGroups", "InstanceGroups", "InstanceGroupSshKeys"],
+            || Box::pin(instance_groups(true, false)),
+        )
+    },
+    Feature {
+        elsewhere: &[(SCALING_ROLE, "the role `AWSServiceRoleForAutoScaling`, where the account does not have it yet")],
+        unseen: &[
+            (&["ec2:CreateTags"], "as above"),
+            (SCALING_ROLE, "as above"),
+            (&["iam:PassRole"], "Auto Scaling asks IAM for it when it is sent a template with an instance profile"),
+        ],
+        ..Feature::of(
+            "instance groups with `template.identity`",
+            &["ReadImages", "ReadSubnets", "ReadSecurityGroups", "ReadInstanceGroups", "InstanceGroups", "InstanceProfiles"],
+            || Box::pin(instance_groups(false, true)),
+        )
+    },
     Feature { elsewhere: &[(&["sts:AssumeRole"], "the role")], ..Feature::of("`role_arn`, for the credentials that assume it", &[], || Box::pin(assumes_a_role())) },
 ];
 
-/// The actions of each statement, in the order of the file.
+const POLICIES: [&str; 2] = [include_str!("../../policy.json"), include_str!("../../policy-services.json")];
+/// The actions of each statement, in the order of the files.
 fn statements() -> Vec<(String, Actions)> {
-    let policy: Value = serde_json::from_str(include_str!("../../policy.json")).unwrap();
-    let statements = policy["Statement"].as_array().unwrap().iter();
+    let policies = POLICIES.map(|text| serde_json::from_str::<Value>(text).unwrap());
+    let statements = policies.iter().flat_map(|policy| policy["Statement"].as_array().unwrap());
     statements.map(|s| (s["Sid"].as_str().unwrap().to_owned(), serde_json::from_value(s["Action"].clone()).unwrap())).collect()
 }
 fn actions(because: &[Because]) -> impl Iterator<Item = String> {
@@ -120,7 +155,7 @@ fn actions(because: &[Because]) -> impl Iterator<Item = String> {
 }
 impl Feature {
     fn policy(&self, statements: &BTreeMap<String, Actions>) -> Actions {
-        let allowed = self.statements.iter().flat_map(|sid| statements.get(*sid).unwrap_or_else(|| panic!("{}: policy.json has no {sid}", self.name)));
+        let allowed = self.statements.iter().flat_map(|sid| statements.get(*sid).unwrap_or_else(|| panic!("{}: no policy has {sid}", self.name)));
         allowed.cloned().chain(actions(self.elsewhere)).collect()
     }
     /// What is wrong between what its trials asked for and what it is allowed.
@@ -151,11 +186,11 @@ async fn every_feature_is_allowed_what_it_asks_for_and_no_more() {
     documented("docs.md", "policy", &part(&rows, &all));
 }
 
-/// The whole has to fit a policy that a customer keeps (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>), without its white space.
+/// Each has to fit a policy that a customer keeps (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>), without its white space.
 #[test]
-fn the_whole_policy_fits_a_managed_policy() {
-    let size = include_str!("../../policy.json").chars().filter(|c| !c.is_whitespace()).count();
-    assert!(size <= 6144, "{size} characters");
+fn each_fits_a_managed_policy() {
+    let sizes = POLICIES.map(|text| text.chars().filter(|c| !c.is_whitespace()).count());
+    assert!(sizes.iter().all(|size| *size <= 6144), "{sizes:?} characters");
 }
 
 /// The judge itself: what must not pass.
@@ -176,7 +211,7 @@ fn code<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     words.into_iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", ")
 }
 fn part(rows: &[(&Feature, Actions)], statements: &[(String, Actions)]) -> String {
-    let mut out = String::from("| feature | statements of `policy.json` | of these its dry runs ask for | besides, depending on the account |\n|---|---|---|---|\n");
+    let mut out = String::from("| feature | statements | of these its dry runs ask for | besides, depending on the account |\n|---|---|---|---|\n");
     for (feature, dry_runs) in rows {
         let elsewhere: Vec<String> = feature.elsewhere.iter().map(|(actions, place)| format!("{} on {place}", code(actions.iter().copied()))).collect();
         let (sids, dry_runs) = (code(feature.statements.iter().copied()), code(dry_runs.iter().map(String::as_str)));

@@ -7,6 +7,7 @@ use crate::{
     members::recorded_roles,
     recorded::{Recorded, for_every_kind, rows, test_every_kind, text},
     replay::Replay,
+    scaled,
     specification::{Answer, Model, Origin, answers_of, ask, model, say},
 };
 use serde_json::Value;
@@ -47,6 +48,7 @@ async fn everything_that_was_recorded_comes_to_what_it_says() {
     for_every_kind!(K, { part.push_str(&rows_are_objects::<K>(model).await) });
     part.push_str(&zones_are_what_a_location_has(model).await);
     part.push_str(&balanced::come_to_what_they_say(model).await);
+    part.push_str(&scaled::come_to_what_they_say(model).await);
     part.push_str(&creates_take_the_id_that_ec2_answers().await);
     let mut left_out = BTreeMap::<&str, Vec<&str>>::new();
     for left in &model.left_out {

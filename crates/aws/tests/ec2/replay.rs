@@ -1,7 +1,8 @@
-//! An EC2 and an Elastic Load Balancing that answer what they were told to, whatever they are asked, and the provider in front of it.
+//! An EC2, an Elastic Load Balancing and an Auto Scaling that answer what they were told to, whatever they are asked, and the provider in front of it.
 
 use crate::{
     balancing,
+    cloud::scaling,
     http::{self, Request},
     journal::Seen,
 };
@@ -73,8 +74,11 @@ async fn serve(told: Arc<Mutex<Told>>, mut stream: TcpStream) {
     let Some(Request { body, .. }) = http::read(&mut stream).await else { return };
     let of = |key: &str| form_urlencoded::parse(body.as_bytes()).find(|(k, _)| k == key).map(|(_, v)| v.into_owned());
     let action = of("Action").unwrap();
-    let is_balancing = of("Version").as_deref() == Some(balancing::VERSION);
-    let empty = if is_balancing { balancing::whole(&action, "") } else { format!("<{action}Response><requestId>r</requestId></{action}Response>") };
+    let empty = match of("Version").as_deref() {
+        Some(balancing::VERSION) => balancing::whole(&action, ""),
+        Some(scaling::VERSION) => scaling::whole(&action, ""),
+        _ => format!("<{action}Response><requestId>r</requestId></{action}Response>"),
+    };
     let (status, xml) = {
         let mut told = told.lock().unwrap();
         let answer = told.answers.get(&action).filter(|_| of("NextToken").or_else(|| of("Marker")).is_none()).cloned().unwrap_or((200, empty));

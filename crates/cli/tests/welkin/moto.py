@@ -16,6 +16,7 @@ Only the first three calls need no credentials (INITIAL_NO_AUTH_ACTION_COUNT=3);
 """
 
 import json
+import pathlib
 import sys
 import time
 import uuid
@@ -35,9 +36,10 @@ def client(service, port, key="none", secret="none", **more):
     return boto3.client(service, region_name=REGION, endpoint_url=f"http://127.0.0.1:{port}", aws_access_key_id=key, aws_secret_access_key=secret, **more)
 
 
-def user(iam, name, policy):
+def user(iam, name, *policies):
     iam.create_user(UserName=name)
-    iam.put_user_policy(UserName=name, PolicyName=name, PolicyDocument=policy)
+    for number, policy in enumerate(policies):
+        iam.put_user_policy(UserName=name, PolicyName=f"{name}-{number}", PolicyDocument=policy)
     key = iam.create_access_key(UserName=name)["AccessKey"]
     return key["AccessKeyId"], key["SecretAccessKey"]
 
@@ -45,11 +47,10 @@ def user(iam, name, policy):
 class World:
     """What tests see of moto and do to it behind Welkin's back."""
 
-    def __init__(self, port, policy_file):
+    def __init__(self, port, *policy_files):
         self.admin = user(client("iam", port), "admin", json.dumps(ANYTHING))
         iam = client("iam", port, *self.admin)
-        with open(policy_file, encoding="utf-8") as f:
-            self.welkin = user(iam, "welkin", f.read())
+        self.welkin = user(iam, "welkin", *(pathlib.Path(file).read_text(encoding="utf-8") for file in policy_files))
         iam.create_role(RoleName=PROFILE, AssumeRolePolicyDocument=json.dumps(IAM_ROLE))
         iam.create_instance_profile(InstanceProfileName=PROFILE)
         iam.add_role_to_instance_profile(InstanceProfileName=PROFILE, RoleName=PROFILE)
@@ -235,8 +236,8 @@ class World:
                         raise
 
 
-def main(port, policy_file):
-    world = World(port, policy_file)
+def main(port, *policy_files):
+    world = World(port, *policy_files)
     print(json.dumps(dict(zip(("id", "secret"), world.welkin))), flush=True)
     for line in sys.stdin:
         wish = json.loads(line)

@@ -79,7 +79,7 @@ impl Moto {
         let mut script = Command::new(&python)
             .arg("tests/welkin/moto.py") // cargo runs tests in the package's folder
             .arg(port.to_string())
-            .arg("../aws/policy.json")
+            .args(["../aws/policy.json", "../aws/policy-services.json"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
