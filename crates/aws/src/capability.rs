@@ -268,7 +268,7 @@ fn load_balancer(horizon: Duration) -> KindCapabilities {
         ("listeners.certificate", Field::MUTABLE),
         ("backends", Field { required: true, ..Field::MUTABLE.at_most(TARGETS_PER_GROUP) }),
         ("backends.instance", Field::MUTABLE),
-        ("backends.instance_group", Field::UNSUPPORTED),
+        ("backends.instance_group", Field::MUTABLE),
         ("backends.address", Field::MUTABLE),
         ("health_check", Field::MUTABLE),
         ("health_check.protocol", Field::MUTABLE),

@@ -8,10 +8,13 @@
 
 mod action;
 mod failure;
+mod lead;
 mod leave;
 mod read;
 mod template;
 mod write;
+
+pub(crate) use lead::Led;
 
 use crate::{
     Aws, error, mark, owned,

@@ -276,7 +276,13 @@ impl Driver<LoadBalancer> for Aws {
             let asks = Asks { check: has("health_check"), attributes: is_answered_for, targets: has("backends") };
             let vpc = row.vendors.vpc_id().unwrap_or_default();
             let groups = Box::pin(building.groups(&all, asks, vpc)).await?;
+            if is_led {
+                Box::pin(building.followed(&around.led, &groups)).await?;
+            }
             Box::pin(building.listeners(row.id.as_str(), &around.listeners, &groups, has("idle_timeout_s"))).await?;
+            if is_led {
+                Box::pin(building.let_go(&around.led, &groups)).await?;
+            }
         } else if has("idle_timeout_s") {
             let groups = all.iter().map(|g| (g.pool.clone(), g.arn.clone())).collect();
             Box::pin(building.listeners(row.id.as_str(), &around.listeners, &groups, true)).await?;

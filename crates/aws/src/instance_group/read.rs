@@ -306,7 +306,7 @@ impl Region {
         answer.auto_scaling_groups.unwrap_or_default().into_iter().find(|g| g.auto_scaling_group_name() == Some(name)).map(Row::of).transpose()
     }
     /// None where it is gone.
-    async fn version(&self, cx: &Cx, source: &LaunchTemplateSpecification) -> Result<Option<Version>> {
+    pub(super) async fn version(&self, cx: &Cx, source: &LaunchTemplateSpecification) -> Result<Option<Version>> {
         let call = self.ec2.describe_launch_template_versions().versions(told(source.version()).unwrap_or("$Default"));
         let call = match told(source.launch_template_id()) {
             Some(id) => call.launch_template_id(id),

@@ -36,7 +36,7 @@ pub(super) struct Launch {
     identity: Option<String>,
     root: Option<Volume>,
     disks: Vec<Volume>,
-    groups: BTreeSet<String>,
+    pub(super) groups: BTreeSet<String>,
     public_ip: Option<bool>,
 }
 /// A disk that is made with each instance.

@@ -17,7 +17,7 @@ use crate::{
 };
 use aws_sdk_elasticloadbalancingv2::types::LoadBalancerAttribute;
 use futures::future::try_join4;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{Change, Cx, Error, LoadBalancer, Result, Resume, SecurityGroup, Step};
 
 /// For how long the interfaces of a load balancer that is gone may hold its security group.
@@ -46,6 +46,12 @@ impl Aws {
                 leaving.contradicted(self.horizon);
             }
             None => {}
+        }
+        let following: BTreeSet<&str> = groups.iter().filter(|g| g.pool.follows).map(|g| g.arn.as_str()).collect();
+        if !following.is_empty() {
+            for (group, led) in region.led(cx, &following).await? {
+                region.lead_no_more(cx, &group, &led.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+            }
         }
         if !remove_groups(region, cx, &groups.iter().collect::<Vec<_>>()).await? {
             return leaving.wait("waiting for the listeners to let go of their target groups");

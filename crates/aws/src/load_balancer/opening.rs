@@ -20,7 +20,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use welkin_core::{Change, Cx, Error, ErrorKind, Instance, LoadBalancer, LoadBalancerSpec, Mark, Owner, Protocol, Reason, ResourceId, Result, Retry, SecurityGroup, Uid};
+use welkin_core::{Backend, Change, Cx, Error, ErrorKind, Instance, LoadBalancer, LoadBalancerSpec, Mark, Owner, Protocol, Reason, ResourceId, Result, Retry, SecurityGroup, Uid};
 
 /// What is known to be there a moment ago and is not shown.
 fn not_shown(what: &str) -> Error {
@@ -229,12 +229,18 @@ fn surplus(there: &[(String, Option<Opening>)], wanted: &BTreeSet<Opening>) -> V
     there.iter().filter(|(_, o)| o.as_ref().is_none_or(|o| !wanted.contains(o))).map(|(id, _)| id.clone()).collect()
 }
 
-/// The groups of the backends that the load balancer may open: of each instance in any group at least one. Two reads, none where no backend is an instance.
+/// The groups of the backends that the load balancer may open: of each instance in any group at least one, and of what an instance group makes. Two reads, and
+/// two for each instance group; none where backends are addresses.
 pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> Result<BTreeSet<String>> {
-    let ids = spec.backends.iter().filter_map(|b| b.instance.as_ref()).map(|r| r.vendor_id().map(|id| id.as_str())).collect::<Result<Vec<_>>>()?;
-    if ids.is_empty() {
+    let of = |b: &Backend| Ok((b.vendor_id()?, if b.instance.is_some() { "instance" } else { "instance_group" }));
+    let backends = spec.backends.iter().filter(|b| b.address.is_none()).map(of).collect::<Result<Vec<_>>>()?;
+    if backends.is_empty() {
         return Ok(BTreeSet::new());
     }
+    let (ids, scaling): (Vec<&str>, Vec<&str>) = {
+        let of = |wanted: &str| backends.iter().filter(|(_, word)| *word == wanted).map(|(id, _)| id.as_str()).collect();
+        (of("instance"), of("instance_group"))
+    };
     let network = spec.network.as_ref().ok_or_else(|| Error::invalid("network", "a load balancer needs the network that it is in"))?.vendor_id()?.as_str();
     let mut members = BTreeMap::<String, (String, Vec<String>)>::new();
     // A filter takes at most 200 values (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html).
@@ -247,8 +253,14 @@ pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> 
             members.insert(answered(<Instance as Kept>::id(&found), "InstanceId")?.to_owned(), (found.vpc_id().unwrap_or_default().to_owned(), groups.into_iter().collect()));
         }
     }
-    for id in &ids {
-        match members.get(*id) {
+    let secured = region.secured(cx, &cx.owner, &scaling).await?;
+    for (i, (id, _)) in backends.iter().enumerate().filter(|(_, (id, _))| secured.get(id).is_some_and(|s| !s.is_ours)) {
+        let why = format!("{id} is not Welkin's: nothing is attached to it");
+        return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(format!("backends[{i}].instance_group")));
+    }
+    members.extend(secured.into_iter().map(|(id, s)| (id, (network.to_owned(), s.groups))));
+    for (id, _) in &backends {
+        match members.get(id) {
             None => return Err(not_shown(id)),
             Some((vpc, _)) if vpc != network => return Err(Error::invalid("backends", format!("{id} is in {vpc}, and not in {network}"))),
             Some(_) => {}
@@ -258,12 +270,16 @@ pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> 
     let mut groups = BTreeMap::<String, Tags>::new();
     for some in wanted.into_iter().collect::<Vec<_>>().chunks(200) {
         let found = SecurityGroup::many(region, cx, vec![filter("group-id", some.iter().copied())]).await?;
+        // Of an instance group only its template tells where its instances will be.
+        if let Some(other) = found.iter().find(|g| !scaling.is_empty() && g.vpc_id() != Some(network)) {
+            return Err(Error::invalid("backends", format!("{} is in {}, and not in {network}", other.group_id().unwrap_or_default(), other.vpc_id().unwrap_or_default())));
+        }
         groups.extend(found.iter().filter_map(|g| Some((g.group_id()?.to_owned(), Tags::of(g.tags())))));
     }
     let is_ours = |id: &String| groups.get(id).is_some_and(|tags| tags.mark(&cx.owner).is_some());
     let is_open = |id: &String| is_ours(id) && groups.get(id).is_some_and(|tags| SecurityGroup::allows_load_balancer_rules(&tags.labels()));
-    for (i, id) in ids.iter().enumerate() {
-        let own = members.get(*id).map_or(&[][..], |(_, groups)| groups.as_slice());
+    for (i, (id, word)) in backends.iter().enumerate() {
+        let own = members.get(id).map_or(&[][..], |(_, groups)| groups.as_slice());
         if own.is_empty() || own.iter().any(is_open) {
             continue;
         }
@@ -273,7 +289,7 @@ pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> 
         } else {
             (Reason::NotOwned, format!("the security groups of {id} are not Welkin's: nothing is written into them"))
         };
-        return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("backends[{i}].instance")));
+        return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("backends[{i}].{word}")));
     }
     Ok(groups.keys().filter(|id| is_open(id)).cloned().collect())
 }

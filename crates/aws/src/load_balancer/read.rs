@@ -7,6 +7,7 @@ use super::{
 use crate::{
     client::Region,
     error,
+    instance_group::Led,
     mark::{self, Tags},
     page::all_pages,
     single::by_vendor_id,
@@ -16,8 +17,11 @@ use crate::{
 use aws_sdk_elasticloadbalancingv2::types::{
     IpAddressType, Listener as Front2, LoadBalancer as Vendors, LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum, TargetGroup, TargetHealthDescription, TargetTypeEnum,
 };
-use futures::future::{join_all, try_join, try_join4};
-use std::{collections::BTreeMap, net::IpAddr};
+use futures::future::{join_all, try_join, try_join3, try_join4};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 use welkin_core::{
     Backend, Cx, HealthCheck, Listener, ListenerProtocol, LoadBalancer, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, Mark, Name, Object, Owner, ProviderId, Ref,
     ResourceId, Result, Scheme, TargetHealth, TargetState, VendorId,
@@ -74,6 +78,7 @@ impl Group {
                 protocol: group.protocol().cloned().unwrap_or(ProtocolEnum::Tcp),
                 port: group.port().and_then(|port| port.try_into().ok()).unwrap_or_default(),
                 kind: group.target_type().cloned().unwrap_or(TargetTypeEnum::Instance),
+                follows: group.target_group_name().is_some_and(Names::follows),
             },
             check: Check {
                 protocol: group.health_check_protocol().cloned().unwrap_or(ProtocolEnum::Tcp),
@@ -104,6 +109,8 @@ pub(super) struct Around {
     pub(super) group_attributes: Told,
     pub(super) idle: Option<u32>,
     pub(super) targets: Vec<String>,
+    /// The instance groups that are led to, where it is ours and follows any.
+    pub(super) led: Led,
     pub(super) rules: Rules,
 }
 
@@ -266,9 +273,13 @@ impl Region {
                 None => Ok(None),
             }
         };
-        let ((group_attributes, targets), idle) = Box::pin(try_join(of_group, idle)).await?;
+        let led = async {
+            let following: BTreeSet<&str> = groups.iter().filter(|g| g.pool.follows).map(|g| g.arn.as_str()).collect();
+            if following.is_empty() || row.mark(&cx.owner).is_none() { Ok(Led::new()) } else { self.led(cx, &following).await }
+        };
+        let ((group_attributes, targets), idle, led) = Box::pin(try_join3(of_group, idle, led)).await?;
         let idle = idle.and_then(|s| s.parse().ok());
-        Ok(Around { listeners, groups, attributes, group_attributes, idle, targets, rules })
+        Ok(Around { listeners, groups, attributes, group_attributes, idle, targets, led, rules })
     }
     /// Which of the backends work, by listener.
     pub(super) async fn target_health(&self, cx: &Cx, id: &str) -> Result<Vec<TargetHealth>> {
@@ -373,7 +384,11 @@ impl Row {
     pub(super) fn object(&self, region: &Region, owner: &Owner, around: &Around) -> Result<Object<LoadBalancer>> {
         let is = |told: &Told, key: &str| told.get(key).is_some_and(|value| value == "true");
         let mut backends = Vec::new();
-        for target in &around.targets {
+        for group in around.led.keys() {
+            backends.push(Backend { instance_group: Some(by_vendor_id(region, group)?), ..Backend::default() });
+        }
+        let is_led = around.groups.first().is_some_and(|g| g.pool.follows) && self.mark(owner).is_some();
+        for target in around.targets.iter().filter(|_| !is_led) {
             backends.push(match target.parse::<IpAddr>() {
                 Ok(ip) => Backend { address: Some(ip), ..Backend::default() },
                 Err(_) => Backend { instance: Some(by_vendor_id(region, target)?), ..Backend::default() },
@@ -400,6 +415,9 @@ impl Row {
         let mut spec = wanted.told();
         for instance in spec.backends.iter_mut().filter_map(|b| b.instance.as_mut()) {
             *instance = by_vendor_id(region, instance.vendor_id()?.as_str())?;
+        }
+        for group in spec.backends.iter_mut().filter_map(|b| b.instance_group.as_mut()) {
+            *group = by_vendor_id(region, group.vendor_id()?.as_str())?;
         }
         self.told(region, owner, spec, opened)
     }

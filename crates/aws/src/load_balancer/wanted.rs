@@ -32,6 +32,10 @@ const PATH: &str = "/";
 /// The port of a check that is that of the traffic.
 const TRAFFIC_PORT: &str = "traffic-port";
 
+/// What all of these names begin with.
+const PREFIX: &str = "wk-";
+/// What the names of target groups that follow instance groups end with.
+const FOLLOWS: char = 'g';
 /// The names of what belongs to one load balancer: everything is made once under its name. They have at most 32 letters, digits and hyphens, so that neither
 /// uid nor id fit: hashes stand for them. What was adopted has none.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,7 +43,7 @@ pub(super) struct Names(String);
 impl Names {
     /// What the names of all of ours under this id begin with: those that once had it, too.
     pub(super) fn under(owner: &Owner, id: &ResourceId) -> String {
-        format!("wk-{}", hashed(&[owner.as_str(), id.as_str()], 6))
+        format!("{PREFIX}{}", hashed(&[owner.as_str(), id.as_str()], 6))
     }
     pub(super) fn of(owner: &Owner, name: &Name<welkin_core::LoadBalancer>, uid: &Uid) -> Self {
         Self(format!("{}{}", Self::under(owner, &name.id), hashed(&[owner.as_str(), uid.as_str()], 10)))
@@ -54,8 +58,16 @@ impl Names {
             ProtocolEnum::TcpUdp => 'b',
             _ => 't',
         };
-        let kind = if pool.kind == TargetTypeEnum::Ip { 'a' } else { 'i' };
+        let kind = match pool.kind {
+            TargetTypeEnum::Ip => 'a',
+            _ if pool.follows => FOLLOWS,
+            _ => 'i',
+        };
         format!("{}-{protocol}-{}-{kind}", self.0, pool.port)
+    }
+    /// Does a target group of this name follow instance groups?
+    pub(super) fn follows(name: &str) -> bool {
+        name.starts_with(PREFIX) && name.strip_suffix(FOLLOWS).is_some_and(|rest| rest.ends_with('-'))
     }
     /// Is a target group of this name one of its?
     pub(super) fn has(&self, name: &str) -> bool {
@@ -76,6 +88,8 @@ pub(super) struct Pool {
     pub(super) protocol: ProtocolEnum,
     pub(super) port: u16,
     pub(super) kind: TargetTypeEnum,
+    /// Are its targets what instance groups have, which registers them itself?
+    pub(super) follows: bool,
 }
 impl Pool {
     pub(super) fn is_udp(&self) -> bool {
@@ -178,6 +192,7 @@ impl<'a> Wanted<'a> {
             return Err(Error::violated(Reason::InvalidField, wrong));
         }
         let kind = if spec.backends.iter().any(|b| b.address.is_some()) { TargetTypeEnum::Ip } else { TargetTypeEnum::Instance };
+        let follows = spec.backends.iter().any(|b| b.instance_group.is_some());
         let mut fronts = BTreeMap::<u16, Front>::new();
         for listener in &spec.listeners {
             let (Some(port), Some(leads_to)) = (listener.port, listener.leads_to()) else { continue };
@@ -187,7 +202,7 @@ impl<'a> Wanted<'a> {
                 ListenerProtocol::Tls => (ProtocolEnum::Tls, ProtocolEnum::Tcp),
                 ListenerProtocol::Tcp | ListenerProtocol::Unspecified => (ProtocolEnum::Tcp, ProtocolEnum::Tcp),
             };
-            let pool = Pool { protocol: carried, port: leads_to, kind: kind.clone() };
+            let pool = Pool { protocol: carried, port: leads_to, kind: kind.clone(), follows };
             let front = Front { port, protocol, certificate: listener.certificate.clone(), pool };
             fronts.entry(port).and_modify(|both| (both.protocol, both.pool.protocol) = (ProtocolEnum::TcpUdp, ProtocolEnum::TcpUdp)).or_insert(front);
         }
@@ -211,8 +226,13 @@ impl<'a> Wanted<'a> {
     pub(super) fn balancer_attributes(&self) -> Attributes {
         [(PROTECTED, self.spec.deletion_protection), (CROSS_ZONE, self.spec.cross_zone)].into_iter().map(|(key, on)| (key, on.to_string())).collect()
     }
+    /// What is registered; what groups have is not.
     pub(super) fn targets(&self) -> Result<Vec<String>> {
-        self.spec.backends.iter().map(Backend::vendor_id).collect()
+        self.spec.backends.iter().filter(|b| b.instance_group.is_none()).map(Backend::vendor_id).collect()
+    }
+    /// The groups whose instances are led to.
+    pub(super) fn followed(&self) -> Result<BTreeSet<String>> {
+        self.spec.backends.iter().filter(|b| b.instance_group.is_some()).map(Backend::vendor_id).collect()
     }
     /// As a read tells it once this is so.
     pub(super) fn told(&self) -> LoadBalancerSpec {
@@ -284,17 +304,19 @@ mod tests {
     #[test]
     fn names_fit_and_tell_uids_apart() {
         let (one, other) = (names("web", "uid-of-one"), names("web", "uid-of-two"));
-        let pool = Pool { protocol: ProtocolEnum::TcpUdp, port: 65_535, kind: TargetTypeEnum::Ip };
+        let pool = Pool { protocol: ProtocolEnum::TcpUdp, port: 65_535, kind: TargetTypeEnum::Ip, follows: false };
         assert_ne!(one, other);
         for name in [one.balancer(), &one.pool(&pool)] {
             assert!(name.len() <= 32 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !name.contains("--"), "{name}");
             assert!(name.starts_with(&Names::under(&"me".parse().unwrap(), &"web".parse().unwrap())), "{name}");
         }
         assert!(one.has(&one.pool(&pool)) && !one.has(one.balancer()) && !other.has(&one.pool(&pool)));
-        let all = [ProtocolEnum::Tcp, ProtocolEnum::Udp, ProtocolEnum::TcpUdp]
-            .into_iter()
-            .flat_map(|protocol| [TargetTypeEnum::Ip, TargetTypeEnum::Instance].map(|kind| one.pool(&Pool { protocol: protocol.clone(), port: 80, kind })));
-        assert_eq!(all.collect::<BTreeSet<_>>().len(), 6);
+        let all = [ProtocolEnum::Tcp, ProtocolEnum::Udp, ProtocolEnum::TcpUdp].into_iter().flat_map(|protocol| {
+            let kinds = [(TargetTypeEnum::Ip, false), (TargetTypeEnum::Instance, false), (TargetTypeEnum::Instance, true)];
+            kinds.map(|(kind, follows)| (one.pool(&Pool { protocol: protocol.clone(), port: 80, kind, follows }), follows))
+        });
+        let all: BTreeSet<_> = all.collect();
+        assert!(all.len() == 9 && all.iter().all(|(name, follows)| Names::follows(name) == *follows) && !Names::follows("blog"));
     }
     #[test]
     fn tcp_and_udp_at_one_port_are_one_listener() {

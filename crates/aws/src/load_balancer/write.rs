@@ -9,6 +9,7 @@ use super::{
 use crate::{
     client::Region,
     error,
+    instance_group::Led,
     mark::{self, Tags},
     single::marked,
     step::{answered, made_id, told},
@@ -108,6 +109,7 @@ impl Building<'_> {
         };
         let (front, groups) = join(Box::pin(front), Box::pin(self.groups(&there.groups, Asks::ALL, network.as_str()))).await;
         let ((balancer, own), groups) = (front?, groups?);
+        self.followed(&Led::new(), &groups).await?;
         self.listeners(arn(&balancer)?, &there.listeners, &groups, true).await?;
         Ok((balancer, own))
     }
@@ -214,6 +216,9 @@ impl Building<'_> {
     }
     /// Brings its targets to these, in batches, and touches none that is one already. New ones come first, so that there always are some.
     async fn targeted<'t>(&self, group: &str, there: impl Iterator<Item = &'t str>, wanted: &[String]) -> Result<()> {
+        if self.wanted.pools.iter().any(|pool| pool.follows) {
+            return Ok(());
+        }
         let changes = BackendChanges::between(there, &self.wanted.spec.backends)?;
         debug_assert!(changes.missing.iter().all(|id| wanted.contains(id)));
         let described = |ids: &[String]| ids.iter().map(|id| TargetDescription::builder().id(id).build()).collect::<Vec<_>>();
@@ -226,6 +231,30 @@ impl Building<'_> {
             self.region.elb.write(self.cx, "DeregisterTargets", call.send()).await?;
         }
         Ok(())
+    }
+
+    /// Has the wanted instance groups register what they have. `there`: what is known to be so; each group is told of all of its target groups at once,
+    /// because it takes one change at a time.
+    pub(super) async fn followed(&self, there: &Led, groups: &BTreeMap<Pool, String>) -> Result<()> {
+        let wanted = self.wanted.followed()?;
+        let one = |group: &String| {
+            let known = there.get(group);
+            let missing: Vec<&str> = groups.values().filter(|arn| known.is_none_or(|known| !known.contains(*arn))).map(String::as_str).collect();
+            let group = group.clone();
+            Box::pin(async move { self.region.lead(self.cx, &group, &missing).await })
+        };
+        all(wanted.iter().map(one).collect()).await.map(drop)
+    }
+    /// Has those that are not wanted any more let go.
+    pub(super) async fn let_go(&self, there: &Led, groups: &BTreeMap<Pool, String>) -> Result<()> {
+        let wanted = self.wanted.followed()?;
+        let stays = |group: &String, target: &String| wanted.contains(group) && groups.values().any(|arn| arn == target);
+        let mut calls = Vec::new();
+        for (group, led) in there {
+            let surplus: Vec<&str> = led.iter().filter(|target| !stays(group, target)).map(String::as_str).collect();
+            calls.push(Box::pin(async move { self.region.lead_no_more(self.cx, group, &surplus).await }));
+        }
+        all(calls).await.map(drop)
     }
 
     /// Brings the listeners to what is wanted. One that becomes another protocol over the same transport is changed in its place, so that nobody is cut off;

@@ -21,6 +21,7 @@ mod document;
 mod groups;
 mod http;
 mod journal;
+mod led;
 mod members;
 mod policy;
 mod read;

@@ -7,7 +7,7 @@ use crate::{
     recordings::documented,
     requests::{
         Sent, addresses, adopts, adopts_balancers, adopts_groups, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instance_groups,
-        instances, load_balancers, locations, machine_types, nat_gateways, networks, record_sets, route_tables, security_groups, subnets,
+        instances, load_balancers, load_balancers_over_groups, locations, machine_types, nat_gateways, networks, record_sets, route_tables, security_groups, subnets,
     },
 };
 use serde_json::Value;
@@ -108,6 +108,15 @@ pub const FEATURES: &[Feature] = &[
             (BALANCING_ROLE, "Elastic Load Balancing asks IAM for it with the account's first load balancer"),
         ],
         ..Feature::of("load balancers", &["ReadNetworks", "ReadSubnets", "ReadAddresses", "ReadLoadBalancers", "LoadBalancers"], || Box::pin(load_balancers()))
+    },
+    Feature {
+        elsewhere: &[(BALANCING_ROLE, "the role `AWSServiceRoleForElasticLoadBalancing`, where the account does not have it yet")],
+        unseen: &[(&["ec2:CreateTags"], "as above"), (BALANCING_ROLE, "as above")],
+        ..Feature::of(
+            "load balancers over `backends.instance_group`",
+            &["ReadNetworks", "ReadSubnets", "ReadAddresses", "ReadLoadBalancers", "ReadInstanceGroups", "LoadBalancers", "LoadBalancersOverGroups"],
+            || Box::pin(load_balancers_over_groups()),
+        )
     },
     Feature::of("instance groups: read, adopt", &["ReadInstanceGroups"], || Box::pin(adopts_groups())),
     Feature {

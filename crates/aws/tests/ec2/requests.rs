@@ -471,6 +471,35 @@ fn begin_action(change: &Change<InstanceGroup>) -> &InstanceGroupAction {
         _ => panic!(),
     }
 }
+/// Over groups, and over others then.
+pub async fn load_balancers_over_groups() -> Sent {
+    let world = World::with(0).await;
+    let vpc = world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16")], &[("welkin.dev/asked", "internet=true")]);
+    world.cloud.script(|s| s.balancing.vpc = Some(vpc.clone()));
+    let subnet = world.cloud.plant("subnet", &[("vpc", &vpc), ("cidr", "10.0.0.0/24")], &[]);
+    let door = balancers::machine_in(&world, &vpc, true).1;
+    let mut made = Vec::new();
+    for id in ["a", "b"] {
+        let plain = groups::spec(1);
+        let template = InstanceTemplate { security_groups: vec![Ref::resolved(name("d"), door.parse().unwrap())], ..plain.template.clone() };
+        made.push(world.run(&create::<InstanceGroup>(id, InstanceGroupSpec { template, ..plain })).await.unwrap().object());
+    }
+    let before = world.cloud.bodies().len();
+    let over = |group: &Object<InstanceGroup>| vec![Backend { instance_group: Some(Ref::resolved(group.name.clone(), group.vendor_id.clone())), ..Backend::default() }];
+    let spec = LoadBalancerSpec {
+        network: Some(Ref::resolved(name("n"), vpc.parse().unwrap())),
+        subnets: vec![Ref::resolved(name("s"), subnet.parse().unwrap())],
+        ..balancers::spec(vec![balancers::listener(ListenerProtocol::Tcp, 80)], over(&made[0]))
+    };
+    life(&world, &create::<LoadBalancer>("l", spec), |s| {
+        vec![Verb::Update { desired: LoadBalancerSpec { backends: over(&made[1]), ..s.clone() }, paths: [FieldPath::from("backends")].into() }]
+    })
+    .await;
+    // What the making of the groups has asked for is no part of this.
+    let bodies = world.cloud.bodies().split_off(before);
+    let actions = bodies.iter().map(|b| action(b)).collect();
+    load_balancers().await.and(adopts_groups().await).and(Sent::of(bodies, actions))
+}
 /// One with everything, over instances; then everything changed.
 pub async fn load_balancers() -> Sent {
     let world = World::with(0).await;

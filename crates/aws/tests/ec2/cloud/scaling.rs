@@ -1,7 +1,7 @@
 //! A small Auto Scaling over HTTP beside the small EC2: groups that keep their number of instances, and replace them.
 
 use super::{Pairs, Script, pairs};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 /// Of its API, by which its calls are told from EC2's.
@@ -27,6 +27,8 @@ pub struct Group {
     /// The keys of those that instances get.
     pub propagated: Vec<String>,
     pub members: Vec<Member>,
+    /// The target groups that are told of them.
+    pub leads: BTreeSet<String>,
     /// Is it being deleted?
     ends: bool,
     made: Instant,
@@ -92,7 +94,7 @@ impl Script {
     fn make_group(&mut self, is: Pairs, tags: Pairs, propagated: Vec<String>) -> String {
         self.scaling.made += 1;
         let arn = format!("arn:aws:autoscaling:eu-west-1:1:autoScalingGroup:{:08}:autoScalingGroupName/{}", self.scaling.made, is["AutoScalingGroupName"]);
-        self.scaling.groups.push(Group { arn: arn.clone(), is, tags, propagated, members: Vec::new(), ends: false, made: Instant::now(), created: now() });
+        self.scaling.groups.push(Group { arn: arn.clone(), is, tags, propagated, members: Vec::new(), leads: BTreeSet::new(), ends: false, made: Instant::now(), created: now() });
         arn
     }
     /// What has happened by itself since the last call.
@@ -131,6 +133,10 @@ impl Script {
             }
         }
         groups.retain(|g| !g.ends || !g.members.is_empty());
+        for target in self.balancing.groups.iter_mut().filter(|t| t.name().ends_with("-g")) {
+            let leading = groups.iter().filter(|g| g.leads.contains(&target.arn));
+            target.targets = leading.flat_map(|g| &g.members).filter(|m| m.leaves.is_none()).map(|m| m.instance.clone()).collect();
+        }
         self.scaling.groups = groups;
     }
     fn group(&mut self, name: &str) -> Result<&mut Group, &'static str> {
@@ -199,6 +205,20 @@ impl Script {
                 group.is.insert("DesiredCapacity".into(), (size - 1).to_string());
                 group.members.iter_mut().filter(|m| m.instance == of("InstanceId")).for_each(|m| m.leaves = m.leaves.or(Some(Instant::now())));
                 Ok("<Activity><ActivityId>a</ActivityId></Activity>".into())
+            }
+            "AttachLoadBalancerTargetGroups" | "DetachLoadBalancerTargetGroups" => {
+                let arns: Vec<String> = (1..).map_while(|n| p.get(&format!("TargetGroupARNs.member.{n}")).cloned()).collect();
+                if !arns.iter().all(|arn| self.balancing.groups.iter().any(|g| g.arn == *arn)) {
+                    return Err("ValidationError: Provided Target Groups may not be valid");
+                }
+                let leads = &mut self.group(name)?.leads;
+                if action.starts_with("Attach") {
+                    leads.extend(arns);
+                } else {
+                    leads.retain(|arn| !arns.contains(arn));
+                }
+                self.pass();
+                Ok(String::new())
             }
             "DescribeScalingActivities" => {
                 self.group(name)?;
@@ -290,11 +310,12 @@ impl Script {
             g.tags.iter().map(|(k, v)| format!("<member><Key>{k}</Key><Value>{v}</Value><PropagateAtLaunch>{}</PropagateAtLaunch></member>", g.propagated.contains(k))).collect();
         format!(
             "<member><AutoScalingGroupARN>{}</AutoScalingGroupARN>{flat}<HealthCheckType>{health}</HealthCheckType><CreatedTime>{}</CreatedTime>{}\
-             <AvailabilityZones><member>eu-west-1a</member></AvailabilityZones><Instances>{}</Instances>{policy}<Tags>{tags}</Tags></member>",
+             <AvailabilityZones><member>eu-west-1a</member></AvailabilityZones><Instances>{}</Instances>{policy}<TargetGroupARNs>{}</TargetGroupARNs><Tags>{tags}</Tags></member>",
             g.arn,
             g.created,
             if g.ends { "<Status>Delete in progress</Status>" } else { "" },
-            g.members.iter().map(member).collect::<String>()
+            g.members.iter().map(member).collect::<String>(),
+            g.leads.iter().map(|arn| format!("<member>{arn}</member>")).collect::<String>()
         )
     }
 }
