@@ -17,7 +17,9 @@ mod write;
 pub(crate) use lead::Led;
 
 use crate::{
-    Aws, error, mark, owned,
+    Aws,
+    client::Region,
+    error, mark, owned,
     page::At,
     resource::{Looking, copies, is_adopted, is_mine, not_owned, not_yet_shown},
     step::{age, now_ms, pace, unresolved_ms},
@@ -26,7 +28,7 @@ use async_trait::async_trait;
 use futures::future::join_all;
 use read::{Around, MAX_RECORDS, Made, Row, Version, fragment, is_gone, name_in};
 use std::collections::BTreeSet;
-use template::Launch;
+use template::{Launch, one_network};
 use welkin_core::{
     Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, GroupMember, InstanceGroup, InstanceGroupAction, InstanceGroupQuestion, InstanceGroupSpec, InstanceOutcomes,
     Object, Page, Past, Query, Reader, Reason, Result, Resume, Shard, Step, Target, Uid, Verb,
@@ -163,9 +165,7 @@ impl Driver<InstanceGroup> for Aws {
                 if !names(paths, "template") && !names(paths, "subnets") {
                     return Ok(());
                 }
-                let now = around.version.as_ref().map(|v| &v.launch);
-                let launch = Launch::wanted(region, cx, &asked.template, None, now).await?;
-                launch.check(region, cx, &asked.template.machine_types, &subnets_of(&asked)?).await
+                can_be_made(region, cx, &asked, &around).await
             }
             Verb::Act(InstanceGroupAction::DeleteInstances(chosen)) => action::check(&row, chosen),
             _ => Ok(()),
@@ -233,6 +233,10 @@ impl Driver<InstanceGroup> for Aws {
         let building = Building { region, cx, change };
         let asked = after(&before.spec, desired, paths);
         let mut edit = Edit::between(&row, &before.spec, &asked, has)?;
+        // A version is not looked at when it is made, and a group takes subnets that its template does not go with.
+        if !resume.is_unresolved() && (edit.subnets.is_some() || (has("template") && asked.template != before.spec.template)) {
+            can_be_made(region, cx, &asked, &around).await?;
+        }
         let ssh_key = asked.template.ssh_key.as_deref().filter(|_| has("template"));
         if has("template") || has("on_demand_base") || has("spot_percent") {
             let source = row.source().and_then(|s| s.launch_template_id()).unwrap_or_default().to_owned();
@@ -309,6 +313,17 @@ fn names(paths: &BTreeSet<FieldPath>, field: &str) -> bool {
 }
 fn subnets_of(spec: &InstanceGroupSpec) -> Result<Vec<String>> {
     spec.subnets.iter().map(|subnet| Ok(subnet.vendor_id()?.to_string())).collect()
+}
+/// Refuses what no instance could be made from or in. Of a launch configuration nobody knows what it says.
+async fn can_be_made(region: &Region, cx: &Cx, asked: &InstanceGroupSpec, around: &Around) -> Result<()> {
+    let subnets = subnets_of(asked)?;
+    match &around.version {
+        Some(version) => {
+            let launch = Launch::wanted(region, cx, &asked.template, None, Some(&version.launch)).await?;
+            launch.check(region, cx, &asked.template.machine_types, &subnets).await
+        }
+        None => one_network(region, cx, &subnets).await,
+    }
 }
 /// What there is, with what is asked for in its place.
 fn after(before: &InstanceGroupSpec, desired: &InstanceGroupSpec, paths: &BTreeSet<FieldPath>) -> InstanceGroupSpec {

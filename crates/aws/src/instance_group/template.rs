@@ -166,14 +166,7 @@ impl Launch {
     }
     /// Refuses what no instance could be made from, before anything is written: a version is not looked at when it is made, and a group would try for ever.
     pub(super) async fn check(&self, region: &Region, cx: &Cx, types: &[String], subnets: &[String]) -> Result<()> {
-        if subnets.len() > 1 {
-            let found = Subnet::many(region, cx, vec![filter("subnet-id", subnets.iter().map(String::as_str))]).await?;
-            let networks: BTreeSet<&str> = found.iter().filter_map(|s| s.vpc_id()).collect();
-            if networks.len() > 1 {
-                let all = networks.into_iter().collect::<Vec<_>>().join(", ");
-                return Err(Error::invalid("subnets", format!("a group's subnets are in one network, and these are in {all}")));
-            }
-        }
+        one_network(region, cx, subnets).await?;
         // An unknown one is refused by its name; the first is part of the dry run.
         if types.len() > 1 {
             let all = types.iter().map(|t| InstanceType::from(t.as_str())).collect();
@@ -206,6 +199,19 @@ impl Launch {
             .dry_run(true);
         region.ec2.dry_run(cx, "RunInstances", call.send()).await.map_err(of_group)
     }
+}
+
+/// A group's instances have the same groups, which are those of one network.
+pub(super) async fn one_network(region: &Region, cx: &Cx, subnets: &[String]) -> Result<()> {
+    if subnets.len() > 1 {
+        let found = Subnet::many(region, cx, vec![filter("subnet-id", subnets.iter().map(String::as_str))]).await?;
+        let networks: BTreeSet<&str> = found.iter().filter_map(|s| s.vpc_id()).collect();
+        if networks.len() > 1 {
+            let all = networks.into_iter().collect::<Vec<_>>().join(", ");
+            return Err(Error::invalid("subnets", format!("a group's subnets are in one network, and these are in {all}")));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ fn tags(group: &str, tags: &Tags, labels: &Labels) -> Vec<Tag> {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Edit {
     pub(super) policy: Option<MixedInstancesPolicy>,
-    subnets: Option<Vec<String>>,
+    pub(super) subnets: Option<Vec<String>>,
     min: Option<u32>,
     max: Option<u32>,
     size: Option<u32>,
