@@ -41,6 +41,7 @@ impl Mutable for SecurityGroup {
             rules: m.rules.into_iter().enumerate().map(|(i, rule)| decode_rule(rule, &format!("rules[{i}]"), scope)).collect(),
             labels: m.labels,
             provider_config: scope.vendor_config(m.provider_config),
+            allow_load_balancer_rules: m.allow_load_balancer_rules,
         };
         if <Self as welkin_core::Managed>::violations(&spec).is_empty() {
             spec.sort();
@@ -55,6 +56,7 @@ impl Mutable for SecurityGroup {
             rules: spec.rules.into_iter().map(|rule| encode_rule(cloud, rule)).collect(),
             labels: spec.labels,
             provider_config: vendor_config::encode(spec.provider_config)?,
+            allow_load_balancer_rules: spec.allow_load_balancer_rules,
             ..Default::default()
         })
     }

@@ -121,6 +121,8 @@ fn security_group(horizon: Duration) -> KindCapabilities {
         ("rules.description", Field::MUTABLE),
         ("labels", Field::MUTABLE),
         ("provider_config", Field::UNSUPPORTED),
+        // In the note of what was asked for.
+        ("allow_load_balancer_rules", Field { support: Support::Emulated, ..Field::MUTABLE }),
     ];
     KindCapabilities { limits: [("per_location", 2500), ("peers_per_direction", 60)].into(), ..managed(horizon, "sg-", fields.into()) }
 }

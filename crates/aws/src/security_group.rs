@@ -10,7 +10,7 @@ use crate::{
     Aws,
     client::Region,
     error,
-    mark::{self, Tags, filter},
+    mark::{self, Asked, Tags, filter},
     owned,
     page::{WHOLE, all_pages},
     resource::{Found, Kept, Looking},
@@ -37,6 +37,8 @@ const DESCRIPTIONS: &str = "AWS takes letters, digits, spaces and ._-:/()#,@[]+=
 fn can_be_described(c: char) -> bool {
     c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=&;{}!$*".contains(c)
 }
+/// In the note of what was asked for: load balancers may write into it.
+const ASKED_OPEN: &str = "load-balancers";
 /// The group that every VPC has and nobody can delete.
 const DEFAULT_GROUP: &str = "default";
 
@@ -116,7 +118,10 @@ impl Driver<SecurityGroup> for Aws {
         let region = self.region(change.target.parent())?;
         match &change.verb {
             Verb::Create { spec, .. } => region.ec2.dry_run(cx, "CreateSecurityGroup", create_group(region, cx, change, spec)?.dry_run(true).send()).await,
-            Verb::Update { .. } => self.get(cx, &change.target).await.and_then(|o| owned(&change.target, &change.uid, &o)),
+            Verb::Update { desired, paths } => {
+                SecurityGroup::refuse_unmarked(change, desired, paths)?;
+                self.get(cx, &change.target).await.and_then(|o| owned(&change.target, &change.uid, &o))
+            }
             Verb::Delete => {
                 let object = self.get(cx, &change.target).await?;
                 owned(&change.target, &change.uid, &object)?;
@@ -154,6 +159,7 @@ impl Driver<SecurityGroup> for Aws {
         paths: &BTreeSet<FieldPath>,
         resume: &Resume,
     ) -> Result<Step<Object<SecurityGroup>>> {
+        SecurityGroup::refuse_unmarked(change, desired, paths)?;
         let region = self.region(change.target.parent())?;
         let group = match self.located(cx, change, resume).await? {
             Found::Here(group) => group,
@@ -183,6 +189,13 @@ impl Driver<SecurityGroup> for Aws {
                 return self.refused::<SecurityGroup, _>(resume, refusal);
             }
             object.spec.labels = desired.labels.clone();
+        }
+        if object.mark.is_some() && paths.contains(&FieldPath::from("allow_load_balancer_rules")) {
+            let now = Tags::of(group.tags());
+            if let Err(refusal) = mark::note(region, cx, id, &now, Asked::of(&now).with(ASKED_OPEN, desired.allow_load_balancer_rules)).await {
+                return self.refused::<SecurityGroup, _>(resume, refusal);
+            }
+            object.spec.allow_load_balancer_rules = desired.allow_load_balancer_rules;
         }
         Ok(Step::Done(object))
     }
@@ -241,7 +254,12 @@ async fn refuse_if_used(region: &Region, cx: &Cx, id: &str) -> Result<()> {
 
 fn tags(cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Result<Tags> {
     let network = spec.network.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
-    Ok(marked(cx, change, &spec.labels)?.with(mark::NETWORK, &network))
+    let asked = Asked::default().with(ASKED_OPEN, spec.allow_load_balancer_rules);
+    Ok(marked(cx, change, &spec.labels)?.with(mark::NETWORK, &network).with(mark::ASKED, &asked.text()))
+}
+/// May load balancers put rules of their own into a group of ours with these tags?
+pub(crate) fn allows_load_balancer_rules(tags: &Tags) -> bool {
+    Asked::of(tags).has(ASKED_OPEN)
 }
 
 fn create_group(region: &Region, cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Result<CreateSecurityGroupFluentBuilder> {
@@ -281,6 +299,7 @@ fn object(region: &Region, owner: &Owner, group: &Ec2Group, rules: &[SecurityGro
         rules: PeerRule::gathered(ours),
         labels: head.tags.labels(),
         provider_config: None,
+        allow_load_balancer_rules: head.mark.is_some() && allows_load_balancer_rules(&head.tags),
     };
     head.object(region, None, None, spec, SecurityGroupStatus { state: SecurityGroupState::Available, other_rules })
 }

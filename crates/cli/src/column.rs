@@ -41,6 +41,7 @@ const COLUMNS: &[(&str, &[Column])] = &[
             always("RESTRICTS EGRESS", "restrict_egress"),
             always("STATE", "state"),
             wide("DESCRIPTION", "description"),
+            wide("OPEN TO LOAD BALANCERS", "allow_load_balancer_rules"),
             wide("OTHER RULES", "other_rules"),
             wide("LABELS", "labels"),
         ],

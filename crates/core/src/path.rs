@@ -409,6 +409,7 @@ mod tests {
             restrict_egress: true,
             labels: full().labels,
             provider_config: full().provider_config,
+            allow_load_balancer_rules: true,
             rules: vec![SecurityRule { to_port: Some(2), cidrs: vec!["::/0".parse().unwrap()], same_group: true, description: "d".into(), ..group(1, true).rules.remove(0) }],
         };
         let set: BTreeSet<_> = set_fields::<SecurityGroup>(&full).into_iter().filter(|p| !p.contains('=')).collect();

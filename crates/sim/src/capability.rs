@@ -44,6 +44,7 @@ const SECURITY_GROUP: &[(&str, Field)] = &[
     ("rules.description", Field::MUTABLE),
     ("labels", Field::MUTABLE),
     ("provider_config", Field::UNSUPPORTED),
+    ("allow_load_balancer_rules", Field::MUTABLE),
 ];
 const INSTANCE: &[(&str, Field)] = &[
     ("zone", Field::NATIVE),

@@ -70,6 +70,7 @@ impl Kept for SecurityGroup {
             rules: PeerRule::gathered(ours.into_iter().map(|rule| peer_rule(location, row.id(), rule)).collect::<Result<Vec<_>>>()?),
             labels: mark::labels(tags),
             provider_config: None,
+            allow_load_balancer_rules: allows_load_balancer_rules(tags),
         };
         let other_rules = others.into_iter().map(in_words).collect();
         Ok((spec, SecurityGroupStatus { state: SecurityGroupState::Available, other_rules }))
@@ -79,6 +80,14 @@ impl Kept for SecurityGroup {
     }
 }
 
+const ALLOWS: &str = "allow_load_balancer_rules";
+/// May load balancers put rules of their own into a group with these tags? One without a mark, of which nobody has said so, they may not.
+pub(crate) fn allows_load_balancer_rules(tags: &Tags) -> bool {
+    tags.contains_key(mark::UID) && mark::is_asked(tags, ALLOWS)
+}
+fn asked(allows: bool) -> &'static [&'static str] {
+    if allows { &[ALLOWS] } else { &[] }
+}
 /// In a group of ours every rule with its uid; in one without a mark those without.
 fn is_ours(rule: &GroupRule, group: &Tags) -> bool {
     group.get(mark::UID).map_or_else(|| !rule.tags.contains_key(mark::OWNER), |uid| rule.tags.get(mark::UID) == Some(uid))
@@ -142,7 +151,8 @@ fn vendor_rule(cx: &Cx, change: &Change<SecurityGroup>, group: &str, PeerRule { 
 
 fn wanted(cx: &Cx, change: &Change<SecurityGroup>, spec: &SecurityGroupSpec) -> Result<NewSecurityGroup> {
     let network = spec.network.as_ref().ok_or_else(|| Error::invalid("network", "a security group needs the network that it is for"))?;
-    let tags = mark::main_tags(cx, change, &spec.labels, &[(mark::NETWORK, network.name.id.to_string())])?;
+    let asked = mark::asked(asked(spec.allow_load_balancer_rules));
+    let tags = mark::main_tags(cx, change, &spec.labels, &[(mark::NETWORK, network.name.id.to_string()), asked])?;
     Ok(NewSecurityGroup { network: network.vendor_id()?.to_string(), description: spec.description.clone().unwrap_or_default(), restrict_egress: spec.restrict_egress, tags })
 }
 
@@ -189,7 +199,10 @@ impl Driver<SecurityGroup> for Sim {
                 let rules = PeerRule::each(&spec.rules).filter(|r| r.peer != Peer::SameGroup).map(|r| vendor_rule(cx, change, "", &r)).collect::<Result<_>>()?;
                 self.call(cx, Action::DryRun, region, self.cloud.dry_create_security_group(region, wanted(cx, change, spec)?, rules)).await
             }
-            Verb::Update { .. } => self.present(cx, change).await?.map(drop).ok_or_else(|| Error::not_found(&change.target)),
+            Verb::Update { desired, paths } => {
+                SecurityGroup::refuse_unmarked(change, desired, paths)?;
+                self.present(cx, change).await?.map(drop).ok_or_else(|| Error::not_found(&change.target))
+            }
             Verb::Delete => match self.present(cx, change).await? {
                 Some(row) => self.call(cx, Action::DryRun, region, self.cloud.dry_delete_security_group(region, row.id())).await,
                 None => Ok(()),
@@ -235,6 +248,7 @@ impl Driver<SecurityGroup> for Sim {
             Found::NotYet(looking) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show the security group"),
             Found::Gone => return Err(Error::not_found(&change.target)),
         };
+        SecurityGroup::refuse_unmarked(change, desired, paths)?;
         let mut expect = expected(change, resume);
         let has = |path: &str| paths.contains(&FieldPath::from(path));
         // Nothing is let through in between that neither the old rules nor the new ones let through.
@@ -248,8 +262,11 @@ impl Driver<SecurityGroup> for Sim {
         if has("rules") {
             row = self.ruled(cx, change, &desired.rules, &row, &mut expect).await?.unwrap_or(row);
         }
-        let tags = mark::relabelled(row.tags().unwrap_or(&Tags::new()), &desired.labels);
-        if has("labels") && row.tags() != Some(&tags) {
+        let now = row.tags().cloned().unwrap_or_default();
+        let labels = if has("labels") { desired.labels.clone() } else { mark::labels(&now) };
+        let allows = if has(ALLOWS) { desired.allow_load_balancer_rules } else { allows_load_balancer_rules(&now) };
+        let tags = mark::retagged(&now, &labels, asked(allows));
+        if (has("labels") || has(ALLOWS)) && now != tags {
             let call = self.cloud.tag_security_group(region, row.id(), tags, expect);
             row = or_gone(&change.target, self.call(cx, Action::TagSecurityGroup, region, call).await)?;
         }

@@ -79,8 +79,8 @@ fn security_rule() -> impl Strategy<Value = SecurityRule> {
 }
 prop_compose! {
     fn security_group()(network in reference(), description in text(), restrict_egress in any::<bool>(), rules in vec(security_rule(), 0..4), labels in labels(),
-                        provider_config in vendor_config()) -> SecurityGroupSpec {
-        let mut spec = SecurityGroupSpec { network, description, restrict_egress, rules, labels, provider_config };
+                        provider_config in vendor_config(), allow_load_balancer_rules in any::<bool>()) -> SecurityGroupSpec {
+        let mut spec = SecurityGroupSpec { network, description, restrict_egress, rules, labels, provider_config, allow_load_balancer_rules };
         spec.sort();
         spec
     }

@@ -11,6 +11,7 @@ use crate::{
     mark::{self, Tags, filter, of_owner, of_uid},
     page::{WHOLE, all_pages},
     resource::Kept,
+    security_group::allows_load_balancer_rules,
     step::{answered, made_id, told},
 };
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup as Ec2Group, SecurityGroupRule, UserIdGroupPair};
@@ -277,15 +278,14 @@ pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> 
         groups.extend(found.iter().filter_map(|g| Some((g.group_id()?.to_owned(), Tags::of(g.tags())))));
     }
     let is_ours = |id: &String| groups.get(id).is_some_and(|tags| tags.mark(&cx.owner).is_some());
-    let is_open = |id: &String| is_ours(id) && groups.get(id).is_some_and(|tags| SecurityGroup::allows_load_balancer_rules(&tags.labels()));
+    let is_open = |id: &String| is_ours(id) && groups.get(id).is_some_and(allows_load_balancer_rules);
     for (i, (id, word)) in backends.iter().enumerate() {
         let own = members.get(id).map_or(&[][..], |(_, groups)| groups.as_slice());
         if own.is_empty() || own.iter().any(is_open) {
             continue;
         }
-        let (key, value) = SecurityGroup::load_balancer_rules_label();
         let (reason, why) = if own.iter().any(is_ours) {
-            (Reason::WrongState, format!("none of the security groups of {id} has the label {key}={value}, which lets load balancers in"))
+            (Reason::WrongState, format!("none of the security groups of {id} has allow_load_balancer_rules"))
         } else {
             (Reason::NotOwned, format!("the security groups of {id} are not Welkin's: nothing is written into them"))
         };

@@ -39,8 +39,8 @@ pub fn machine(world: &World, is_open: bool) -> (String, String) {
     machine_in(world, VPC, is_open)
 }
 pub fn machine_in(world: &World, vpc: &str, is_open: bool) -> (String, String) {
-    let label = ("allow-load-balancer-rules", if is_open { "true" } else { "false" });
-    let tags = [("welkin.dev/owner", "me"), ("welkin.dev/id", "g"), ("welkin.dev/uid", "uid-of-g"), label];
+    let asked = ("welkin.dev/asked", if is_open { "load-balancers=true" } else { "" });
+    let tags = [("welkin.dev/owner", "me"), ("welkin.dev/id", "g"), ("welkin.dev/uid", "uid-of-g"), asked];
     let group = world.cloud.plant("sg", &[("vpc", vpc)], &tags);
     (world.cloud.plant("i", &[("state", "running"), ("vpc", vpc), ("group", &group)], &[]), group)
 }
@@ -380,7 +380,7 @@ async fn ten_over_the_same_backends_do_not_conflict() {
 async fn a_group_is_opened_only_where_it_says_so() {
     let world = World::with(100).await;
     let (shut, _) = machine(&world, false);
-    let foreign = world.cloud.plant("sg", &[("vpc", VPC)], &[("allow-load-balancer-rules", "true")]);
+    let foreign = world.cloud.plant("sg", &[("vpc", VPC)], &[("welkin.dev/asked", "load-balancers=true")]);
     let theirs = world.cloud.plant("i", &[("state", "running"), ("group", &foreign)], &[]);
     for (backend, reason) in [(shut, Reason::WrongState), (theirs, Reason::NotOwned)] {
         let change = create::<LoadBalancer>("web", spec(tcp([80]), vec![to_instance(&backend)]));

@@ -177,7 +177,7 @@ pub fn subnet(id: &str, vpc: &str) -> Change<Subnet> {
 /// TCP to these ports from anywhere.
 pub fn security_group(id: &str, vpc: &str, ports: &[u16]) -> Change<SecurityGroup> {
     let network = Some(Ref::resolved(name("n"), vpc.parse().unwrap()));
-    create(id, SecurityGroupSpec { network, rules: rules(ports), restrict_egress: true, ..Default::default() })
+    create(id, SecurityGroupSpec { network, rules: rules(ports), restrict_egress: true, allow_load_balancer_rules: true, ..Default::default() })
 }
 pub fn rules(ports: &[u16]) -> Vec<SecurityRule> {
     let rule = |port: &u16| SecurityRule {

@@ -198,8 +198,8 @@ pub async fn security_groups() -> Sent {
     let peers = SecurityRule { groups: vec![peer], same_group: true, description: "members (1)".into(), ..rules(&[443]).remove(0) };
     let spec = SecurityGroupSpec { rules: vec![out, ping, peers], description: Some("web, all of it".into()), labels: labels("one"), ..spec };
     life(&world, &create::<SecurityGroup>("g", spec), |s| {
-        let desired = SecurityGroupSpec { rules: rules(&[80]), restrict_egress: false, labels: labels("two"), ..s.clone() };
-        vec![Verb::Update { desired, paths: ["labels", "rules", "restrict_egress"].map(FieldPath::from).into() }]
+        let desired = SecurityGroupSpec { rules: rules(&[80]), restrict_egress: false, allow_load_balancer_rules: false, labels: labels("two"), ..s.clone() };
+        vec![Verb::Update { desired, paths: ["labels", "rules", "restrict_egress", "allow_load_balancer_rules"].map(FieldPath::from).into() }]
     })
     .await;
     sent(&world)

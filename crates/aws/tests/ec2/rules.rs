@@ -127,3 +127,34 @@ async fn every_lost_reply_to_a_rule_is_survived() {
         assert!(world.cloud.items().is_empty());
     }
 }
+/// No vendor shows who else may write into a group: our note says so, and only where there is a mark.
+#[tokio::test]
+async fn whether_load_balancers_may_write_into_it_is_noted_and_changed() {
+    const FIELD: &str = "allow_load_balancer_rules";
+    let world = World::with(0).await;
+    let change = security_group("g", "vpc-1", &[22]);
+    let made = world.run(&change).await.unwrap().object();
+    let note = || world.cloud.items().into_iter().find(|i| i.kind == "sg").unwrap().tags.get("welkin.dev/asked").cloned();
+    assert_eq!((made.spec.allow_load_balancer_rules, note().as_deref()), (true, Some("load-balancers=true")));
+    for (allows, is) in [(false, ""), (false, ""), (true, "load-balancers=true")] {
+        let desired = SecurityGroupSpec { allow_load_balancer_rules: allows, ..made.spec.clone() };
+        let now = world.run(&then(&change, made.vendor_id.as_str(), Verb::Update { desired, paths: [FIELD.into()].into() })).await.unwrap().object();
+        let read = world.get(&then(&change, made.vendor_id.as_str(), Verb::Delete).target).await.unwrap();
+        assert_eq!((now.spec.allow_load_balancer_rules, &now.spec, note().as_deref()), (allows, &read.spec, Some(is)));
+    }
+    assert_eq!(world.cloud.calls("CreateTags "), 2, "what is so already is not written");
+    // One that was adopted: whatever somebody has noted on it.
+    let theirs = world.cloud.plant("sg", &[("vpc", "vpc-1")], &[("welkin.dev/asked", "load-balancers=true")]);
+    let target = Target::<SecurityGroup>::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: theirs.parse().unwrap() };
+    let read = world.get(&target).await.unwrap();
+    assert!(!read.spec.allow_load_balancer_rules);
+    let open = |allows| {
+        let desired = SecurityGroupSpec { allow_load_balancer_rules: allows, ..read.spec.clone() };
+        Change { target: target.clone(), verb: Verb::Update { desired, paths: [FIELD.into()].into() }, ..change.clone() }
+    };
+    for e in [world.check(&open(true)).await.unwrap_err(), world.run(&open(true)).await.unwrap_err()] {
+        assert_eq!((e.kind(), e.reason(), e.violations()[0].field.as_str()), (ErrorKind::FailedPrecondition, Reason::NotOwned, FIELD), "{e}");
+    }
+    // What cannot be is not asked for either way.
+    assert_eq!(world.cloud.calls("CreateTags "), 2);
+}

@@ -261,8 +261,7 @@ fn check(stand: &Stand<'_>, path: &str, interval_s: u32) -> HealthCheck {
 }
 /// An instance in a group of its own, which load balancers may open or not.
 async fn machine(stand: &Stand<'_>, farm: &Farm, is_open: bool) -> Verdict<(Object<Instance>, Object<SecurityGroup>)> {
-    let labels = if is_open { [SecurityGroup::load_balancer_rules_label()].into() } else { BTreeMap::new() };
-    let group = stand.create(SecurityGroupSpec { labels, ..security_group::group_in(&farm.network) }).await?;
+    let group = stand.create(SecurityGroupSpec { allow_load_balancer_rules: is_open, ..security_group::group_in(&farm.network) }).await?;
     let spec = InstanceSpec {
         machine_type: stand.subject.machine_types[0].clone(),
         image: Some(stand.image().await?),

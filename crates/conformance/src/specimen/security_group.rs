@@ -34,7 +34,8 @@ impl Specimen for SecurityGroup {
             ..plain
         };
         everything.sort();
-        Ok(vec![("everything", everything)])
+        let open = SecurityGroupSpec { allow_load_balancer_rules: true, ..everything.clone() };
+        Ok([("everything", everything)].into_iter().chain(stand.honours::<Self>("allow_load_balancer_rules").then_some(("open to load balancers", open))).collect())
     }
     fn changes(stand: &Stand<'_>, _: &Self::Ground, now: &SecurityGroupSpec) -> Vec<(&'static str, SecurityGroupSpec)> {
         let mut out = Vec::new();
@@ -54,6 +55,9 @@ impl Specimen for SecurityGroup {
         }
         if stand.changes::<Self>("labels") {
             out.push(("labels", SecurityGroupSpec { labels: labelled(&[("team", "b"), ("new", "")]), ..now.clone() }));
+        }
+        if stand.changes::<Self>("allow_load_balancer_rules") {
+            out.push(("allow_load_balancer_rules", SecurityGroupSpec { allow_load_balancer_rules: !now.allow_load_balancer_rules, ..now.clone() }));
         }
         out
     }

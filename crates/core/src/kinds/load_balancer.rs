@@ -2,8 +2,7 @@
 
 use super::{Labels, api_enum, kind, label_violations, word_violation};
 use crate::{
-    Address, CloudProvider, Condition, Driver, Instance, InstanceGroup, LocationName, Managed, Network, NoAction, Protocol, Ref, ResourceId, SecurityGroup, Subnet, VendorConfig,
-    Violation,
+    Address, CloudProvider, Condition, Driver, Instance, InstanceGroup, LocationName, Managed, Network, NoAction, Protocol, Ref, ResourceId, Subnet, VendorConfig, Violation,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -466,21 +465,6 @@ fn health_violations(check: &HealthCheck, out: &mut Vec<Violation>) {
     }
 }
 
-/// A load balancer lets its connections into a security group only where the group has this label, with the value `true`: whoever makes the group says so.
-const OPEN_TO_LOAD_BALANCERS: &str = "allow-load-balancer-rules";
-impl SecurityGroup {
-    /// May load balancers put rules of their own into a group with these labels?
-    #[must_use]
-    pub fn allows_load_balancer_rules(labels: &Labels) -> bool {
-        labels.get(OPEN_TO_LOAD_BALANCERS).is_some_and(|value| value == "true")
-    }
-    /// The label that says so.
-    #[must_use]
-    pub fn load_balancer_rules_label() -> (String, String) {
-        (OPEN_TO_LOAD_BALANCERS.to_owned(), "true".to_owned())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -576,11 +560,5 @@ mod tests {
         assert_eq!(changes, ListenerChanges { missing: vec![&wanted[2]], other: vec![&wanted[1]], surplus: vec![there[2].clone()] });
         let changes = BackendChanges::between(["i-1", "i-2"], &[to_instance("i-2"), to_instance("i-3")]).unwrap();
         assert_eq!(changes, BackendChanges { missing: vec!["i-3".into()], surplus: vec!["i-1".into()] });
-    }
-    #[test]
-    fn a_group_is_open_to_load_balancers_where_it_says_so() {
-        let (key, value) = SecurityGroup::load_balancer_rules_label();
-        assert!(SecurityGroup::allows_load_balancer_rules(&[(key.clone(), value)].into()));
-        assert!(!SecurityGroup::allows_load_balancer_rules(&[(key, "false".to_owned())].into()) && !SecurityGroup::allows_load_balancer_rules(&Labels::new()));
     }
 }

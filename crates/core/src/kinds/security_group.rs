@@ -1,7 +1,9 @@
 //! Which traffic instances accept and send.
 
 use super::{Labels, api_enum, kind, label_violations, word_violation};
-use crate::{CloudProvider, Condition, Driver, Error, LocationName, Managed, Network, NoAction, Ref, ResourceId, VendorConfig, Violation};
+use crate::{
+    Change, CloudProvider, Condition, Driver, Error, ErrorKind, FieldPath, LocationName, Managed, Network, NoAction, Reason, Ref, ResourceId, Target, VendorConfig, Violation,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::{collections::BTreeSet, fmt, str::FromStr};
@@ -10,7 +12,7 @@ kind! {
     /// Which traffic the instances in it accept and send. It is stateful: the answers to what is let through are let through.
     SecurityGroup at "securityGroups" in LocationName, id ResourceId, spec SecurityGroupSpec, status SecurityGroupStatus,
     fields &["network", "description", "restrict_egress", "rules", "rules.direction", "rules.protocol", "rules.from_port", "rules.to_port", "rules.cidrs",
-        "rules.groups", "rules.same_group", "rules.description", "labels", "provider_config"],
+        "rules.groups", "rules.same_group", "rules.description", "labels", "provider_config", "allow_load_balancer_rules"],
     input_only &[],
     reader |p| p.security_groups().map(|d| d as &dyn crate::Reader<Self>),
     zone |_, _| None,
@@ -42,6 +44,8 @@ pub struct SecurityGroupSpec {
     pub labels: Labels,
     /// The vendor's extension.
     pub provider_config: Option<VendorConfig>,
+    /// Load balancers may put rules of their own into it, which let their connections in: whoever makes the group says who else writes into it.
+    pub allow_load_balancer_rules: bool,
 }
 impl SecurityGroupSpec {
     /// Puts rules and what is in them in order, so that two that mean the same are the same. What a driver answers is in this order.
@@ -286,6 +290,21 @@ impl Managed for SecurityGroup {
         }
         label_violations(&spec.labels, &mut out);
         out
+    }
+}
+
+impl SecurityGroup {
+    /// For a provider that keeps this field in its mark: what was adopted, which is called by the vendor's id, has none.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` (`NotOwned`) where load balancers are to be let into an adopted group.
+    pub fn refuse_unmarked(change: &Change<Self>, desired: &SecurityGroupSpec, paths: &BTreeSet<FieldPath>) -> Result<(), Error> {
+        let field = "allow_load_balancer_rules";
+        if !matches!(change.target, Target::Vendor { .. }) || !desired.allow_load_balancer_rules || !paths.contains(&FieldPath::from(field)) {
+            return Ok(());
+        }
+        let why = format!("{} was adopted: nothing is noted on it, so load balancers cannot be let into it", change.target);
+        Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(field))
     }
 }
 

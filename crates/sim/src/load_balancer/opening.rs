@@ -5,11 +5,12 @@ use super::{Ours, PART};
 use crate::{
     Sim, error, mark,
     resource::{all_pages, rows},
+    security_group::allows_load_balancer_rules,
     vendor::{self, Action, Code, Filter, GroupPeer, GroupRule, Shown, Tags},
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
-use welkin_core::{Change, Cx, Error, ErrorKind, LoadBalancer, LoadBalancerSpec, Protocol, Reason, Result, Retry, SecurityGroup};
+use welkin_core::{Change, Cx, Error, ErrorKind, LoadBalancer, LoadBalancerSpec, Protocol, Reason, Result, Retry};
 
 type Group = Shown<vendor::SecurityGroup>;
 
@@ -93,15 +94,14 @@ impl Sim {
         }
         let has = |id: &String, is: &dyn Fn(&Tags) -> bool| groups.iter().any(|g| g.id() == id && g.tags().is_some_and(is));
         let is_ours = |tags: &Tags| mark::mark(cx, tags).is_some();
-        let is_open = |tags: &Tags| is_ours(tags) && SecurityGroup::allows_load_balancer_rules(&mark::labels(tags));
+        let is_open = |tags: &Tags| is_ours(tags) && allows_load_balancer_rules(tags);
         for (i, (id, field)) in ids.iter().enumerate() {
             let own = members.get(id).map_or(&[][..], Vec::as_slice);
             if own.is_empty() || own.iter().any(|g| has(g, &is_open)) {
                 continue;
             }
-            let (key, value) = SecurityGroup::load_balancer_rules_label();
             let (reason, why) = match own.iter().any(|g| has(g, &is_ours)) {
-                true => (Reason::WrongState, format!("none of the security groups of {id} has the label {key}={value}, which lets load balancers in")),
+                true => (Reason::WrongState, format!("none of the security groups of {id} has allow_load_balancer_rules")),
                 false => (Reason::NotOwned, format!("the security groups of {id} are not Welkin's: nothing is written into them")),
             };
             return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("backends[{i}].{field}")));

@@ -200,7 +200,6 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     subject = subject.skipping("loadBalancers.listeners.certificate", "the trials make no certificates");
-    subject = subject.skipping("loadBalancers.followed", "load balancers on AWS do not lead to instance groups yet");
     subject = subject.skipping("loadBalancers.addresses", "moto notes no address of a load balancer");
     for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION, RouteTable::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
