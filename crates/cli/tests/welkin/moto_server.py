@@ -1,4 +1,4 @@
-"""moto's server, with what the documentation of AWS says of NAT gateways, route tables and load balancers and moto does not do.
+"""moto's server, with what the documentation of AWS says of instances, NAT gateways, route tables and load balancers and moto does not do.
 
 - "Deleting a public NAT gateway disassociates its Elastic IP address"
   (<https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteNatGateway.html>): moto keeps the association for ever, and the gateway's network interface
@@ -12,6 +12,9 @@
 - A load balancer that is protected is not deleted (OperationNotPermitted, in API_DeleteLoadBalancer): moto notes the attribute alone.
 - A listener can become one of any protocol of its load balancer (API_ModifyListener): moto knows HTTP, HTTPS and TCP.
 - The target groups of a load balancer are those that its listeners lead to now (API_DescribeTargetGroups): moto keeps those of their creation.
+
+- An instance type that there is not is InvalidParameterValue, in a dry run too ("Invalid value 't3.nano' for InstanceType", as EC2 answered it in
+  <https://github.com/getmoto/moto/issues/1695>): moto looks at it after the dry run, if at all.
 
 And of the signature of a request without a body (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>): it is that of
 an empty one. moto takes the parameters of the query for the body, so that no GET of Route 53 would have a good signature.
@@ -35,9 +38,11 @@ here = sys.path.pop(0)  # where a moto.py is that is not the package
 import moto.backends
 import moto.core.responses
 from moto.ec2.exceptions import EC2ClientError, RouteAlreadyExistsError
+from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.route_tables import RouteBackend
 from moto.ec2.models.tags import TagBackend
+from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.utils import generic_filter
 from moto.elbv2.exceptions import DuplicateListenerError, DuplicateLoadBalancerName, ELBClientError
 from moto.elbv2.models import ELBv2Backend
@@ -50,6 +55,7 @@ sys.path.append(here)
 import moto_groups
 
 create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
+run_instances = InstanceResponse.run_instances
 associate, route = RouteBackend.associate_route_table, RouteBackend.create_route
 tagged, modules = TagBackend.describe_tags, moto.backends.list_of_moto_modules
 
@@ -77,6 +83,13 @@ def delete_nat_gateway(self, nat_gateway_id):
 def describe_nat_gateways(self, filters, nat_gateway_ids):
     tagged = {name: values for name, values in (filters or {}).items() if name.startswith("tag:")}
     return generic_filter(tagged, describe(self, filters, nat_gateway_ids))
+
+
+def run_known_instances(self):
+    machine_type = self._get_param("InstanceType")
+    if machine_type and machine_type not in INSTANCE_TYPES:
+        raise EC2ClientError("InvalidParameterValue", f"Invalid value '{machine_type}' for InstanceType.")
+    return run_instances(self)
 
 
 def associate_route_table(self, route_table_id, gateway_id=None, subnet_id=None):
@@ -194,6 +207,7 @@ def describe_tags(self, filters=None):
 
 
 moto_groups.mend()
+InstanceResponse.run_instances = run_known_instances
 IAMRequestBase._create_aws_request = create_aws_request
 Route53Backend.change_resource_record_sets = change_resource_record_sets
 TagBackend.describe_tags = describe_tags

@@ -167,7 +167,6 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
         not_refused: [
             ("a group of another network", "moto takes any group for a peer"),
             ("a security group of another network", "moto takes any group for an instance"),
-            ("an unknown machine type", "moto takes any text for an instance type"),
             ("an unknown disk type", "moto takes any text for a volume type"),
             ("an unknown zone for a disk", "moto takes any text for the zone of a volume"),
             ("a network without a way to the internet", "moto takes any subnet for a public NAT gateway"),
