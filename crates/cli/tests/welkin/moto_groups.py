@@ -14,6 +14,7 @@ somebody calls Auto Scaling or describes instances (<https://docs.aws.amazon.com
 - DeleteAutoScalingGroup needs ForceDelete where there are instances (ResourceInUse), and answers before they have gone.
 - One instance refresh at a time, within its bounds (API_StartInstanceRefresh, API_RefreshPreferences).
 - Activities are told, the last first (API_DescribeScalingActivities).
+- What is in service is registered with the target groups that are attached, as long as they are (API_AttachLoadBalancerTargetGroups).
 
 And of launch templates: a version is made from its source (API_CreateLaunchTemplateVersion), the template's own tags are none of its data, and lists are not cut
 to 15, which the proxy does.
@@ -72,7 +73,7 @@ class Group(FakeAutoScalingGroup):
     __module__ = FakeAutoScalingGroup.__module__  # moto files its models under it
 
     def __init__(self, *args, **kwargs):
-        self.status, self.activities, self.refreshes, self.retries_at = None, [], [], 0
+        self.status, self.activities, self.refreshes, self.retries_at, self.registered = None, [], [], 0, set()
         super().__init__(*args, **kwargs)
 
     def set_desired_capacity(self, new_capacity):
@@ -134,9 +135,25 @@ class Group(FakeAutoScalingGroup):
         if self.status:
             for member in self.staying():
                 self.leave(member, "the group is deleted.")
+            self.lead()
             return
         extra = self.refreshed()
         self.scale(self.desired_capacity + extra)
+        self.lead()
+
+    def lead(self):
+        """What is in service is registered with the target groups that the group is attached to, and nothing else of it."""
+        ready = {m.instance_id for m in self.staying() if m.lifecycle_state == "InService"}
+        known = self.autoscaling_backend.elbv2_backend.target_groups
+        self.target_group_arns = [arn for arn in self.target_group_arns if arn in known]
+        for arn in self.target_group_arns:
+            known[arn].register([{"Id": id} for id in ready if id not in known[arn].targets])
+            self.let_go(known[arn], self.registered - ready)
+        self.registered |= ready
+
+    def let_go(self, target_group, ids):
+        for id in ids:
+            target_group.targets.pop(id, None)
 
     def leave(self, member, cause):
         member.leaves = time.monotonic() + ENDS
@@ -385,6 +402,21 @@ def terminate_instance(self, instance_id, should_decrement):
     return group.leave(member, f"instance {instance_id} was taken out of service in response to a user request.")
 
 
+def attach(self, group_name, target_group_arns):
+    group = group_named(self, group_name)
+    if not all(arn in self.elbv2_backend.target_groups for arn in target_group_arns):
+        raise ValidationError("Provided Target Groups may not be valid. Please ensure they exist and try again.")
+    group.append_target_groups([arn for arn in target_group_arns if arn not in group.target_group_arns])
+
+
+def detach(self, group_name, target_group_arns):
+    group = group_named(self, group_name)
+    for arn in target_group_arns:
+        if arn in self.elbv2_backend.target_groups:
+            group.let_go(self.elbv2_backend.target_groups[arn], group.registered)
+    group.target_group_arns = [arn for arn in group.target_group_arns if arn not in target_group_arns]
+
+
 def call_action(self):
     with LOCK:
         advance(self.autoscaling_backend)
@@ -531,6 +563,9 @@ def mend():
         ("create_or_update_tags", create_or_update_tags),
         ("delete_tags", delete_tags),
         ("terminate_instance", terminate_instance),
+        ("attach_load_balancer_target_groups", attach),
+        ("detach_load_balancer_target_groups", detach),
+        ("update_attached_target_groups", lambda self, name: None),
         # Seen when the group is next looked at.
         ("notify_terminate_instances", lambda self, ids: None),
     ]:
