@@ -285,7 +285,7 @@ impl Driver<InstanceGroup> for Aws {
     async fn act(&self, cx: &Cx, change: &Change<InstanceGroup>, action: &InstanceGroupAction, resume: &Resume) -> Result<Step<Option<InstanceOutcomes>>> {
         match action {
             InstanceGroupAction::DeleteInstances(chosen) => self.chosen_deleted(cx, change, chosen, resume).await.map(|step| step.map(Some)),
-            InstanceGroupAction::ReplaceInstances(replacement) => self.replaced(cx, change, replacement, resume).await.map(|step| step.map(|()| None)),
+            InstanceGroupAction::ReplaceInstances(replacement) => Box::pin(self.replaced(cx, change, replacement, resume)).await.map(|step| step.map(|()| None)),
             InstanceGroupAction::StopReplacement => self.replacement_stopped(cx, change, resume).await.map(|step| step.map(|()| None)),
         }
     }

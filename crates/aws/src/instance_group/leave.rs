@@ -25,9 +25,7 @@ impl Aws {
         let mut is_anothers = false;
         match self.group_at(cx, &change.target, Some(&change.uid)).await? {
             Some(row) if is_mine(cx, change, &row.tags) => {
-                if row.is_leaving() {
-                    leaving.ended();
-                } else if write::end(region, cx, &row.name).await? {
+                if row.is_leaving() || write::end(region, cx, &row.name).await? {
                     leaving.ended();
                 } else {
                     leaving.contradicted(self.horizon);

@@ -353,9 +353,9 @@ impl Region {
         };
         let members = count(row.members().iter());
         let may_replace = row.out_of_date(version.as_ref()) > 0 || members > row.size();
-        let (activities, refresh) = try_join(async { if row.is_short() { self.activities(cx, &row.name).await } else { Ok(Vec::new()) } }, async {
+        let (activities, refresh) = Box::pin(try_join(async { if row.is_short() { self.activities(cx, &row.name).await } else { Ok(Vec::new()) } }, async {
             if may_replace { self.refresh(cx, &row.name).await } else { Ok(None) }
-        })
+        }))
         .await
         .or_else(|e| if is_gone(&e) { Ok(Default::default()) } else { Err(e) })?;
         Ok(Around { version, activities, refresh })

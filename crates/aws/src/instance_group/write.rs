@@ -145,7 +145,7 @@ impl Building<'_> {
         let name = name(&self.change.uid);
         let call = self.region.ec2.create_launch_template().launch_template_name(&name).client_token(&self.change.token).launch_template_data(launch.data());
         let call = call.tag_specifications(self.part()?.on(ResourceType::LaunchTemplate));
-        match self.region.ec2.write(self.cx, "CreateLaunchTemplate", call.send()).await {
+        match self.region.ec2.write(self.cx, "CreateLaunchTemplate", Box::pin(call.send())).await {
             // An earlier step made it.
             Err(e) if error::is(&e, &["InvalidLaunchTemplateName.AlreadyExistsException"]) => {
                 let found = self.region.templates(self.cx, vec![filter("launch-template-name", [name.as_str()])]).await?;
@@ -164,7 +164,7 @@ impl Building<'_> {
     /// Another version of it: the same change makes one.
     pub(super) async fn version(&self, template: &str, launch: Launch) -> Result<Version> {
         let call = self.region.ec2.create_launch_template_version().launch_template_id(template).client_token(&self.change.token);
-        let answer = self.region.ec2.write(self.cx, "CreateLaunchTemplateVersion", call.launch_template_data(launch.data()).send()).await.map_err(of_group)?;
+        let answer = self.region.ec2.write(self.cx, "CreateLaunchTemplateVersion", Box::pin(call.launch_template_data(launch.data()).send())).await.map_err(of_group)?;
         let number = answer.launch_template_version().and_then(|v| v.version_number()).map(|n| n.to_string());
         Ok(Version { number: made_id(number.as_deref(), "VersionNumber")?, launch })
     }
@@ -186,7 +186,7 @@ impl Building<'_> {
             .set_health_check_type(health(&spec.health).filter(|t| *t != "EC2").map(ToOwned::to_owned))
             .set_health_check_grace_period(spec.health.grace_period_s.map(number))
             .set_tags(Some(all));
-        match self.region.scaling.write(self.cx, "CreateAutoScalingGroup", call.send()).await {
+        match self.region.scaling.write(self.cx, "CreateAutoScalingGroup", Box::pin(call.send())).await {
             Err(e) if error::is(&e, &["AlreadyExists"]) => Ok(()),
             answer => answer.map(drop).map_err(of_group),
         }
@@ -204,7 +204,7 @@ impl Building<'_> {
             .set_desired_capacity(edit.size.map(number))
             .set_health_check_type(edit.health.map(ToOwned::to_owned))
             .set_health_check_grace_period(edit.grace_s.map(number));
-        self.region.scaling.write(self.cx, "UpdateAutoScalingGroup", call.send()).await.map(drop).map_err(of_group)
+        self.region.scaling.write(self.cx, "UpdateAutoScalingGroup", Box::pin(call.send())).await.map(drop).map_err(of_group)
     }
     /// Makes the labels what is desired: for the group, and for the instances that it makes from now on.
     pub(super) async fn relabel(&self, row: &mut Row, desired: &Labels) -> Result<()> {

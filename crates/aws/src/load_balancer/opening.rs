@@ -255,7 +255,7 @@ pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> 
         }
     }
     let secured = region.secured(cx, &cx.owner, &scaling).await?;
-    for (i, (id, _)) in backends.iter().enumerate().filter(|(_, (id, _))| secured.get(id).is_some_and(|s| !s.is_ours)) {
+    if let Some((i, (id, _))) = backends.iter().enumerate().find(|(_, (id, _))| secured.get(id).is_some_and(|s| !s.is_ours)) {
         let why = format!("{id} is not Welkin's: nothing is attached to it");
         return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(format!("backends[{i}].instance_group")));
     }
