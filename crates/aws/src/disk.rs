@@ -14,7 +14,7 @@ use crate::{
     owned,
     resource::{Found, Kept, Looking},
     single::{Begun, Head, One, Single, by_vendor_id, in_use, marked},
-    step::{age, answered, made_id, now_ms, told},
+    step::{age, answered, made_id, now_ms, told, unix_ms},
 };
 use async_trait::async_trait;
 use attach::{Attached, Way};
@@ -52,7 +52,7 @@ impl Kept for Disk {
         volume.tags()
     }
     fn created_ms(volume: &Volume) -> Option<u64> {
-        volume.create_time().and_then(|at| at.to_millis().ok()).and_then(|ms| ms.try_into().ok())
+        unix_ms(volume.create_time())
     }
     /// What is being deleted cannot be kept any more.
     fn is_over(volume: &Volume) -> bool {

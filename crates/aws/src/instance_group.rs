@@ -21,7 +21,7 @@ use crate::{
     client::Region,
     error, mark, owned,
     page::At,
-    resource::{Looking, copies, is_adopted, is_mine, not_owned, not_yet_shown},
+    resource::{Looking, copies, is_adopted, is_mine, names, not_owned, not_yet_shown},
     step::{age, now_ms, pace, unresolved_ms},
 };
 use async_trait::async_trait;
@@ -308,9 +308,6 @@ impl Driver<InstanceGroup> for Aws {
     }
 }
 
-fn names(paths: &BTreeSet<FieldPath>, field: &str) -> bool {
-    paths.iter().any(|path| path.0.split('.').next() == Some(field))
-}
 fn subnets_of(spec: &InstanceGroupSpec) -> Result<Vec<String>> {
     spec.subnets.iter().map(|subnet| Ok(subnet.vendor_id()?.to_string())).collect()
 }

@@ -20,7 +20,7 @@ use crate::{
     client::Region,
     error, owned,
     page::At,
-    resource::{Looking, Pieces, copies, is_adopted, is_mine, not_owned, not_yet_shown},
+    resource::{Looking, Pieces, copies, is_adopted, is_mine, names, not_owned, not_yet_shown},
     step::{age, now_ms, pace, unresolved_ms},
 };
 use async_trait::async_trait;
@@ -345,9 +345,6 @@ impl Aws {
     }
 }
 
-fn names(paths: &BTreeSet<FieldPath>, field: &str) -> bool {
-    paths.iter().any(|path| path.0.split('.').next() == Some(field))
-}
 /// Its target groups, its security group and their rules are not known to be its own.
 fn refuse_unknown_parts(change: &Change<LoadBalancer>, paths: &BTreeSet<FieldPath>) -> Result<()> {
     match OF_PARTS.into_iter().find(|field| is_adopted(&change.target) && names(paths, field)) {

@@ -12,7 +12,7 @@ use crate::{
     owned,
     resource::{Found, Kept, Looking},
     single::{Begun, Head, One, Single, by_vendor_id, marked},
-    step::{made_id, told},
+    step::{made_id, told, unix_ms},
 };
 use async_trait::async_trait;
 use aws_sdk_ec2::{
@@ -47,7 +47,7 @@ impl Kept for NatGateway {
         gateway.tags()
     }
     fn created_ms(gateway: &Ec2NatGateway) -> Option<u64> {
-        gateway.create_time().and_then(|at| at.to_millis().ok()).and_then(|ms| ms.try_into().ok())
+        unix_ms(gateway.create_time())
     }
     /// While it is being deleted it still holds its address and its place in the subnet.
     fn is_over(gateway: &Ec2NatGateway) -> bool {

@@ -17,7 +17,8 @@ use aws_sdk_ec2::types::{Filter, Tag};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::{
-    Change, Cursor, Cx, Data, Effect, Error, ErrorKind, Kind, LocationName, Managed, Past, Query, Reason, ResourceId, Result, Resume, Retry, Shard, Step, Target, VendorId,
+    Change, Cursor, Cx, Data, Effect, Error, ErrorKind, FieldPath, Kind, LocationName, Managed, Past, Query, Reason, ResourceId, Result, Resume, Retry, Shard, Step, Target,
+    VendorId,
 };
 
 /// For how long something may be seen in use, or running, before what that forbids is refused: what was deleted or stopped just before may still be
@@ -236,6 +237,10 @@ pub(crate) fn copies<K: Kind>(target: &Target<K>, mut ids: Vec<&str>) -> Error {
 /// Is what has these tags what the change is about? What was adopted carries nobody's mark, and what an instance group has made is the group's.
 pub(crate) fn is_mine<K: Managed>(cx: &Cx, change: &Change<K>, tags: &Tags) -> bool {
     if is_adopted(&change.target) { tags.get(OWNER).is_none() && tags.get(GROUP_OF).is_none() } else { tags.mark(&cx.owner).is_some_and(|(_, m)| m.uid == change.uid) }
+}
+/// Is this field, or a part of it, to be changed?
+pub(crate) fn names(paths: &BTreeSet<FieldPath>, field: &str) -> bool {
+    paths.iter().any(|path| path.0.split('.').next() == Some(field))
 }
 /// It may be ours, and may be too new to be seen as it is.
 pub(crate) fn not_yet_shown<K: Kind>(why: &str, target: &Target<K>) -> Error {

@@ -1,5 +1,6 @@
 //! What the steps of all kinds share: how long to wait, and what a look-up after an unresolved write may conclude.
 
+use aws_smithy_types::DateTime;
 use std::time::{Duration, SystemTime};
 use welkin_core::{Effect, Error, ErrorKind, Reason, Result, Resume, Retry, Step, VendorId, unix_millis};
 
@@ -9,6 +10,10 @@ pub(crate) const PACE: (Duration, Duration) = (Duration::from_millis(250), Durat
 /// Wall-clock milliseconds: steps survive a restart, so they cannot use a monotonic clock.
 pub(crate) fn now_ms() -> u64 {
     unix_millis(SystemTime::now())
+}
+/// A time of an answer, in milliseconds since 1970.
+pub(crate) fn unix_ms(at: Option<&DateTime>) -> Option<u64> {
+    at?.to_millis().ok()?.try_into().ok()
 }
 pub(crate) fn age(since_ms: u64) -> Duration {
     Duration::from_millis(now_ms().saturating_sub(since_ms))

@@ -3,7 +3,10 @@
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetConsoleOutput.html>: the newest 64 KB in base64, as EC2 has noted them shortly after
 //! the last start, stop, reboot or termination, for at least an hour. Without `Latest`, which only instances on Nitro know.
 
-use crate::{client::Region, step::answered};
+use crate::{
+    client::Region,
+    step::{answered, unix_ms},
+};
 use aws_sdk_ec2::operation::get_console_output::GetConsoleOutputOutput;
 use aws_smithy_types::base64;
 use welkin_core::{ConsoleOutput, Cx, Result};
@@ -16,7 +19,7 @@ fn decoded(answer: &GetConsoleOutputOutput) -> Result<ConsoleOutput> {
     // It comes in lines, as in the page's example.
     let encoded: String = answer.output().unwrap_or_default().split_ascii_whitespace().collect();
     let bytes = answered(base64::decode(encoded).ok(), "readable Output")?;
-    let time_ms = answer.timestamp().and_then(|at| at.to_millis().ok()?.try_into().ok());
+    let time_ms = unix_ms(answer.timestamp());
     // Machines write bytes; what is no text of them is replaced.
     Ok(ConsoleOutput::newest(&String::from_utf8_lossy(&bytes), time_ms))
 }

@@ -5,7 +5,7 @@ use crate::{
     client::Region,
     mark::{self, Asked, Tags},
     single::{Head, by_vendor_id},
-    step::told,
+    step::{told, unix_ms},
 };
 use aws_sdk_ec2::types::{Instance as Ec2Instance, InstanceNetworkInterface, InstancePrivateIpAddress};
 use std::{collections::BTreeSet, net::IpAddr};
@@ -125,8 +125,7 @@ fn config(instance: &Ec2Instance) -> InstanceConfig {
 /// `LaunchTime` changes with every start; the first network interface is as old as the instance.
 pub(super) fn created_ms(instance: &Ec2Instance) -> Option<u64> {
     let first = instance.network_interfaces().iter().filter_map(|n| n.attachment()).find(|a| a.device_index() == Some(0));
-    let at = first.and_then(|a| a.attach_time()).or(instance.launch_time())?;
-    at.to_millis().ok()?.try_into().ok()
+    unix_ms(first.and_then(|a| a.attach_time()).or(instance.launch_time()))
 }
 
 /// Every private address, IPv4 and then IPv6, the first interface's first.

@@ -15,7 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
 };
-use welkin_core::{Change, ChosenInstances, Cx, Effect, Error, ErrorKind, InstanceGroup, InstanceOutcome, InstanceOutcomes, Reason, Replacement, Result, Resume, Retry, Step};
+use welkin_core::{Change, ChosenInstances, Cx, Effect, Error, ErrorKind, InstanceGroup, InstanceOutcomes, Reason, Replacement, Result, Resume, Step};
 
 /// Which instances were to go and were none of the group's when that began, and since when Auto Scaling knows that others go.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -134,14 +134,7 @@ impl Aws {
         if found.leave > 0 || !found.stay.is_empty() {
             return Step::wait(&begun, pace(since), format!("{} of {all} are gone", all.saturating_sub(found.leave + found.stay.len())));
         }
-        let outcome = |instance: &String| InstanceOutcome {
-            instance: instance.clone(),
-            error: begun
-                .deleting_no_members
-                .contains(instance)
-                .then(|| Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{instance} is no instance of the group")).with_retry(Retry::Never)),
-        };
-        Ok(Step::Done(InstanceOutcomes(chosen.instances.iter().map(outcome).collect())))
+        Ok(Step::Done(InstanceOutcomes::of(chosen, &begun.deleting_no_members)))
     }
 
     /// Auto Scaling replaces by itself; a replacement that runs already, whoever began it, is waited for. After a lost reply one more is begun, and that is

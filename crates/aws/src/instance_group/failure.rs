@@ -4,7 +4,7 @@ use aws_sdk_autoscaling::types::{Activity, ScalingActivityStatusCode};
 use std::time::Duration;
 use welkin_core::{GroupMember, MemberState, Reason};
 
-use crate::step::{age, told};
+use crate::step::{age, told, unix_ms};
 
 /// What is older tells nothing of how things are.
 const LATELY: Duration = Duration::from_hours(1);
@@ -79,7 +79,7 @@ fn member(activity: &Activity, template_version: &str) -> GroupMember {
     }
 }
 fn started_ms(activity: &Activity) -> Option<u64> {
-    activity.start_time().and_then(|at| at.to_millis().ok()).and_then(|ms| ms.try_into().ok())
+    unix_ms(activity.start_time())
 }
 /// Its details are JSON: `{"Subnet ID":"subnet-1","Availability Zone":"eu-west-1a"}`.
 fn zone(activity: &Activity) -> Option<String> {

@@ -9,7 +9,7 @@ use crate::{
     page::all_pages,
     resource::{Kept as _, Pieces},
     single::by_vendor_id,
-    step::{answered, told},
+    step::{answered, told, unix_ms},
 };
 use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, Filter, Instance as Member, InstanceRefresh, InstanceRefreshStatus, LaunchTemplateSpecification, LifecycleState};
 use aws_sdk_ec2::types::{Instance as Ec2Instance, LaunchTemplate};
@@ -80,7 +80,7 @@ impl Row {
         Ok(Self { id, name, vendors, tags })
     }
     pub(super) fn created_ms(&self) -> Option<u64> {
-        self.vendors.created_time().and_then(|at| at.to_millis().ok()).and_then(|ms| ms.try_into().ok())
+        unix_ms(self.vendors.created_time())
     }
     pub(super) fn mark(&self, owner: &Owner) -> Option<(ResourceId, Mark)> {
         self.tags.mark(owner)

@@ -11,7 +11,7 @@ use crate::{
     mark::{self, Tags},
     page::all_pages,
     single::by_vendor_id,
-    step::{answered, told},
+    step::{answered, told, unix_ms},
     subnet::referred,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
@@ -47,7 +47,7 @@ pub(super) struct Row {
 }
 impl Row {
     pub(super) fn created_ms(&self) -> Option<u64> {
-        self.vendors.created_time().and_then(|at| at.to_millis().ok()).and_then(|ms| ms.try_into().ok())
+        unix_ms(self.vendors.created_time())
     }
     pub(super) fn mark(&self, owner: &Owner) -> Option<(ResourceId, Mark)> {
         self.tags.mark(owner)

@@ -1,7 +1,10 @@
 //! Many instances that are made from one template and kept at a number.
 
 use super::{Labels, Secret, api_enum, instance, kind, label_violations, word_violation};
-use crate::{CloudProvider, Condition, Driver, Error, Image, LocationName, Managed, Name, Ref, ResourceId, RootDisk, SecurityGroup, Subnet, VendorConfig, VerbName, Violation};
+use crate::{
+    CloudProvider, Condition, Driver, Error, ErrorKind, Image, LocationName, Managed, Name, Reason, Ref, ResourceId, RootDisk, SecurityGroup, Subnet, VendorConfig, VerbName,
+    Violation,
+};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt};
 
@@ -261,6 +264,15 @@ impl fmt::Display for InstanceGroupAction {
 /// What the deletion of chosen instances came to, in their order.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct InstanceOutcomes(pub Vec<InstanceOutcome>);
+impl InstanceOutcomes {
+    /// All are gone but those that were none of the group's.
+    #[must_use]
+    pub fn of(chosen: &ChosenInstances, no_members: &BTreeSet<String>) -> Self {
+        let not_its = |instance: &String| Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{instance} is no instance of the group"));
+        let outcome = |instance: &String| InstanceOutcome { instance: instance.clone(), error: no_members.contains(instance).then(|| not_its(instance)) };
+        Self(chosen.instances.iter().map(outcome).collect())
+    }
+}
 /// What it came to for one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceOutcome {

@@ -7,7 +7,7 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
-use welkin_core::{Change, ChosenInstances, Cx, Effect, Error, ErrorKind, InstanceGroup, InstanceOutcome, InstanceOutcomes, Reason, Replacement, Result, Resume, Retry, Step};
+use welkin_core::{Change, ChosenInstances, Cx, Effect, Error, ErrorKind, InstanceGroup, InstanceOutcomes, Reason, Replacement, Result, Resume, Step};
 
 /// Which instances were to go, and which were none of the group's when that began.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,14 +87,7 @@ impl Sim {
         if found.leave > 0 {
             return Step::wait(&begun, self.pause(), format!("{} of {all} are gone", all - found.leave));
         }
-        let outcome = |instance: &String| InstanceOutcome {
-            instance: instance.clone(),
-            error: begun
-                .deleting_no_members
-                .contains(instance)
-                .then(|| Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, format!("{instance} is no instance of the group")).with_retry(Retry::Never)),
-        };
-        Ok(Step::Done(InstanceOutcomes(chosen.instances.iter().map(outcome).collect())))
+        Ok(Step::Done(InstanceOutcomes::of(chosen, &begun.deleting_no_members)))
     }
 
     /// The vendor replaces by itself; one that runs already, whoever began it, is waited for.
