@@ -231,7 +231,7 @@ mod tests {
             ("AuthorizeSecurityGroupIngress", "Invalid value '70000' for port. Must be between -1 and 65535", "rules"),
             ("CreateRoute", "Value (10.0.0.0/99) for parameter destinationCidrBlock is invalid.", "routes"),
             ("CreateAutoScalingGroup", "The subnet ID 'subnet-1' does not exist", "subnets"),
-            ("CreateAutoScalingGroup", "DesiredCapacity:5 must be between the specified min size and max size", "size"),
+            ("CreateAutoScalingGroup", "Desired capacity:5 must be between the specified min size:1 and max size:4", ""),
             ("UpdateAutoScalingGroup", "Max bound, 1, must be greater than or equal to min bound, 2", ""),
             ("AssociateAddress", "Value (10.0.0.9) for parameter PrivateIpAddress is invalid.", "private_ip"),
         ] {
