@@ -8,6 +8,8 @@ use parking_lot::Mutex;
 use std::{collections::BTreeMap, error::Error as StdError, fmt, ops::Deref, sync::Arc};
 use welkin_core::{Api, Cx, DnsName, LocationName, Result};
 
+/// So many calls at once: AWS counts them by the second.
+pub(crate) const AT_ONCE: usize = 8;
 /// The location of what belongs to no region.
 pub(crate) const GLOBAL: &str = "global";
 

@@ -18,7 +18,7 @@ pub(crate) use lead::Led;
 
 use crate::{
     Aws,
-    client::Region,
+    client::{AT_ONCE, Region},
     error, mark, owned,
     page::At,
     resource::{Looking, copies, is_adopted, is_mine, names, not_owned, not_yet_shown},
@@ -37,8 +37,6 @@ use write::{Building, Edit, FIRST};
 
 /// What its id begins with; what is left of one that is gone has other ids.
 const PREFIX: &str = "arn:";
-/// So many calls at once: AWS counts them by the second.
-const AT_ONCE: usize = 8;
 
 /// An error about an instance that the template describes, in the group's words.
 fn of_group(e: Error) -> Error {
@@ -296,10 +294,10 @@ impl Driver<InstanceGroup> for Aws {
         let row = self.group_at(cx, target, uid).await?.ok_or_else(|| Error::not_found(target))?;
         match question {
             InstanceGroupQuestion::Members => {
-                let around = region.around_group(cx, &row).await?;
+                let version = region.version_of(cx, &row).await?;
                 let seen = region.group_instances(cx, &row.name).await?;
                 let activities = region.activities(cx, &row.name).await?;
-                let version = around.version.as_ref();
+                let version = version.as_ref();
                 let mut all = row.told_members(&seen, version);
                 all.extend(failure::members(&activities, version.map_or("", |v| v.number.as_str())));
                 Ok(all)

@@ -17,7 +17,7 @@ mod write;
 
 use crate::{
     Aws,
-    client::Region,
+    client::{AT_ONCE, Region},
     error, owned,
     page::At,
     resource::{Looking, Pieces, copies, is_adopted, is_mine, names, not_owned, not_yet_shown},
@@ -26,7 +26,7 @@ use crate::{
 use async_trait::async_trait;
 use futures::future::{join_all, try_join, try_join4};
 use opening::{Openings, Own, Rules, doors};
-use read::{AT_ONCE, GONE, MOST_TAGGED, Row, fragment, networks};
+use read::{GONE, MOST_TAGGED, Row, fragment, networks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wanted::{Names, Wanted};

@@ -242,6 +242,10 @@ pub(crate) fn is_mine<K: Managed>(cx: &Cx, change: &Change<K>, tags: &Tags) -> b
 pub(crate) fn names(paths: &BTreeSet<FieldPath>, field: &str) -> bool {
     paths.iter().any(|path| path.0.split('.').next() == Some(field))
 }
+/// What is known to be there a moment ago and is not shown.
+pub(crate) fn not_shown(what: &str) -> Error {
+    Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("AWS does not show {what} yet")).with_retry(Retry::After(Duration::from_secs(1)))
+}
 /// It may be ours, and may be too new to be seen as it is.
 pub(crate) fn not_yet_shown<K: Kind>(why: &str, target: &Target<K>) -> Error {
     Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, why).with_retry(Retry::After(pace(now_ms()))).with_resource(target.to_string())

@@ -35,10 +35,7 @@ impl Region {
         let mut out = BTreeMap::new();
         for arn in arns {
             let Some(row) = self.scaling_group(cx, name_of(arn)?).await?.filter(|row| row.id.as_str() == *arn) else { continue };
-            let version = match row.source() {
-                Some(source) => self.version(cx, source).await?,
-                None => None,
-            };
+            let version = self.version_of(cx, &row).await?;
             let groups = version.map(|v| v.launch.groups.into_iter().collect()).unwrap_or_default();
             out.insert((*arn).to_owned(), Secured { is_ours: row.mark(owner).is_some(), groups });
         }

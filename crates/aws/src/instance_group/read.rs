@@ -305,8 +305,15 @@ impl Region {
         let answer = self.scaling.read(cx, "DescribeAutoScalingGroups", call.send()).await?;
         answer.auto_scaling_groups.unwrap_or_default().into_iter().find(|g| g.auto_scaling_group_name() == Some(name)).map(Row::of).transpose()
     }
+    /// What new instances are made from; None of a launch configuration, and where it is gone.
+    pub(super) async fn version_of(&self, cx: &Cx, row: &Row) -> Result<Option<Version>> {
+        match row.source() {
+            Some(source) => self.version(cx, source).await,
+            None => Ok(None),
+        }
+    }
     /// None where it is gone.
-    pub(super) async fn version(&self, cx: &Cx, source: &LaunchTemplateSpecification) -> Result<Option<Version>> {
+    async fn version(&self, cx: &Cx, source: &LaunchTemplateSpecification) -> Result<Option<Version>> {
         let call = self.ec2.describe_launch_template_versions().versions(told(source.version()).unwrap_or("$Default"));
         let call = match told(source.launch_template_id()) {
             Some(id) => call.launch_template_id(id),
@@ -347,10 +354,7 @@ impl Region {
     }
     /// What belongs to a group: its template, and, only where they can tell something, what it failed at and its replacement.
     pub(super) async fn around_group(&self, cx: &Cx, row: &Row) -> Result<Around> {
-        let version = match row.source() {
-            Some(source) => self.version(cx, source).await?,
-            None => None,
-        };
+        let version = self.version_of(cx, row).await?;
         let members = count(row.members().iter());
         let may_replace = row.out_of_date(version.as_ref()) > 0 || members > row.size();
         let (activities, refresh) = Box::pin(try_join(async { if row.is_short() { self.activities(cx, &row.name).await } else { Ok(Vec::new()) } }, async {

@@ -9,15 +9,14 @@ use crate::{
     client::Region,
     error,
     mark::{self, Tags, filter, of_uid},
-    resource::not_owned,
+    resource::{not_owned, not_shown},
     single::marked,
     step::{made_id, told},
 };
 use aws_sdk_autoscaling::types::{InstancesDistribution, LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy, Tag};
 use aws_sdk_ec2::types::ResourceType;
 use aws_smithy_types::Blob;
-use std::time::Duration;
-use welkin_core::{Change, Cx, Error, ErrorKind, GroupHealth, HealthSource, InstanceGroup, InstanceGroupSpec, Labels, Reason, ResourceId, Result, Retry, Uid};
+use welkin_core::{Change, Cx, GroupHealth, HealthSource, InstanceGroup, InstanceGroupSpec, Labels, ResourceId, Result, Uid};
 
 /// What Auto Scaling calls the kind of thing that its tags are on.
 const TAGGED: &str = "auto-scaling-group";
@@ -31,10 +30,6 @@ pub(super) fn name(uid: &Uid) -> String {
 /// Another key is another key pair.
 pub(super) fn key_name(uid: &Uid, key: &str) -> String {
     format!("{}-{}", name(uid), &blake3::hash(key.trim().as_bytes()).to_hex()[..8])
-}
-/// What is known to be there a moment ago and is not shown.
-pub(super) fn not_shown(what: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("AWS does not show {what} yet")).with_retry(Retry::After(Duration::from_secs(1)))
 }
 fn number(n: u32) -> i32 {
     i32::try_from(n).unwrap_or(i32::MAX)

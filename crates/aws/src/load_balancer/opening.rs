@@ -10,23 +10,15 @@ use crate::{
     error,
     mark::{self, Tags, filter, of_owner, of_uid},
     page::{WHOLE, all_pages},
-    resource::Kept,
+    resource::{Kept, not_shown},
     security_group::allows_load_balancer_rules,
     step::{answered, made_id, told},
 };
 use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, ResourceType, SecurityGroup as Ec2Group, SecurityGroupRule, UserIdGroupPair};
 use futures::future::join_all;
 use ipnet::IpNet;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
-use welkin_core::{Backend, Change, Cx, Error, ErrorKind, Instance, LoadBalancer, LoadBalancerSpec, Mark, Owner, Protocol, Reason, ResourceId, Result, Retry, SecurityGroup, Uid};
-
-/// What is known to be there a moment ago and is not shown.
-fn not_shown(what: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("EC2 does not show {what} yet")).with_retry(Retry::After(Duration::from_secs(1)))
-}
+use std::collections::{BTreeMap, BTreeSet};
+use welkin_core::{Backend, Change, Cx, Error, ErrorKind, Instance, LoadBalancer, LoadBalancerSpec, Mark, Owner, Protocol, Reason, ResourceId, Result, SecurityGroup, Uid};
 
 /// For whom there are no ranges, there are these, so described.
 const EVERYBODY: [&str; 2] = ["0.0.0.0/0", "::/0"];

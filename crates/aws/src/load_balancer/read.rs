@@ -5,7 +5,7 @@ use super::{
     wanted::{AFFINITY, CROSS_ZONE, Check, Front, IDLE, Names, PRESERVES, PROTECTED, PROXY, Pool, Wanted},
 };
 use crate::{
-    client::Region,
+    client::{AT_ONCE, Region},
     error,
     instance_group::Led,
     mark::{self, Tags},
@@ -305,9 +305,6 @@ impl Region {
         Ok(out)
     }
 }
-/// So many calls at once: AWS counts them by the second.
-pub(super) const AT_ONCE: usize = 8;
-
 fn is_gone(e: &welkin_core::Error) -> bool {
     error::is(e, GONE) || error::is(e, NO_POOL)
 }

@@ -3,14 +3,15 @@
 
 use super::{
     opening::{Openings, Own, Rules},
-    read::{AT_ONCE, Group, Row, Told, leads_to},
+    read::{Group, Row, Told, leads_to},
     wanted::{AFFINITY, Attributes, Front, IDLE, IDLE_S, Names, Pool, Wanted, balancer_defaults},
 };
 use crate::{
-    client::Region,
+    client::{AT_ONCE, Region},
     error,
     instance_group::Led,
     mark::{self, Tags},
+    resource::not_shown,
     single::marked,
     step::{answered, made_id, told},
 };
@@ -19,11 +20,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
     ProtocolEnum, SubnetMapping, TargetDescription, TargetGroupAttribute,
 };
 use futures::future::{join, join_all, join3};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
-use welkin_core::{BackendChanges, Change, Cx, Error, ErrorKind, LoadBalancer, Mark, Reason, Result, Retry};
+use std::collections::{BTreeMap, BTreeSet};
+use welkin_core::{BackendChanges, Change, Cx, Error, LoadBalancer, Mark, Result};
 
 /// Targets of one call. AWS does not say how many it takes; as many as its own controller sends
 /// (<https://github.com/kubernetes-sigs/aws-load-balancer-controller/blob/main/pkg/targetgroupbinding/targets_manager.go>).
@@ -58,10 +56,6 @@ pub(super) struct Building<'a> {
     pub(super) wanted: &'a Wanted<'a>,
 }
 
-/// AWS says that a name is taken, and does not show by what yet.
-fn not_shown(what: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("AWS does not show {what} yet")).with_retry(Retry::After(Duration::from_secs(1)))
-}
 fn differs(now: &Told, wanted: &Attributes) -> Vec<(&'static str, String)> {
     wanted.iter().filter(|(key, value)| now.get(**key) != Some(*value)).map(|(key, value)| (*key, value.clone())).collect()
 }
