@@ -163,7 +163,8 @@ impl Driver<InstanceGroup> for Aws {
                 if !names(paths, "template") && !names(paths, "subnets") {
                     return Ok(());
                 }
-                can_be_made(region, cx, &asked, &around).await
+                let launch = launch_after(region, cx, &change.uid, &asked, paths, &around).await?;
+                can_be_made(region, cx, &asked, launch.as_ref()).await
             }
             Verb::Act(InstanceGroupAction::DeleteInstances(chosen)) => action::check(&row, chosen),
             _ => Ok(()),
@@ -231,23 +232,20 @@ impl Driver<InstanceGroup> for Aws {
         let building = Building { region, cx, change };
         let asked = after(&before.spec, desired, paths);
         let mut edit = Edit::between(&row, &before.spec, &asked, has)?;
+        let launch = launch_after(region, cx, &change.uid, &asked, paths, &around).await?;
         // A version is not looked at when it is made, and a group takes subnets that its template does not go with.
         if !resume.is_unresolved() && (edit.subnets.is_some() || (has("template") && asked.template != before.spec.template)) {
-            can_be_made(region, cx, &asked, &around).await?;
+            can_be_made(region, cx, &asked, launch.as_ref()).await?;
         }
         let ssh_key = asked.template.ssh_key.as_deref().filter(|_| has("template"));
         if has("template") || has("on_demand_base") || has("spot_percent") {
             let source = row.source().and_then(|s| s.launch_template_id()).unwrap_or_default().to_owned();
-            let Some(mut version) = around.version.take() else { return Err(without_template(change)) };
-            if has("template") {
-                let key = match ssh_key {
-                    Some(key) => Some(building.key(key).await?),
-                    None => None,
-                };
-                let launch = Launch::wanted(region, cx, &asked.template, key, Some(&version.launch)).await?;
-                if launch != version.launch {
-                    version = building.version(&source, launch).await?;
-                }
+            let (Some(mut version), Some(launch)) = (around.version.take(), launch) else { return Err(without_template(change)) };
+            if let Some(key) = ssh_key {
+                building.key(key).await?;
+            }
+            if launch != version.launch {
+                version = Box::pin(building.version(&source, launch)).await?;
             }
             let policy = write::policy(&source, &version.number, &asked.template.machine_types, asked.on_demand_base, asked.spot_percent);
             let is_same = |now: &Version, spec: &InstanceGroupSpec| {
@@ -309,14 +307,21 @@ impl Driver<InstanceGroup> for Aws {
 fn subnets_of(spec: &InstanceGroupSpec) -> Result<Vec<String>> {
     spec.subnets.iter().map(|subnet| Ok(subnet.vendor_id()?.to_string())).collect()
 }
-/// Refuses what no instance could be made from or in. Of a launch configuration nobody knows what it says.
-async fn can_be_made(region: &Region, cx: &Cx, asked: &InstanceGroupSpec, around: &Around) -> Result<()> {
-    let subnets = subnets_of(asked)?;
+/// What new instances would be: as asked for, or as they are where the template stays. None of a launch configuration, and where the template is gone.
+async fn launch_after(region: &Region, cx: &Cx, uid: &Uid, asked: &InstanceGroupSpec, paths: &BTreeSet<FieldPath>, around: &Around) -> Result<Option<Launch>> {
     match &around.version {
-        Some(version) => {
-            let launch = Launch::wanted(region, cx, &asked.template, None, Some(&version.launch)).await?;
-            launch.check(region, cx, &asked.template.machine_types, &subnets).await
+        Some(version) if names(paths, "template") => {
+            let key = asked.template.ssh_key.as_deref().map(|key| write::key_name(uid, key));
+            Launch::wanted(region, cx, &asked.template, key, Some(&version.launch)).await.map(Some)
         }
+        version => Ok(version.as_ref().map(|v| v.launch.clone())),
+    }
+}
+/// Refuses what no instance could be made from or in. Of a launch configuration nobody knows what it says.
+async fn can_be_made(region: &Region, cx: &Cx, asked: &InstanceGroupSpec, launch: Option<&Launch>) -> Result<()> {
+    let subnets = subnets_of(asked)?;
+    match launch {
+        Some(launch) => launch.check(region, cx, &asked.template.machine_types, &subnets).await,
         None => one_network(region, cx, &subnets).await,
     }
 }

@@ -130,6 +130,10 @@ pub trait Managed: Kind {
     fn canonical(_id: &Self::Id, _spec: &mut Self::Spec) -> Vec<Violation> {
         Vec::new()
     }
+    /// Every reference in the arguments of an action, for the engine to resolve.
+    fn action_refs(_action: &mut Self::Action) -> Vec<AnyRef<'_>> {
+        Vec::new()
+    }
     /// The names of the resources in this one that an action is about: nothing else may work on them meanwhile.
     fn children(_name: &Name<Self>, _action: &Self::Action) -> Vec<String> {
         Vec::new()
@@ -201,7 +205,7 @@ impl<K: Kind> Ref<K> {
     }
     /// The reference without its kind, at `path` in the specification.
     pub fn any(&mut self, path: impl Into<Cow<'static, str>>) -> AnyRef<'_> {
-        AnyRef { path: path.into(), collection: K::COLLECTION, name: &mut self.name, vendor_id: &mut self.vendor_id }
+        AnyRef { path: path.into(), collection: K::COLLECTION, name: &mut self.name, vendor_id: &mut self.vendor_id, may_be_gone: false }
     }
 }
 
@@ -230,6 +234,15 @@ pub struct AnyRef<'a> {
     pub name: &'a mut dyn AnyName,
     /// Where the vendor's id goes.
     pub vendor_id: &'a mut Option<VendorId>,
+    /// Is it only named to be taken away? Then it may be in any condition, and where it is not there and its name tells no vendor's id, it stays open.
+    pub may_be_gone: bool,
+}
+impl AnyRef<'_> {
+    /// The same of what is only named to be taken away.
+    #[must_use]
+    pub fn or_gone(self) -> Self {
+        Self { may_be_gone: true, ..self }
+    }
 }
 impl Debug for AnyRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -75,8 +75,9 @@ impl Account {
     ///
     /// # Errors
     /// `NotFound`, `FailedPrecondition` for what is not ours, `Unimplemented` where the cloud does not have the verb.
-    pub async fn act<K: Managed>(self: &Arc<Self>, name: Name<K>, action: K::Action, options: Options) -> Result<Operation> {
+    pub async fn act<K: Managed>(self: &Arc<Self>, name: Name<K>, mut action: K::Action, options: Options) -> Result<Operation> {
         self.capabilities().check_verb::<K>(&action.to_string())?;
+        K::action_refs(&mut action).into_iter().for_each(|r| *r.vendor_id = None);
         self.admit(name, Wish::Act(action), options).await
     }
 

@@ -59,7 +59,7 @@ impl Account {
                 }
                 self.capabilities().check_changed::<K>(&merged, &changed)?;
                 let (mut desired, revision) = (merged, current.revision.clone());
-                self.resolve_refs::<K>(&mut desired).await?;
+                self.resolve_refs(K::refs(&mut desired)).await?;
                 past.push(Past { spec: current.spec.clone(), paths: changed.clone(), ended_ms: None });
                 let (target, uid, _) = self.owned_target(current)?;
                 Ok(Prepared::Change(Change { target, uid, token, expect: revision, past, verb: Verb::Update { desired, paths: changed } }))
@@ -75,6 +75,7 @@ impl Account {
                 // It may have been called by the vendor's id.
                 let name = self.name_of(&target).parse()?;
                 refuse_wrong(K::known(&mut action, &name, &|child| self.names.read().get(child).is_some(), self.settings.most_deleted_percent))?;
+                self.resolve_refs(K::action_refs(&mut action)).await?;
                 Ok(Prepared::Change(Change { target, uid, token, expect, past: Vec::new(), verb: Verb::Act(action) }))
             }
         }
@@ -86,7 +87,7 @@ impl Account {
             Err(e) if e.is_not_found() => {}
             Err(e) => return Err(e),
         }
-        let mut zones = self.resolve_refs::<K>(&mut spec).await?;
+        let mut zones = self.resolve_refs(K::refs(&mut spec)).await?;
         let location = location_of(&name.to_string());
         if let Some(zone) = K::zone_mut(&mut spec)
             && zone.is_none()
@@ -198,24 +199,26 @@ impl Account {
     }
 
     /// Puts the vendor's ids into every reference, and answers the zones that the references lie in.
-    async fn resolve_refs<K: Managed>(&self, spec: &mut K::Spec) -> Result<Vec<String>> {
+    async fn resolve_refs(&self, refs: Vec<AnyRef<'_>>) -> Result<Vec<String>> {
         let mut zones = Vec::new();
-        for r in K::refs(spec) {
+        for r in refs {
             // A caller's own was left out on entry: what is there, a read has just shown.
             if r.vendor_id.is_some() {
                 continue;
             }
-            let Resolved { vendor_id, zone } = self.resolve(&r).await?;
-            zones.extend(zone);
-            *r.vendor_id = Some(vendor_id);
+            if let Some(Resolved { vendor_id, zone }) = self.resolve(&r).await? {
+                zones.extend(zone);
+                *r.vendor_id = Some(vendor_id);
+            }
         }
         Ok(zones)
     }
 
-    async fn resolve(&self, r: &AnyRef<'_>) -> Result<Resolved> {
+    /// None only of what may be gone, and is.
+    async fn resolve(&self, r: &AnyRef<'_>) -> Result<Option<Resolved>> {
         let name = r.name.to_string();
         if let Some(row) = self.names.read().get(&name) {
-            return Ok(Resolved { vendor_id: row.vendor_id.clone(), zone: row.zone.clone() });
+            return Ok(Some(Resolved { vendor_id: row.vendor_id.clone(), zone: row.zone.clone() }));
         }
         if let Some(operation) = self.open.lock().by_target.get(&name) {
             let message = format!("{name} is still being made by operation {operation}");
@@ -225,11 +228,18 @@ impl Account {
         welkin_core::with_any_kind!(r.collection, R => self.resolve_as::<R>(r).await, else unknown)
     }
 
-    async fn resolve_as<R: Kind>(&self, r: &AnyRef<'_>) -> Result<Resolved> {
+    async fn resolve_as<R: Kind>(&self, r: &AnyRef<'_>) -> Result<Option<Resolved>> {
         let name: Name<R> = r.name.to_string().parse().map_err(|e: Error| e.with_field(&*r.path))?;
         let (target, _) = self.target(&name)?;
         let target = self.outward_target(target).await.map_err(|e| e.with_field(&*r.path))?;
-        let object = layer::ask(&self.stack, self.cx(), Get(target)).await.map_err(|e| {
+        if let (Target::Vendor { vendor_id, .. }, true) = (&target, r.may_be_gone) {
+            return Ok(Some(Resolved { vendor_id: vendor_id.clone(), zone: None }));
+        }
+        let found = layer::ask(&self.stack, self.cx(), Get(target)).await;
+        if r.may_be_gone && found.as_ref().is_err_and(Error::is_not_found) {
+            return Ok(None);
+        }
+        let object = found.map_err(|e| {
             if e.kind() != ErrorKind::NotFound {
                 return e.with_field(&*r.path);
             }
@@ -246,10 +256,10 @@ impl Account {
             Condition::Failed => Some("has failed: delete it and make it again"),
             Condition::Incomplete => Some("is incomplete: delete it and make it again"),
         };
-        if let Some(why) = why {
+        if let Some(why) = why.filter(|_| !r.may_be_gone) {
             return Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, format!("{} {why}", r.name)).with_field(&*r.path));
         }
-        Ok(Resolved { zone: R::zone(&object.spec, &object.status), vendor_id: object.vendor_id })
+        Ok(Some(Resolved { zone: R::zone(&object.spec, &object.status), vendor_id: object.vendor_id }))
     }
 
     async fn first_zone(&self, location: Option<Name<Location>>) -> Result<Option<String>> {

@@ -3,6 +3,7 @@
 use super::{
     of_group,
     read::{NO_TEMPLATE, Row, Version, is_gone},
+    subnets_of,
     template::Launch,
 };
 use crate::{
@@ -81,7 +82,7 @@ pub(super) struct Edit {
 impl Edit {
     /// What differs, without the policy. `before`: as a read shows it.
     pub(super) fn between(row: &Row, before: &InstanceGroupSpec, desired: &InstanceGroupSpec, has: impl Fn(&str) -> bool) -> Result<Self> {
-        let mut subnets = desired.subnets.iter().map(|s| Ok(s.vendor_id()?.to_string())).collect::<Result<Vec<_>>>()?;
+        let mut subnets = subnets_of(desired)?;
         let mut there = row.subnets();
         subnets.sort_unstable();
         there.sort_unstable();
@@ -127,12 +128,12 @@ impl Building<'_> {
         Ok(Tags::part(&mark::of_change(self.cx, self.change), self.id()?))
     }
     /// Imports the key under a name of ours: what is there already under it is ours.
-    pub(super) async fn key(&self, key: &str) -> Result<String> {
+    pub(super) async fn key(&self, key: &str) -> Result<()> {
         let name = key_name(&self.change.uid, key);
         let call = self.region.ec2.import_key_pair().key_name(&name).public_key_material(Blob::new(key.trim()));
         match self.region.ec2.write(self.cx, "ImportKeyPair", call.tag_specifications(self.part()?.on(ResourceType::KeyPair)).send()).await {
             Err(e) if !error::is(&e, &["InvalidKeyPair.Duplicate"]) => Err(of_group(e)),
-            _ => Ok(name),
+            _ => Ok(()),
         }
     }
     /// The template, with its first version.
@@ -166,7 +167,7 @@ impl Building<'_> {
     /// The group. One of this name that is there an earlier step made; whether that is so its mark tells.
     pub(super) async fn group(&self, spec: &InstanceGroupSpec, template: &str) -> Result<()> {
         let name = name(&self.change.uid);
-        let subnets = spec.subnets.iter().map(|s| s.vendor_id().map(|id| id.as_str())).collect::<Result<Vec<_>>>()?;
+        let subnets = subnets_of(spec)?;
         let all = tags(&name, &marked(self.cx, self.change, &spec.labels)?, &spec.labels);
         let call = self
             .region
