@@ -310,6 +310,14 @@ fn pack<M: Message + prost::Name>(message: &M) -> Any {
     Any { type_url: format!("type.googleapis.com/{}", M::full_name()), value: message.encode_to_vec() }
 }
 
+/// The message that an operation's answer has to be; `what`: the operation, for the error.
+fn unpack<M: Message + prost::Name + Default>(any: &Any, what: &str) -> Result<M> {
+    if any.type_url.rsplit('/').next() != Some(M::full_name().as_str()) {
+        return Err(Error::internal(format!("{what} ended with a {}", any.type_url)));
+    }
+    M::decode(any.value.as_slice()).map_err(|e| Error::internal(format!("the answer of {what} cannot be read")).with_source(e))
+}
+
 /// A time of the core in the API's form.
 #[must_use]
 pub fn timestamp(ms: u64) -> Timestamp {

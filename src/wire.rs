@@ -145,6 +145,17 @@ impl<A: Message> Message for Act<A> {
     }
 }
 
+/// What ChangeBackendsLoadBalancerRequest has beside [`Touch`].
+#[derive(Clone, PartialEq, Message)]
+pub struct ChangeBackends {
+    /// What is added.
+    #[prost(message, repeated, tag = "7")]
+    pub add: Vec<v1::load_balancer::Backend>,
+    /// What is taken away.
+    #[prost(message, repeated, tag = "8")]
+    pub remove: Vec<v1::load_balancer::Backend>,
+}
+
 /// What DeleteInstancesInstanceGroupRequest and ReplaceInstancesInstanceGroupRequest have beside [`Touch`], each its own.
 #[derive(Clone, PartialEq, Message)]
 pub struct GroupArguments {

@@ -25,6 +25,7 @@ const VERBS: &[VerbName] = &[
     VerbName::Stop,
     VerbName::Reboot,
     VerbName::ChangeRecords,
+    VerbName::ChangeBackends,
     VerbName::DeleteInstances,
     VerbName::ReplaceInstances,
     VerbName::StopReplacement,

@@ -1,11 +1,10 @@
 //! Zones of the domain name system.
 
-use super::{Head, Mutable, Resource, Scope, error, field, head, message, name_and_etag, no_questions, pack, vendor_config};
+use super::{Head, Mutable, Resource, Scope, error, field, head, message, name_and_etag, no_questions, pack, unpack, vendor_config};
 use crate::{
     api::v1::{self, change_records_dns_zone_request::Change, change_records_dns_zone_response::Outcome},
     wire,
 };
-use prost::{Message as _, Name as _};
 use prost_types::Any;
 use welkin_core::{
     ChangeMode, DnsZone, DnsZoneAction, DnsZoneSpec, DnsZoneState, DnsZoneStatus, Error, Name, Object, RecordChange, RecordChanges, RecordOutcome, RecordOutcomes, RecordSet,
@@ -55,12 +54,7 @@ impl Mutable for DnsZone {
         Some(pack(&v1::ChangeRecordsDnsZoneResponse { outcomes: outcome.0.into_iter().map(encode).collect() }))
     }
     fn decode_outcome(any: &Any) -> Result<RecordOutcomes> {
-        let expected = v1::ChangeRecordsDnsZoneResponse::full_name();
-        if any.type_url.rsplit('/').next() != Some(expected.as_str()) {
-            return Err(Error::internal(format!("a change of records ended with a {}", any.type_url)));
-        }
-        let message =
-            v1::ChangeRecordsDnsZoneResponse::decode(any.value.as_slice()).map_err(|e| Error::internal("the outcome of a change of records cannot be read").with_source(e))?;
+        let message: v1::ChangeRecordsDnsZoneResponse = unpack(any, "a change of records")?;
         let decode = |o: Outcome| Ok(RecordOutcome { id: o.record_set_id.parse()?, wanted: o.wanted, error: o.error.as_ref().map(error::from_proto) });
         message.outcomes.into_iter().map(decode).collect::<Result<_>>().map(RecordOutcomes)
     }

@@ -1,15 +1,14 @@
 //! Instance groups.
 
-use super::{Head, Mutable, Resource, Scope, error, field, head, message, millis, name_and_etag, pack, timestamp, vendor_config};
+use super::{Head, Mutable, Resource, Scope, error, field, head, message, millis, name_and_etag, pack, timestamp, unpack, vendor_config};
 use crate::{
     api::v1::{self, delete_instances_instance_group_response::Outcome, instance_group, instance_group_members},
     wire,
 };
-use prost::{Message as _, Name as _};
 use prost_types::Any;
 use welkin_core::{
-    ChosenInstances, Error, GroupHealth, GroupMember, HealthSource, InstanceGroup, InstanceGroupAction, InstanceGroupQuestion, InstanceGroupSpec, InstanceGroupState,
-    InstanceGroupStatus, InstanceOutcome, InstanceOutcomes, InstanceTemplate, MemberState, Object, Replacement, Result, RootDisk, Secret, TemplateDisk,
+    ChosenInstances, GroupHealth, GroupMember, HealthSource, InstanceGroup, InstanceGroupAction, InstanceGroupQuestion, InstanceGroupSpec, InstanceGroupState, InstanceGroupStatus,
+    InstanceOutcome, InstanceOutcomes, InstanceTemplate, MemberState, Object, Replacement, Result, RootDisk, Secret, TemplateDisk,
 };
 
 impl Resource for InstanceGroup {
@@ -80,12 +79,7 @@ impl Mutable for InstanceGroup {
         Some(pack(&v1::DeleteInstancesInstanceGroupResponse { outcomes: outcome?.0.into_iter().map(encode).collect() }))
     }
     fn decode_outcome(any: &Any) -> Result<Option<InstanceOutcomes>> {
-        let expected = v1::DeleteInstancesInstanceGroupResponse::full_name();
-        if any.type_url.rsplit('/').next() != Some(expected.as_str()) {
-            return Err(Error::internal(format!("a deletion of chosen instances ended with a {}", any.type_url)));
-        }
-        let message = v1::DeleteInstancesInstanceGroupResponse::decode(any.value.as_slice())
-            .map_err(|e| Error::internal("the outcome of a deletion of chosen instances cannot be read").with_source(e))?;
+        let message: v1::DeleteInstancesInstanceGroupResponse = unpack(any, "a deletion of chosen instances")?;
         let decode = |o: Outcome| InstanceOutcome { instance: o.instance, error: o.error.as_ref().map(error::from_proto) };
         Ok(Some(InstanceOutcomes(message.outcomes.into_iter().map(decode).collect())))
     }

@@ -1,10 +1,14 @@
 //! Load balancers.
 
-use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, no_arguments, vendor_config};
-use crate::api::v1::{self, load_balancer, load_balancer_target_health};
+use super::{Head, Mutable, Resource, Scope, field, head, message, name_and_etag, pack, unpack, vendor_config};
+use crate::{
+    api::v1::{self, load_balancer, load_balancer_target_health},
+    wire,
+};
+use prost_types::Any;
 use welkin_core::{
-    Backend, HealthCheck, HealthProtocol, Listener, ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, Managed,
-    NoAction, Object, Result, Scheme, TargetHealth, TargetState,
+    Backend, BackendDelta, BackendsChanged, HealthCheck, HealthProtocol, Listener, ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec,
+    LoadBalancerState, LoadBalancerStatus, Managed, Object, Result, Scheme, TargetHealth, TargetState,
 };
 
 impl Resource for LoadBalancer {
@@ -37,13 +41,29 @@ impl Resource for LoadBalancer {
 }
 
 impl Mutable for LoadBalancer {
-    const ACTIONS: &'static [(&'static str, NoAction)] = &[];
+    const ACTIONS: &'static [(&'static str, LoadBalancerAction)] =
+        &[("ChangeBackendsLoadBalancer", LoadBalancerAction::ChangeBackends(BackendDelta { add: Vec::new(), remove: Vec::new() }))];
+    type Arguments = wire::ChangeBackends;
+
+    fn with_arguments(_: LoadBalancerAction, arguments: wire::ChangeBackends, scope: &mut Scope<'_, Self>) -> LoadBalancerAction {
+        LoadBalancerAction::ChangeBackends(BackendDelta { add: decode_backends(&arguments.add, "add", scope), remove: decode_backends(&arguments.remove, "remove", scope) })
+    }
+    fn arguments(cloud: &str, LoadBalancerAction::ChangeBackends(delta): &LoadBalancerAction) -> Result<wire::ChangeBackends> {
+        let encode = |backends: &[Backend]| backends.iter().map(|backend| encode_backend(cloud, backend.clone())).collect();
+        Ok(wire::ChangeBackends { add: encode(&delta.add), remove: encode(&delta.remove) })
+    }
+    fn encode_outcome(_: &str, outcome: BackendsChanged) -> Option<Any> {
+        Some(pack(&v1::ChangeBackendsLoadBalancerResponse { backends: outcome.backends }))
+    }
+    fn decode_outcome(any: &Any) -> Result<BackendsChanged> {
+        let m: v1::ChangeBackendsLoadBalancerResponse = unpack(any, "a change of backends")?;
+        Ok(BackendsChanged { backends: m.backends, left: None })
+    }
     const QUESTIONS: &'static [(&'static str, LoadBalancerQuestion)] = &[("GetLoadBalancerTargetHealth", LoadBalancerQuestion::TargetHealth)];
     type AnswerMessage = v1::LoadBalancerTargetHealth;
     const ID_FIELD: &'static str = "load_balancer_id";
 
     name_and_etag!();
-    no_arguments!();
 
     /// The order of listeners and backends means nothing, so it is not part of what was asked for. What is wrong is told by the caller's order.
     fn decode_spec(m: v1::LoadBalancer, scope: &mut Scope<'_, Self>) -> LoadBalancerSpec {
@@ -52,7 +72,7 @@ impl Mutable for LoadBalancer {
             subnets: scope.refer_all("subnets", &m.subnets),
             scheme: field::value(Scheme::ALL, m.scheme),
             listeners: m.listeners.into_iter().enumerate().map(|(i, listener)| decode_listener(listener, &format!("listeners[{i}]"), scope)).collect(),
-            backends: m.backends.into_iter().enumerate().map(|(i, backend)| decode_backend(&backend, &format!("backends[{i}]"), scope)).collect(),
+            backends: decode_backends(&m.backends, "backends", scope),
             health_check: decode_health_check(m.health_check.unwrap_or_default(), scope),
             source_ranges: scope.parse_all("source_ranges", "a range of addresses such as 10.0.1.0/24", m.source_ranges),
             client_ip_affinity: m.client_ip_affinity,
@@ -142,6 +162,9 @@ fn decode_backend(backend: &load_balancer::Backend, at: &str, scope: &mut Scope<
         instance_group: scope.refer(&format!("{at}.instance_group"), &backend.instance_group),
         address: scope.parse(&format!("{at}.address"), "an address such as 10.0.1.4", &backend.address),
     }
+}
+fn decode_backends(backends: &[load_balancer::Backend], at: &str, scope: &mut Scope<'_, LoadBalancer>) -> Vec<Backend> {
+    backends.iter().enumerate().map(|(i, backend)| decode_backend(backend, &format!("{at}[{i}]"), scope)).collect()
 }
 fn encode_backend(cloud: &str, backend: Backend) -> load_balancer::Backend {
     load_balancer::Backend {

@@ -1,11 +1,11 @@
 //! Operations of the engine as `google.longrunning.Operation`, and back.
 
-use super::{Mutable, Resource, error, full_name, millis, pack, split_name, timestamp};
+use super::{Mutable, Resource, error, full_name, millis, pack, split_name, timestamp, unpack};
 use crate::api::{
     google::longrunning::{Operation as Message, operation::Result as End},
     v1::{OperationMetadata, operation_metadata::Phase as Stage},
 };
-use prost::{Message as _, Name};
+use prost::Message as _;
 use prost_types::Any;
 use serde_json::Value;
 use welkin_core::{Error, Object, Result, with_any_kind, with_kind};
@@ -109,10 +109,6 @@ pub fn decode(message: Message) -> Result<Operation> {
     })
 }
 fn outcome<K: Resource>(cloud: &str, any: &Any) -> Result<Value> {
-    let expected = K::Message::full_name();
-    if any.type_url.rsplit('/').next() != Some(expected.as_str()) {
-        return Err(Error::internal(format!("an operation on {} ended with a {}", K::COLLECTION, any.type_url)));
-    }
-    let message = K::Message::decode(any.value.as_slice()).map_err(|e| Error::internal("an operation's response cannot be read").with_source(e))?;
+    let message = unpack::<K::Message>(any, &format!("an operation on {}", K::COLLECTION))?;
     serde_json::to_value(K::decode(cloud, message)?).map_err(|e| Error::internal("an object does not serialise").with_source(e))
 }

@@ -294,7 +294,7 @@ fn load_balancer(horizon: Duration) -> KindCapabilities {
     ];
     // Ids are ARNs, as no id that anybody can choose.
     let base = KindCapabilities { id_shape: IdShape::Other, ..managed(horizon, "", fields.into()) };
-    let verbs = MANAGED.into_iter().chain([VerbName::TargetHealth]).collect();
+    let verbs = MANAGED.into_iter().chain([VerbName::ChangeBackends, VerbName::TargetHealth]).collect();
     KindCapabilities { verbs, limits: [("per_location", 50), ("target_groups_per_location", 3000)].into(), ..base }
 }
 

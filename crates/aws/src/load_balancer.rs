@@ -13,6 +13,7 @@ mod leave;
 mod opening;
 mod read;
 mod wanted;
+mod wish;
 mod write;
 
 use crate::{
@@ -25,16 +26,17 @@ use crate::{
 };
 use async_trait::async_trait;
 use futures::future::{join_all, try_join, try_join4};
-use opening::{Openings, Own, Rules, doors};
+use opening::{Openings, Own, Rules, doors, still_led};
 use read::{GONE, MOST_TAGGED, Row, fragment, networks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wanted::{Names, Wanted};
 use welkin_core::{
-    Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, NoAction, Object, Page, Past, Query, Reader, Reason,
-    Result, Resume, Shard, Step, Target, TargetHealth, Verb,
+    BackendsChanged, Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, Object, Page, Past,
+    Query, Reader, Reason, Result, Resume, Shard, Step, Target, TargetHealth, Verb,
 };
-use write::{Asks, Building, There, arn, remove_groups};
+use wish::Wish;
+use write::{Asks, Building, Targets, There, arn, remove_groups};
 
 /// What its ARN begins with; what is left of one that is gone has other ids.
 const PREFIX: &str = "arn:";
@@ -172,22 +174,15 @@ impl Driver<LoadBalancer> for Aws {
         match &change.verb {
             Verb::Create { spec, .. } => {
                 Wanted::of(spec)?;
-                doors(region, cx, spec).await.map(drop)
+                doors(region, cx, network(spec)?, ("backends", &spec.backends)).await.map(drop)
             }
-            Verb::Update { desired, paths } => {
-                let object = self.get(cx, &change.target).await?;
-                self.may_be_changed(cx, change, &object).await?;
-                let asked = after(&object.spec, desired, paths);
-                Wanted::after(&asked, &|field| names(paths, field))?;
-                refuse_unknown_parts(change, paths)?;
-                if names(paths, "backends") { doors(region, cx, &asked).await.map(drop) } else { Ok(()) }
-            }
+            Verb::Update { desired, paths } => self.may_become(cx, change, Wish::Fields(desired, paths)).await,
+            Verb::Act(LoadBalancerAction::ChangeBackends(delta)) => self.may_become(cx, change, Wish::Backends(delta)).await,
             Verb::Delete => {
                 let object = self.get(cx, &change.target).await?;
                 self.may_be_changed(cx, change, &object).await?;
                 if object.spec.deletion_protection { Err(protected(&change.target)) } else { Ok(()) }
             }
-            Verb::Act(action) => match *action {},
         }
     }
 
@@ -202,7 +197,7 @@ impl Driver<LoadBalancer> for Aws {
         } else {
             let names = Names::of(&cx.owner, change.target.name()?, &change.uid);
             let there = if resume.is_unresolved() { self.balancer_parts(cx, change, &names).await? } else { There::default() };
-            let doors = doors(region, cx, spec).await?;
+            let doors = doors(region, cx, network(spec)?, ("backends", &spec.backends)).await?;
             let building = Building { region, cx, change, names: &names, wanted: &wanted };
             let (balancer, group) = Box::pin(building.built(&there, &doors)).await?;
             let made = Made { id: arn(&balancer)?.to_owned(), group, opened: doors.into_iter().collect(), since_ms: now_ms() };
@@ -217,8 +212,8 @@ impl Driver<LoadBalancer> for Aws {
             let why = format!("{} was deleted while it was being made", made.id);
             return Err(Error::new(ErrorKind::Aborted, Reason::CreationFailed, why).with_effect(Effect::Applied).with_resource(change.target.to_string()));
         };
-        let network = spec.network.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
-        let tags = crate::single::marked(cx, change, &spec.labels)?.with(crate::mark::NETWORK, &network);
+        let called = spec.network.as_ref().map(|r| r.name.to_string()).unwrap_or_default();
+        let tags = crate::single::marked(cx, change, &spec.labels)?.with(crate::mark::NETWORK, &called);
         let row = Row { id: made.id.parse()?, vendors, tags };
         match row.state() {
             "active" | "active_impaired" => Ok(Step::Done(row.made(region, &cx.owner, &wanted, made.opened)?)),
@@ -231,9 +226,47 @@ impl Driver<LoadBalancer> for Aws {
     }
 
     async fn update(&self, cx: &Cx, change: &Change<LoadBalancer>, desired: &LoadBalancerSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
+        Box::pin(self.become_as(cx, change, Wish::Fields(desired, paths), resume)).await
+    }
+
+    async fn delete(&self, cx: &Cx, change: &Change<LoadBalancer>, resume: &Resume) -> Result<Step<()>> {
+        self.balancer_ended(cx, change, resume).await
+    }
+
+    async fn act(&self, cx: &Cx, change: &Change<LoadBalancer>, LoadBalancerAction::ChangeBackends(delta): &LoadBalancerAction, resume: &Resume) -> Result<Step<BackendsChanged>> {
+        Ok(Box::pin(self.become_as(cx, change, Wish::Backends(delta), resume)).await?.map(|after| BackendsChanged::to(after.spec)))
+    }
+
+    async fn ask(&self, cx: &Cx, target: &Target<LoadBalancer>, question: &LoadBalancerQuestion) -> Result<Vec<TargetHealth>> {
+        let region = self.region(target.parent())?;
+        let uid = if let Target::Named { uid, .. } = target { uid.as_ref() } else { None };
+        let id = match target.vendor_id() {
+            Some(id) => id.clone(),
+            None => self.balancer_at(cx, target, uid).await?.ok_or_else(|| Error::not_found(target))?.id,
+        };
+        match question {
+            LoadBalancerQuestion::TargetHealth => region.target_health(cx, id.as_str()).await.map_err(|e| if error::is(&e, GONE) { Error::not_found(target) } else { e }),
+        }
+    }
+}
+
+impl Aws {
+    /// Is it there, ours, and can it become what is wished?
+    async fn may_become(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: Wish<'_>) -> Result<()> {
+        let object = self.get(cx, &change.target).await?;
+        self.may_be_changed(cx, change, &object).await?;
+        let asked = wish.after(&object.spec)?;
+        Wanted::after(&asked, &|field| wish.has(field))?;
+        refuse_unknown_parts(change, wish)?;
+        if !wish.has("backends") {
+            return Ok(());
+        }
+        doors(self.region(change.target.parent())?, cx, network(&object.spec)?, wish.let_in(&asked)).await.map(drop)
+    }
+    async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: Wish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
         let region = self.region(change.target.parent())?;
         let looking = Looking::of(resume);
-        refuse_unknown_parts(change, paths)?;
+        refuse_unknown_parts(change, wish)?;
         let row = match self.balancer_at(cx, &change.target, Some(&change.uid)).await? {
             Some(row) if is_mine(cx, change, &row.tags) => row,
             Some(row) if self.is_hidden(&row) => return looking.step(),
@@ -246,8 +279,12 @@ impl Driver<LoadBalancer> for Aws {
         if Past::is_any_shown(&change.past, &before.spec, now_ms(), self.horizon)? {
             return looking.step();
         }
-        let has = |field: &str| names(paths, field);
-        let asked = after(&before.spec, desired, paths);
+        let has = |field: &str| wish.has(field);
+        let asked = wish.after(&before.spec)?;
+        let delta = match wish {
+            Wish::Fields(..) => None,
+            Wish::Backends(delta) => Some(delta.changes()?),
+        };
         let wanted = Wanted::after(&asked, &has)?;
         let (is_let_in, is_led) = (has("source_ranges") || has("listeners"), has("listeners") || has("backends") || has("health_check"));
         let is_answered_for = ["client_ip_affinity", "preserve_client_ip", "proxy_protocol"].into_iter().any(has);
@@ -264,7 +301,8 @@ impl Driver<LoadBalancer> for Aws {
         }
         let own = row.vendors.security_groups().first().cloned().unwrap_or_default();
         let openings = Openings { region, cx, change, own: &own, there: &around.rules };
-        let led = if is_led { doors(region, cx, &asked).await? } else { BTreeSet::new() };
+        let vpc = row.vendors.vpc_id().unwrap_or_default();
+        let mut led = if is_led { doors(region, cx, vpc, wish.let_in(&asked)).await? } else { BTreeSet::new() };
         // What is new is let in before it is led anywhere, and what is old is shut out after that.
         if is_led {
             openings.doors_opened(&led, &asked).await?;
@@ -273,8 +311,12 @@ impl Driver<LoadBalancer> for Aws {
             openings.own_opened(&asked).await?;
         }
         if is_led || is_answered_for {
-            let asks = Asks { check: has("health_check"), attributes: is_answered_for, targets: has("backends") };
-            let vpc = row.vendors.vpc_id().unwrap_or_default();
+            let targets = match &delta {
+                Some(changes) => Targets::Delta(changes),
+                None if has("backends") => Targets::All,
+                None => Targets::Stay,
+            };
+            let asks = Asks { check: has("health_check"), attributes: is_answered_for, targets };
             let groups = Box::pin(building.groups(&all, asks, vpc)).await?;
             if is_led {
                 Box::pin(building.followed(&around.led, &groups)).await?;
@@ -296,8 +338,17 @@ impl Driver<LoadBalancer> for Aws {
         if is_let_in {
             openings.own_ruled(&asked).await?;
         }
-        if is_led {
+        let is_shut = is_led && delta.as_ref().is_none_or(|changes| !changes.surplus.is_empty());
+        if is_shut && delta.is_some() {
+            match still_led(region, cx, vpc, &asked.backends, looking.age() >= self.horizon).await? {
+                Some(still) => led = still,
+                None => return looking.waits("waiting for EC2 to show what is still led to"),
+            }
+        }
+        if is_shut {
             openings.doors_closed(&led, &asked).await?;
+        }
+        if is_led {
             opened = led.into_iter().collect();
             let surplus: Vec<_> = all.iter().filter(|g| building.names.has(&g.name) && !wanted.pools.contains(&g.pool)).collect();
             if !remove_groups(region, cx, &surplus).await? {
@@ -308,29 +359,6 @@ impl Driver<LoadBalancer> for Aws {
         object.spec.labels.clone_from(&asked.labels);
         Ok(Step::Done(object))
     }
-
-    async fn delete(&self, cx: &Cx, change: &Change<LoadBalancer>, resume: &Resume) -> Result<Step<()>> {
-        self.balancer_ended(cx, change, resume).await
-    }
-
-    async fn act(&self, _: &Cx, _: &Change<LoadBalancer>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
-        match *action {}
-    }
-
-    async fn ask(&self, cx: &Cx, target: &Target<LoadBalancer>, question: &LoadBalancerQuestion) -> Result<Vec<TargetHealth>> {
-        let region = self.region(target.parent())?;
-        let uid = if let Target::Named { uid, .. } = target { uid.as_ref() } else { None };
-        let id = match target.vendor_id() {
-            Some(id) => id.clone(),
-            None => self.balancer_at(cx, target, uid).await?.ok_or_else(|| Error::not_found(target))?.id,
-        };
-        match question {
-            LoadBalancerQuestion::TargetHealth => region.target_health(cx, id.as_str()).await.map_err(|e| if error::is(&e, GONE) { Error::not_found(target) } else { e }),
-        }
-    }
-}
-
-impl Aws {
     /// For a check: it is ours, or adopted and nobody's.
     async fn may_be_changed(&self, cx: &Cx, change: &Change<LoadBalancer>, object: &Object<LoadBalancer>) -> Result<()> {
         owned(&change.target, &change.uid, object)?;
@@ -346,14 +374,17 @@ impl Aws {
 }
 
 /// Its target groups, its security group and their rules are not known to be its own.
-fn refuse_unknown_parts(change: &Change<LoadBalancer>, paths: &BTreeSet<FieldPath>) -> Result<()> {
-    match OF_PARTS.into_iter().find(|field| is_adopted(&change.target) && names(paths, field)) {
+fn refuse_unknown_parts(change: &Change<LoadBalancer>, wish: Wish<'_>) -> Result<()> {
+    match OF_PARTS.into_iter().find(|field| is_adopted(&change.target) && wish.has(field)) {
         Some(field) => {
             let why = format!("{} was adopted without its target groups and its security group: what is theirs cannot be changed", change.target);
             Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(field))
         }
         None => Ok(()),
     }
+}
+fn network(spec: &LoadBalancerSpec) -> Result<&str> {
+    spec.network.as_ref().ok_or_else(|| Error::invalid("network", "a load balancer needs the network that it is in"))?.vendor_id().map(|id| id.as_str())
 }
 /// What there is, with what is asked for in its place.
 fn after(before: &LoadBalancerSpec, desired: &LoadBalancerSpec, paths: &BTreeSet<FieldPath>) -> LoadBalancerSpec {

@@ -254,14 +254,19 @@ impl<'a> Stand<'a> {
             self.state.lock().made.push(made);
         }
         let driven = Driven { end: driven.end.map(|end| self.known_by(change, end)), ..driven };
-        if let Ok(End::Object(object)) = &driven.end {
-            let past = change.past_after(&object.spec, unix_millis(SystemTime::now()));
-            match past.and_then(|past| serde_json::to_value(past).map_err(|e| Error::internal(e.to_string()))) {
-                Ok(past) => _ = self.state.lock().pasts.insert(change.uid.clone(), past),
-                Err(e) => return Driven { end: Err(e), ..driven },
+        let left = match &driven.end {
+            Ok(End::Object(object)) => Some(&object.spec),
+            Ok(End::Acted(outcome)) => K::left_so(outcome),
+            _ => None,
+        };
+        let past = left.map(|left| change.past_after(left, unix_millis(SystemTime::now()))).transpose();
+        match past.and_then(|past| past.map(serde_json::to_value).transpose().map_err(|e| Error::internal(e.to_string()))) {
+            Ok(past) => {
+                past.map(|past| self.state.lock().pasts.insert(change.uid.clone(), past));
+                driven
             }
+            Err(e) => Driven { end: Err(e), ..driven },
         }
-        driven
     }
     /// What an engine's store would know after this end.
     fn known_by<K: Specimen>(&self, change: &Change<K>, end: End<K>) -> End<K> {
@@ -295,14 +300,20 @@ impl<'a> Stand<'a> {
     pub(crate) fn update_of<K: Specimen>(&self, object: &Object<K>, desired: K::Spec) -> Verdict<Change<K>> {
         let paths = changed_paths::<K>(&object.spec, &desired)?;
         let mut change = self.change_of(object, Verb::Update { desired, paths: paths.clone() })?;
-        if let Some(past) = self.state.lock().pasts.get(&change.uid) {
-            change.past = serde_json::from_value(past.clone()).map_err(|e| Stop::Failed(e.to_string()))?;
-        }
-        change.past.push(Past { spec: object.spec.clone(), paths, ended_ms: None });
+        change.past = self.past::<K>(&change.uid)?;
+        change.past.push(Past::of_update(object.spec.clone(), paths));
         Ok(change)
     }
-    pub(crate) async fn act<K: Specimen>(&self, object: &Object<K>, action: K::Action, manner: Manner) -> Verdict {
+    fn past<K: Specimen>(&self, uid: &Uid) -> Verdict<Vec<Past<K>>> {
+        let past = self.state.lock().pasts.get(uid).cloned();
+        past.map_or_else(|| Ok(Vec::new()), |past| serde_json::from_value(past).map_err(|e| Stop::Failed(e.to_string())))
+    }
+    pub(crate) fn act_of<K: Specimen>(&self, object: &Object<K>, action: K::Action) -> Verdict<Change<K>> {
         let change = self.change_of(object, Verb::Act(action))?;
+        Ok(Change { past: self.past::<K>(&change.uid)?, ..change })
+    }
+    pub(crate) async fn act<K: Specimen>(&self, object: &Object<K>, action: K::Action, manner: Manner) -> Verdict {
+        let change = self.act_of(object, action)?;
         self.drive(&change, manner).await.end?;
         Ok(())
     }

@@ -61,6 +61,8 @@ pub enum VerbName {
     Reboot,
     /// Change record sets in one.
     ChangeRecords,
+    /// Add backends of one, and take some away.
+    ChangeBackends,
     /// Delete chosen instances of one.
     DeleteInstances,
     /// Replace the instances of one that are out of date.
@@ -88,6 +90,7 @@ impl VerbName {
             Self::Stop => "stop",
             Self::Reboot => "reboot",
             Self::ChangeRecords => "change_records",
+            Self::ChangeBackends => "change_backends",
             Self::DeleteInstances => "delete_instances",
             Self::ReplaceInstances => "replace_instances",
             Self::StopReplacement => "stop_replacement",

@@ -130,6 +130,10 @@ pub trait Managed: Kind {
     fn canonical(_id: &Self::Id, _spec: &mut Self::Spec) -> Vec<Violation> {
         Vec::new()
     }
+    /// Can such an action wait for its turn behind its like, and does it mean the same then? Others are refused while anything works on the resource.
+    fn queues(_action: &Self::Action) -> bool {
+        false
+    }
     /// Every reference in the arguments of an action, for the engine to resolve.
     fn action_refs(_action: &mut Self::Action) -> Vec<AnyRef<'_>> {
         Vec::new()
@@ -146,6 +150,14 @@ pub trait Managed: Kind {
     /// Which of them it has made or kept, and which removed, as far as its outcome tells or, where it did not come to its end, its handle.
     fn left(_name: &Name<Self>, _action: &Self::Action, _outcome: Option<&Self::Outcome>, _handle: Option<&Handle>) -> Vec<Child> {
         Vec::new()
+    }
+    /// What is left of the specification after an action that has changed it, where its outcome tells.
+    fn left_so(_outcome: &Self::Outcome) -> Option<&Self::Spec> {
+        None
+    }
+    /// As much of such an action as a specification shows: all of it unless that is older, or something else was done since. None where it shows nothing.
+    fn shown(_action: &Self::Action, _spec: &Self::Spec) -> Option<Self::Action> {
+        None
     }
     /// What stops an action that goes on at the vendor by itself: done in its place where it is cancelled or given up.
     fn undo(_action: &Self::Action) -> Option<Self::Action> {

@@ -29,8 +29,8 @@ pub use kinds::instance_group::{
     InstanceOutcome, InstanceOutcomes, InstanceTemplate, MemberState, Replacement, TemplateDisk,
 };
 pub use kinds::load_balancer::{
-    Backend, BackendChanges, HealthCheck, HealthProtocol, Listener, ListenerChanges, ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState,
-    LoadBalancerStatus, Scheme, TargetHealth, TargetState,
+    Backend, BackendChanges, BackendDelta, BackendsChanged, HealthCheck, HealthProtocol, Listener, ListenerChanges, ListenerProtocol, LoadBalancer, LoadBalancerAction,
+    LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, Scheme, TargetHealth, TargetState,
 };
 pub use kinds::location::{Location, LocationSpec, LocationStatus};
 pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};

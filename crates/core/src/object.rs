@@ -151,7 +151,7 @@ pub struct Change<K: Managed> {
     pub verb: Verb<K>,
 }
 
-/// How something was before an update. A read that still shows it so is older than the update, and what is worked out from such a read is wrong.
+/// How something was before a change. A read that still shows it so is older than the change, and what is worked out from such a read is wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(bound = "")]
 pub struct Past<K: Managed> {
@@ -159,10 +159,27 @@ pub struct Past<K: Managed> {
     pub spec: K::Spec,
     /// What was changed then.
     pub paths: BTreeSet<FieldPath>,
+    /// Of an action in place of both: what it has done, and what a read that is not older shows.
+    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    pub action: Option<K::Action>,
     /// When that came to its end, in milliseconds since 1970; None while it is under way.
     pub ended_ms: Option<u64>,
 }
+fn none<T>() -> Option<T> {
+    None
+}
 impl<K: Managed> Past<K> {
+    /// Before an update: what a read showed, and what is changed.
+    #[must_use]
+    pub fn of_update(spec: K::Spec, paths: BTreeSet<FieldPath>) -> Self {
+        Self { spec, paths, action: None, ended_ms: None }
+    }
+    fn is_shown(&self, shown: &K::Spec) -> Result<bool, Error> {
+        match &self.action {
+            Some(action) => Ok(K::shown(action, shown).as_ref() != Some(action)),
+            None => self.shown(shown).map(|paths| !paths.is_empty()),
+        }
+    }
     /// What of it is shown. References are the same where the vendor's ids are, whatever they are called.
     ///
     /// # Errors
@@ -181,7 +198,7 @@ impl<K: Managed> Past<K> {
     /// Those of [`Past::shown`].
     pub fn is_any_shown(past: &[Self], shown: &K::Spec, now_ms: u64, horizon: Duration) -> Result<bool, Error> {
         for p in past.iter().filter(|p| p.ended_ms.is_some_and(|at| u128::from(now_ms.saturating_sub(at)) < horizon.as_millis())) {
-            if !p.shown(shown)?.is_empty() {
+            if p.is_shown(shown)? {
                 return Ok(true);
             }
         }
@@ -199,14 +216,22 @@ impl<K: Managed> Change<K> {
         if matches!(self.verb, Verb::Create { .. }) {
             // What a create sets after it has made the object is shown later than that.
             let spec = K::Spec::default();
-            past.push(Past { paths: changed_paths::<K>(&spec, now)?, spec, ended_ms: None });
+            past.push(Past::of_update(spec.clone(), changed_paths::<K>(&spec, now)?));
+        }
+        if let Verb::Act(action) = &self.verb {
+            past.push(Past { action: Some(action.clone()), ..Past::of_update(K::Spec::default(), BTreeSet::new()) });
         }
         for p in &mut past {
             p.ended_ms.get_or_insert(now_ms);
-            let again = p.shown(now)?;
-            p.paths.retain(|path| !again.contains(path));
+            match p.action.take() {
+                Some(action) => p.action = K::shown(&action, now),
+                None => {
+                    let again = p.shown(now)?;
+                    p.paths.retain(|path| !again.contains(path));
+                }
+            }
         }
-        past.retain(|p| !p.paths.is_empty());
+        past.retain(|p| p.action.is_some() || !p.paths.is_empty());
         Ok(past)
     }
 }
@@ -425,7 +450,7 @@ mod tests {
     fn update(past: Vec<Past<Address>>, from: AddressSpec, paths: &[&str]) -> Change<Address> {
         let paths: BTreeSet<FieldPath> = paths.iter().map(|p| FieldPath::from(*p)).collect();
         let target = Target::named(Name::new(LocationName::of("r-1").unwrap(), "web".parse().unwrap()));
-        let past = past.into_iter().chain([Past { spec: from, paths: paths.clone(), ended_ms: None }]).collect();
+        let past = past.into_iter().chain([Past::of_update(from, paths.clone())]).collect();
         Change { target, uid: "0123456789".parse().unwrap(), token: "t".into(), expect: None, past, verb: Verb::Update { desired: AddressSpec::default(), paths } }
     }
     #[test]

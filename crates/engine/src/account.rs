@@ -6,7 +6,7 @@ use crate::{
     intent::Digester,
     journal::{Journal, NameChange, NameRow},
     layer::{self, Ask, Get, RetryLayer, Stack, TimeoutLayer},
-    live::Live,
+    open::Open,
     past::Pasts,
 };
 use parking_lot::{Mutex, RwLock};
@@ -80,17 +80,6 @@ impl Stop {
         self.stop.cancel();
         self.abort.cancel();
     }
-}
-
-/// The operations of an account that have not ended.
-#[derive(Debug, Default)]
-pub(crate) struct Open {
-    pub(crate) by_id: HashMap<String, Arc<Live>>,
-    pub(crate) by_target: HashMap<String, String>,
-    /// Further places that an operation holds: of what it adopts, of what lives in its target.
-    pub(crate) claimed: HashMap<String, Vec<String>>,
-    /// Request id to operation and payload.
-    pub(crate) by_request: HashMap<String, (String, String)>,
 }
 
 /// What stands behind the names of ours, found by name, and by the name that the vendor's id would be.

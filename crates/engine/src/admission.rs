@@ -18,13 +18,16 @@ use welkin_core::{Digest, Error, ErrorKind, FieldPath, Managed, Name, Reason, Re
 
 /// What the book of open operations says of a new one.
 enum Place {
-    /// It has its place; go on.
+    /// It has its place, or one in the line before it; go on.
     Taken(Arc<Live>),
     /// Another request asked for the same.
     Join(Arc<Live>),
     /// This very request is there already.
     Repeated(Arc<Live>),
 }
+
+/// At most so many wait before one resource.
+const MOST_WAITING: usize = 1000;
 
 impl Account {
     /// Makes a resource, or adopts one. An identical create of what exists, or is being made, answers that.
@@ -92,6 +95,11 @@ impl Account {
             name = row.name.parse()?;
         }
         let digest = if let Wish::Create { digest, .. } = &wish { Some(digest.clone()) } else { None };
+        let queues = matches!(&wish, Wish::Act(action) if K::queues(action));
+        if queues && let Some(row) = self.names.read().find(&name.to_string()) {
+            // There is one line before a resource, whatever it is called.
+            name = row.name.parse()?;
+        }
         let (verb, target) = (wish.verb(), name.to_string());
         let intent = Intent { name, uid: Uuid::new_v4().simple().to_string().parse()?, token: id.to_string(), etag: options.etag, wish };
         if options.validate_only {
@@ -114,7 +122,7 @@ impl Account {
             if let Some(answer) = self.repeated(&row, &payload).await? {
                 return Ok(answer);
             }
-            let live = match self.take_place(&row, &payload, digest.as_ref())? {
+            let live = match self.take_place(&row, &payload, digest.as_ref(), queues)? {
                 Place::Repeated(live) => return self.answer(&live).await,
                 Place::Join(live) => match self.join(&live, &row, &payload).await? {
                     Some(answer) => return Ok(answer),
@@ -124,7 +132,7 @@ impl Account {
             };
             // From here on the caller may go away at any await; the task owns the operation and its place.
             let (account, first) = (Arc::clone(self), Arc::clone(&live));
-            let (row, payload, intent) = (row.clone(), payload.clone(), intent.clone());
+            let (row, payload, intent) = (live.row(), payload.clone(), intent.clone());
             let inserted = self.tasks.spawn(async move {
                 let inserted = account.journal.insert(&row, &payload).await;
                 match &inserted {
@@ -188,8 +196,8 @@ impl Account {
         }
     }
 
-    /// One operation at a time on a name. A create joins the create that means the same.
-    fn take_place(&self, row: &Row, payload: &str, digest: Option<&Digest>) -> Result<Place> {
+    /// One operation at a time on a name. A create joins the create that means the same, and what can wait for its turn behind its like does.
+    fn take_place(&self, row: &Row, payload: &str, digest: Option<&Digest>, queues: bool) -> Result<Place> {
         if self.stop.is_stopping() {
             return Err(Error::new(ErrorKind::Unavailable, Reason::ShuttingDown, "the server is shutting down").with_retry(Retry::After(Duration::from_secs(1))));
         }
@@ -204,6 +212,13 @@ impl Account {
         if let Some(other) = open.by_target.get(&row.target).and_then(|id| open.by_id.get(id)) {
             if digest.is_some() && other.digest.as_ref() == digest && other.failure().is_none() && !other.is_cancelled() {
                 return Ok(Place::Join(Arc::clone(other)));
+            }
+            if queues && other.row().verb == row.verb && open.waiting(&row.target) < MOST_WAITING {
+                let progress = Progress { queued: true, note: format!("waiting for operation {} to end", other.id), ..row.progress.clone() };
+                let row = Row { progress, ..row.clone() };
+                let live = Live::new(row.clone(), Arc::clone(&self.cloud), None, Arc::clone(&self.journal), self.clock);
+                open.register(&live, &row, Some(payload));
+                return Ok(Place::Taken(live));
             }
             let message = format!("operation {} is working on {}: {}", other.id, row.target, other.row().verb);
             return Err(Error::new(ErrorKind::Aborted, Reason::OperationInProgress, message)
@@ -249,50 +264,4 @@ fn same_request(request_id: &str, (earlier, its_payload): (&Row, &str), payload:
     }
     let message = format!("request id {request_id:?} was used for another request: {} {}", earlier.verb, earlier.target);
     Err(Error::new(ErrorKind::InvalidArgument, Reason::RequestIdReused, message).with_field("request_id"))
-}
-
-impl crate::account::Open {
-    /// `payload` where the request has come to this process: the journal knows those of before.
-    pub(crate) fn register(&mut self, live: &Arc<Live>, row: &Row, payload: Option<&str>) {
-        self.by_id.insert(row.id.clone(), Arc::clone(live));
-        self.by_target.insert(row.target.clone(), row.id.clone());
-        if let (Some(request), Some(payload)) = (&row.request_id, payload) {
-            self.by_request.insert(request.clone(), (row.id.clone(), payload.to_owned()));
-        }
-    }
-    /// Moves an operation to the place of what its target turned out to be. The other operation where that place is taken.
-    pub(crate) fn move_to(&mut self, live: &Live, target: &str) -> std::result::Result<(), String> {
-        match self.by_target.get(target) {
-            Some(other) if *other != live.id => return Err(other.clone()),
-            _ => {}
-        }
-        self.by_target.remove(&live.row().target);
-        self.by_target.insert(target.to_owned(), live.id.clone());
-        live.retarget(target);
-        Ok(())
-    }
-    /// Gives an operation a second place. The other operation where that place is taken.
-    pub(crate) fn claim(&mut self, id: &str, place: &str) -> std::result::Result<(), String> {
-        match self.by_target.get(place) {
-            Some(other) if other != id => return Err(other.clone()),
-            _ => {}
-        }
-        self.by_target.insert(place.to_owned(), id.to_owned());
-        self.claimed.entry(id.to_owned()).or_default().push(place.to_owned());
-        Ok(())
-    }
-    fn forget(&mut self, row: &Row) {
-        self.by_id.remove(&row.id);
-        for place in self.claimed.remove(&row.id).unwrap_or_default() {
-            self.by_target.remove(&place);
-        }
-        if self.by_target.get(&row.target) == Some(&row.id) {
-            self.by_target.remove(&row.target);
-        }
-        if let Some(request) = &row.request_id
-            && self.by_request.get(request).is_some_and(|(id, _)| *id == row.id)
-        {
-            self.by_request.remove(request);
-        }
-    }
 }

@@ -133,7 +133,10 @@ fn misconfigured(key: &str, message: &str) -> Error {
 /// Every record is read before the first operation goes on: a store that cannot be read is refused, and nothing drives a cloud behind that refusal.
 async fn recover(journal: &dyn Journal, accounts: &BTreeMap<String, Arc<Account>>) -> Result<()> {
     let mut starts = Vec::new();
-    for row in journal.open_rows().await? {
+    let mut rows = journal.open_rows().await?;
+    // Who has its place takes it before those who wait for it.
+    rows.sort_by_key(|row| row.progress.queued && !row.progress.prepared);
+    for row in rows {
         match accounts.get(&row.cloud) {
             Some(account) => starts.push(account.recovered(row)?),
             None => tracing::warn!(operation = row.id, cloud = row.cloud, "an open operation waits for its cloud to be configured again"),

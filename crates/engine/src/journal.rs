@@ -57,6 +57,9 @@ pub struct Progress {
     pub phase: Phase,
     /// The change is resolved: steps may be taken.
     pub prepared: bool,
+    /// It was told to its caller as an operation that waits for its turn, before anything of it was checked.
+    #[serde(default)]
+    pub queued: bool,
     /// Somebody asked to cancel it.
     pub cancel: bool,
     /// How many steps were taken.
@@ -77,12 +80,18 @@ pub struct Progress {
     pub end: Option<std::result::Result<crate::operation::Outcome, welkin_core::Error>>,
 }
 impl Progress {
+    /// Does anybody know of it?
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.prepared || self.queued || self.end.is_some()
+    }
     /// Nothing happened yet.
     #[must_use]
     pub fn new(now_ms: u64) -> Self {
         Self {
             phase: Phase::Pending,
             prepared: false,
+            queued: false,
             cancel: false,
             steps: 0,
             note: String::new(),

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod layer;
 mod listing;
 mod live;
+mod open;
 mod operation;
 mod operations;
 mod parent;

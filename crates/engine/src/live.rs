@@ -119,6 +119,10 @@ impl Live {
     pub(crate) fn retarget(&self, target: &str) {
         self.record.lock().row.target = target.to_owned();
     }
+    /// Was it told as an operation before it had its turn?
+    pub(crate) fn is_queued(&self) -> bool {
+        self.record.lock().row.progress.queued
+    }
     pub(crate) fn is_cancelled(&self) -> bool {
         self.record.lock().row.progress.cancel
     }

@@ -22,7 +22,7 @@ impl Account {
         if let Some(live) = self.accepted(id) {
             return Ok(live.operation());
         }
-        let row = self.journal.load(&self.cloud, id).await?.filter(|r| r.progress.prepared || r.progress.end.is_some());
+        let row = self.journal.load(&self.cloud, id).await?.filter(|r| r.progress.is_told());
         row.map(|row| live::operation(&row, &self.cloud)).ok_or_else(|| unknown(id))
     }
 
@@ -47,7 +47,7 @@ impl Account {
         let before = (!page_token.is_empty()).then_some(page_token);
         let rows = self.journal.page(&self.cloud, before, page_size.max(1)).await?;
         let next = if rows.len() == page_size.max(1) { rows.last().map(|r| r.id.clone()).unwrap_or_default() } else { String::new() };
-        let operations = rows.iter().filter(|r| r.progress.prepared || r.progress.end.is_some()).map(|row| {
+        let operations = rows.iter().filter(|r| r.progress.is_told()).map(|row| {
             // The journal has what a restart needs; the step count and the note are fresher in memory.
             self.accepted(&row.id).map_or_else(|| live::operation(row, &self.cloud), |l| l.operation())
         });

@@ -41,19 +41,19 @@ impl Account {
         }
     }
 
-    fn past<K: Managed>(&self, uid: &Uid) -> Result<Vec<Past<K>>> {
+    pub(crate) fn past<K: Managed>(&self, uid: &Uid) -> Result<Vec<Past<K>>> {
         let kept = self.pasts.lock().0.get(uid).map(|(_, past)| past.clone());
         kept.map_or_else(|| Ok(Vec::new()), |past| serde_json::from_value(past).map_err(|e| Error::internal("what was before does not deserialise").with_source(e)))
     }
 
-    /// A create or an update came to its end, and left `object`.
-    pub(crate) fn note_past<K: Managed>(&self, change: &Change<K>, object: &Object<K>) -> Result<()> {
+    /// A change came to its end, and left this.
+    pub(crate) fn note_past<K: Managed>(&self, change: &Change<K>, left: &K::Spec) -> Result<()> {
         let horizon = u64::try_from(self.capabilities().of::<K>()?.horizon.as_millis()).unwrap_or(u64::MAX);
         if horizon == 0 {
             return Ok(()); // Reads of this cloud do not lag.
         }
         let now = self.clock.now_ms();
-        let mut past = change.past_after(&object.spec, now)?;
+        let mut past = change.past_after(left, now)?;
         past.retain(|p| p.ended_ms.is_some_and(|at| at + horizon > now));
         let value = serde_json::to_value(&past).map_err(|e| Error::internal("what was before does not serialise").with_source(e))?;
         let mut pasts = self.pasts.lock();

@@ -60,7 +60,7 @@ impl Account {
                 self.capabilities().check_changed::<K>(&merged, &changed)?;
                 let (mut desired, revision) = (merged, current.revision.clone());
                 self.resolve_refs(K::refs(&mut desired)).await?;
-                past.push(Past { spec: current.spec.clone(), paths: changed.clone(), ended_ms: None });
+                past.push(Past::of_update(current.spec.clone(), changed.clone()));
                 let (target, uid, _) = self.owned_target(current)?;
                 Ok(Prepared::Change(Change { target, uid, token, expect: revision, past, verb: Verb::Update { desired, paths: changed } }))
             }
@@ -76,7 +76,8 @@ impl Account {
                 let name = self.name_of(&target).parse()?;
                 refuse_wrong(K::known(&mut action, &name, &|child| self.names.read().get(child).is_some(), self.settings.most_deleted_percent))?;
                 self.resolve_refs(K::action_refs(&mut action)).await?;
-                Ok(Prepared::Change(Change { target, uid, token, expect, past: Vec::new(), verb: Verb::Act(action) }))
+                let past = self.past::<K>(&uid)?;
+                Ok(Prepared::Change(Change { target, uid, token, expect, past, verb: Verb::Act(action) }))
             }
         }
     }

@@ -67,25 +67,32 @@ impl Account {
                 }
                 Arc::new(change)
             }
-            Stored::Intent(intent) => match self.claimed(&live, intent).await {
-                Ok(Prepared::Change(change)) => {
-                    let text = match Stored::Resolved(change.clone()).write() {
-                        Ok(text) => text,
-                        Err(e) => return self.refuse(&live, e).await,
-                    };
-                    let accepted = async {
-                        self.settle(&live, &change).await?;
-                        live.accept(text).await
-                    };
-                    if let Err(e) = accepted.await {
-                        return self.refuse(&live, e).await;
+            Stored::Intent(intent) => {
+                let prepared = match self.in_turn(&live).await {
+                    Ok(true) => self.claimed(&live, intent).await,
+                    Ok(false) => return,
+                    Err(e) => Err(e),
+                };
+                match prepared {
+                    Ok(Prepared::Change(change)) => {
+                        let text = match Stored::Resolved(change.clone()).write() {
+                            Ok(text) => text,
+                            Err(e) => return self.refuse(&live, e).await,
+                        };
+                        let accepted = async {
+                            self.settle(&live, &change).await?;
+                            live.accept(text).await
+                        };
+                        if let Err(e) = accepted.await {
+                            return self.refuse(&live, e).await;
+                        }
+                        live.announce(Stage::Accepted);
+                        Arc::new(change)
                     }
-                    live.announce(Stage::Accepted);
-                    Arc::new(change)
+                    Ok(Prepared::Answer(outcome, name)) => return self.end(&live, Ok(outcome), name).await,
+                    Err(e) => return self.refuse(&live, e).await,
                 }
-                Ok(Prepared::Answer(outcome, name)) => return self.end(&live, Ok(outcome), name).await,
-                Err(e) => return self.refuse(&live, e).await,
-            },
+            }
         };
         if live.failure().is_some() {
             change = Arc::new(cleaning(&change));
@@ -103,6 +110,28 @@ impl Account {
         }
     }
 
+    /// Waits for its turn, where it has to. False where the process ends before.
+    async fn in_turn(&self, live: &Live) -> Result<bool> {
+        if !live.is_queued() {
+            return Ok(true);
+        }
+        live.announce(Stage::Accepted);
+        loop {
+            if let Some(error) = self.over(live) {
+                return Err(error.with_effect(Effect::None));
+            }
+            if self.open.lock().has_turn(live) {
+                return Ok(true);
+            }
+            let left = self.settings.max_age.saturating_sub(Duration::from_millis(live.age_ms()));
+            tokio::select! {
+                () = live.poke.notified() => {}
+                // Nothing of it has begun that could have gone well meanwhile.
+                () = tokio::time::sleep(left + Duration::from_millis(1)) => live.note_answered(),
+                () = self.stop.stop.cancelled() => return Ok(false),
+            }
+        }
+    }
     async fn claimed<K: Managed>(&self, live: &Live, intent: Intent<K>) -> Result<Prepared<K>> {
         self.claim_adopted(live, &intent)?;
         let prepared = self.prepare(intent).await?;
@@ -238,6 +267,11 @@ impl Account {
             Changed::Gone => Turn::End(Ok(Outcome::Deleted), NameChange::Remove(self.name_of(&change.target))),
             Changed::Acted(outcome) => {
                 let names = if let Verb::Act(action) = &change.verb { self.children(change, action, Some(&outcome), None) } else { NameChange::Keep };
+                if let Some(left) = K::left_so(&outcome)
+                    && let Err(error) = self.note_past(change, left)
+                {
+                    tracing::error!(target = %change.target, %error, "how it was before is not known to the next change");
+                }
                 match serde_json::to_value(outcome) {
                     Ok(value) => Turn::End(Ok(Outcome::Acted(value)), names),
                     Err(e) => Turn::End(Err(Error::internal("an outcome does not serialise").with_source(e).with_effect(Effect::Applied)), names),
@@ -245,7 +279,7 @@ impl Account {
             }
             Changed::Is(object) => {
                 let object = self.as_changed(change, *object);
-                if let Err(error) = self.note_past(change, &object) {
+                if let Err(error) = self.note_past(change, &object.spec) {
                     tracing::error!(name = %object.name, %error, "how it was before is not known to the next change");
                 }
                 let mut row = name_row(&object, &change.uid, self.clock.now_ms());
@@ -321,8 +355,11 @@ impl Account {
         self.release(live, Stage::Ended);
     }
 
-    /// It never became an operation.
+    /// It never became an operation; one that was told to wait for its turn has ended.
     async fn refuse(&self, live: &Arc<Live>, error: Error) {
+        if live.is_queued() {
+            return self.end(live, Err(error), NameChange::Keep).await;
+        }
         let mut tries = 0;
         while let Err(e) = live.withdraw().await {
             tracing::error!(error = %e, operation = live.id, "a refused request is not withdrawn, trying again");

@@ -194,7 +194,7 @@ const RECORD_SET: &[(&str, Field)] = &[
 const MANAGE_ZONES: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::ChangeRecords];
 const READ: &[VerbName] = &[VerbName::Get, VerbName::List];
 const MANAGE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete];
-const BALANCE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::TargetHealth];
+const BALANCE: &[VerbName] = &[VerbName::Get, VerbName::List, VerbName::Create, VerbName::Update, VerbName::Delete, VerbName::ChangeBackends, VerbName::TargetHealth];
 const GROUP: &[VerbName] = &[
     VerbName::Get,
     VerbName::List,

@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 use welkin_core::{
-    Address, Backend, BackendChanges, Change, Cx, Driver, Error, ErrorKind, FieldPath, HealthCheck, HealthProtocol, Instance, InstanceGroup, Kind, Listener, ListenerChanges,
-    ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, LocationName, Name, Network, NoAction, Object, Reader, Reason,
-    Ref, ResourceId, Result, Resume, Scheme, Step, Subnet, Target, TargetHealth, TargetState, Verb, Violation,
+    Address, Backend, BackendChanges, BackendDelta, BackendsChanged, Change, Cx, Driver, Error, ErrorKind, FieldPath, HealthCheck, HealthProtocol, Instance, InstanceGroup, Kind,
+    Listener, ListenerChanges, ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, LocationName,
+    Name, Network, Object, Past, Reader, Reason, Ref, ResourceId, Result, Resume, Scheme, Step, Subnet, Target, TargetHealth, TargetState, Verb, Violation,
 };
 
 pub(crate) use crate::mark::PART;
@@ -35,6 +35,44 @@ struct Made {
 struct Ours<'a> {
     group: &'a str,
     uid: &'a str,
+}
+
+/// What is asked for of a load balancer that is there.
+enum Wish<'a> {
+    Fields(&'a LoadBalancerSpec, &'a BTreeSet<FieldPath>),
+    Backends(&'a BackendDelta),
+}
+impl Wish<'_> {
+    fn has(&self, field: &str) -> bool {
+        match self {
+            Self::Fields(_, paths) => paths.iter().any(|p| p.0.split('.').next() == Some(field)),
+            Self::Backends(_) => field == "backends",
+        }
+    }
+    /// What it is afterwards, from what it is.
+    fn after(&self, before: &LoadBalancerSpec) -> Result<LoadBalancerSpec> {
+        match self {
+            Self::Fields(desired, _) => Ok((*desired).clone()),
+            Self::Backends(delta) => delta.applied(before),
+        }
+    }
+    /// No target that is one already is touched; of a delta everything is written, whatever is seen.
+    fn changes(&self, there: &Pool) -> Result<BackendChanges> {
+        match self {
+            Self::Fields(desired, _) => changes(there, &desired.backends),
+            Self::Backends(delta) => delta.changes(),
+        }
+    }
+    /// The backends that have to be let in, with the field that names them.
+    fn let_in(&self) -> (&'static str, &[Backend]) {
+        match self {
+            Self::Fields(desired, _) => ("backends", &desired.backends),
+            Self::Backends(delta) => ("add", &delta.add),
+        }
+    }
+}
+fn changes(there: &Pool, backends: &[Backend]) -> Result<BackendChanges> {
+    BackendChanges::between(there.targets.iter().filter(|t| t.drains_until_ms.is_none()).map(|t| t.id.as_str()), backends)
 }
 
 /// What the vendor chooses where it is left open.
@@ -267,10 +305,8 @@ impl Sim {
         let parts = LoadBalancer::fragments(self, cx, region, &marks).await?;
         Ok(parts.into_iter().map(|part| part.id).find(|id| !id.starts_with(<Pool as vendor::Body>::PREFIX)))
     }
-    /// Brings the targets to what is asked for, in batches, and touches none that is one already. New ones come first, so that there always are some.
-    async fn targeted(&self, cx: &Cx, region: &str, pool: &str, there: &Pool, backends: &[Backend]) -> Result<()> {
-        let targets = there.targets.iter().filter(|t| t.drains_until_ms.is_none()).map(|t| t.id.as_str());
-        let changes = BackendChanges::between(targets, backends)?;
+    /// Adds and takes away targets in batches. New ones come first, so that there always are some.
+    async fn targeted(&self, cx: &Cx, region: &str, pool: &str, changes: &BackendChanges) -> Result<()> {
         for batch in changes.missing.chunks(MOST_TARGETS_A_CALL) {
             self.call(cx, Action::RegisterTargets, region, self.cloud.register_targets(region, pool, batch)).await.map_err(of_load_balancer)?;
         }
@@ -299,6 +335,92 @@ impl Sim {
         }
         Ok(())
     }
+    /// Is it there to become what is wished?
+    async fn may_become(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: &Wish<'_>) -> Result<()> {
+        let location = change.target.parent();
+        let row = self.present(cx, change).await?.ok_or_else(|| Error::not_found(&change.target))?;
+        wish.after(&Self::object::<LoadBalancer>(cx, location, &row, None)?.spec)?;
+        if wish.has("backends") { self.doors(cx, location.id.as_str(), &row.0.body().network, wish.let_in()).await.map(drop) } else { Ok(()) }
+    }
+    async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: &Wish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
+        let location = change.target.parent();
+        let region = location.id.as_str();
+        let (row, around) = match self.located(cx, change, resume).await? {
+            Found::Here(row) => row,
+            Found::NotYet(looking) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show the load balancer"),
+            Found::Gone => return Err(Error::not_found(&change.target)),
+        };
+        let has = |field: &str| wish.has(field);
+        let before = Self::object::<LoadBalancer>(cx, location, &(row.clone(), around.clone()), None)?.spec;
+        if Past::is_any_shown(&change.past, &before, self.now_ms(), self.horizon())? {
+            return Ok(Step::look_again(self.pause(), "waiting for the cloud to show what was changed last"));
+        }
+        let desired = &wish.after(&before)?;
+        let of_parts = ["listeners", "backends", "health_check", "source_ranges", "client_ip_affinity", "preserve_client_ip", "proxy_protocol"];
+        let parts = match (&row.body().group, &row.body().pool, &around.pool) {
+            (Some(group), Some(pool), Some(there)) if !is_adopted(&change.target) => Some((group, pool, there)),
+            _ => None,
+        };
+        if let (None, Some(field)) = (parts, of_parts.iter().find(|field| has(field))) {
+            let why = format!("{} was adopted without its pool and its group, or they are gone: what is theirs cannot be changed", change.target);
+            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(*field));
+        }
+        let (mut expect, id) = (expected(change, resume), row.id().to_owned());
+        let (is_let_in, is_led) = (has("source_ranges") || has("listeners"), has("listeners") || has("backends") || has("health_check"));
+        let tags = if parts.is_some() { mark::fragment_tags(cx, change)? } else { Tags::new() };
+        let mut doors = Vec::new();
+        // What is new is let in before it is led anywhere, and what is old is shut out after that.
+        if let Some((group, pool, there)) = parts {
+            if is_led {
+                doors = self.doors(cx, region, &row.body().network, wish.let_in()).await?;
+                self.opened(cx, change, group, &doors, desired).await?;
+            }
+            if is_let_in {
+                self.own_group_ruled(cx, region, &Ours { group, uid: change.uid.as_str() }, opening::own_rules(desired, &tags), false).await?;
+            }
+            let settings = pool_settings(desired);
+            if settings != there.settings {
+                self.call(cx, Action::ModifyPool, region, self.cloud.modify_pool(region, pool, settings)).await?;
+            }
+            if has("backends") {
+                self.targeted(cx, region, pool, &wish.changes(there)?).await?;
+            }
+        }
+        if has("listeners") {
+            self.listening(cx, change, &row, &desired.listeners, &mut expect).await?;
+        }
+        if balancer_settings(desired) != row.body().settings {
+            let call = self.cloud.modify_load_balancer(region, &id, balancer_settings(desired), expect.take());
+            or_gone(&change.target, self.call(cx, Action::ModifyLoadBalancer, region, call).await)?;
+        }
+        let labelled = mark::relabelled(row.tags().unwrap_or(&Tags::new()), &desired.labels);
+        if has("labels") && row.tags() != Some(&labelled) {
+            let call = self.cloud.tag_load_balancer(region, &id, labelled.clone(), expect.take());
+            or_gone(&change.target, self.call(cx, Action::TagLoadBalancer, region, call).await)?;
+        }
+        if let Some((group, _, _)) = parts {
+            if is_let_in {
+                self.own_group_ruled(cx, region, &Ours { group, uid: change.uid.as_str() }, opening::own_rules(desired, &tags), true).await?;
+            }
+            let led = match wish {
+                Wish::Fields(..) => is_led.then_some(doors),
+                Wish::Backends(delta) if delta.remove.is_empty() => None,
+                Wish::Backends(_) => {
+                    let looking = self.later::<()>(resume);
+                    match (self.still_led(cx, region, &desired.backends, matches!(looking, Found::Gone)).await?, looking) {
+                        (None, Found::NotYet(looking)) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show what is still led to"),
+                        (led, _) => led,
+                    }
+                }
+            };
+            if let Some(led) = led {
+                self.closed(cx, region, &Ours { group, uid: change.uid.as_str() }, &led, desired).await?;
+            }
+        }
+        let row = self.call(cx, Action::DescribeLoadBalancers, region, self.cloud.load_balancer(region, &id)).await?;
+        let row = row.ok_or_else(|| Error::not_found(&change.target))?;
+        Ok(Step::Done(Self::object::<LoadBalancer>(cx, location, &row, Some(&labelled))?))
+    }
     /// Everything that a load balancer is beside its group. All of it has a name or is there already, so it can be repeated.
     async fn built(&self, cx: &Cx, change: &Change<LoadBalancer>, spec: &LoadBalancerSpec, group: &str) -> Result<String> {
         let region = change.target.parent().id.as_str();
@@ -307,8 +429,8 @@ impl Sim {
         let pool = self.call(cx, Action::CreatePool, region, call).await?;
         let new = NewLoadBalancer { group: Some(group.to_owned()), pool: Some(pool.id().to_owned()), ..new_load_balancer(cx, change, spec)? };
         let (row, _) = self.call(cx, Action::CreateLoadBalancer, region, self.cloud.create_load_balancer(region, new)).await.map_err(of_load_balancer)?;
-        self.targeted(cx, region, pool.id(), pool.body(), &spec.backends).await?;
-        let doors = self.doors(cx, region, spec).await?;
+        self.targeted(cx, region, pool.id(), &changes(pool.body(), &spec.backends)?).await?;
+        let doors = self.doors(cx, region, network(spec)?.vendor_id()?.as_str(), ("backends", &spec.backends)).await?;
         self.opened(cx, change, group, &doors, spec).await?;
         self.listening(cx, change, &row, &spec.listeners, &mut None).await?;
         Ok(row.id().to_owned())
@@ -324,17 +446,14 @@ impl Driver<LoadBalancer> for Sim {
                 let call = self.cloud.dry_create_load_balancer(region, new_load_balancer(cx, change, spec)?);
                 self.call(cx, Action::DryRun, region, call).await.map_err(of_load_balancer)?;
                 self.call(cx, Action::DryRun, region, self.cloud.dry_create_pool(region, new_pool(cx, change, spec)?)).await.map_err(of_load_balancer)?;
-                self.doors(cx, region, spec).await.map(drop)
+                self.doors(cx, region, network(spec)?.vendor_id()?.as_str(), ("backends", &spec.backends)).await.map(drop)
             }
-            Verb::Update { desired, paths } => {
-                self.present(cx, change).await?.ok_or_else(|| Error::not_found(&change.target))?;
-                if paths.contains(&FieldPath::from("backends")) { self.doors(cx, region, desired).await.map(drop) } else { Ok(()) }
-            }
+            Verb::Update { desired, paths } => self.may_become(cx, change, &Wish::Fields(desired, paths)).await,
+            Verb::Act(LoadBalancerAction::ChangeBackends(delta)) => self.may_become(cx, change, &Wish::Backends(delta)).await,
             Verb::Delete => match self.present(cx, change).await? {
                 Some((row, _)) => self.call(cx, Action::DryRun, region, self.cloud.dry_delete_load_balancer(region, row.id())).await,
                 None => Ok(()),
             },
-            Verb::Act(action) => match *action {},
         }
     }
 
@@ -374,75 +493,15 @@ impl Driver<LoadBalancer> for Sim {
     }
 
     async fn update(&self, cx: &Cx, change: &Change<LoadBalancer>, desired: &LoadBalancerSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
-        let location = change.target.parent();
-        let region = location.id.as_str();
-        let (row, around) = match self.located(cx, change, resume).await? {
-            Found::Here(row) => row,
-            Found::NotYet(looking) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show the load balancer"),
-            Found::Gone => return Err(Error::not_found(&change.target)),
-        };
-        let has = |field: &str| paths.iter().any(|p| p.0.split('.').next() == Some(field));
-        let of_parts = ["listeners", "backends", "health_check", "source_ranges", "client_ip_affinity", "preserve_client_ip", "proxy_protocol"];
-        let parts = match (&row.body().group, &row.body().pool, &around.pool) {
-            (Some(group), Some(pool), Some(there)) if !is_adopted(&change.target) => Some((group, pool, there)),
-            _ => None,
-        };
-        if let (None, Some(field)) = (parts, of_parts.iter().find(|field| has(field))) {
-            let why = format!("{} was adopted without its pool and its group, or they are gone: what is theirs cannot be changed", change.target);
-            return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(*field));
-        }
-        let (mut expect, id) = (expected(change, resume), row.id().to_owned());
-        let (is_let_in, is_led) = (has("source_ranges") || has("listeners"), has("listeners") || has("backends") || has("health_check"));
-        let tags = if parts.is_some() { mark::fragment_tags(cx, change)? } else { Tags::new() };
-        let mut doors = Vec::new();
-        // What is new is let in before it is led anywhere, and what is old is shut out after that.
-        if let Some((group, pool, there)) = parts {
-            if is_led {
-                doors = self.doors(cx, region, desired).await?;
-                self.opened(cx, change, group, &doors, desired).await?;
-            }
-            if is_let_in {
-                self.own_group_ruled(cx, region, &Ours { group, uid: change.uid.as_str() }, opening::own_rules(desired, &tags), false).await?;
-            }
-            let settings = pool_settings(desired);
-            if settings != there.settings {
-                self.call(cx, Action::ModifyPool, region, self.cloud.modify_pool(region, pool, settings)).await?;
-            }
-            if has("backends") {
-                self.targeted(cx, region, pool, there, &desired.backends).await?;
-            }
-        }
-        if has("listeners") {
-            self.listening(cx, change, &row, &desired.listeners, &mut expect).await?;
-        }
-        if balancer_settings(desired) != row.body().settings {
-            let call = self.cloud.modify_load_balancer(region, &id, balancer_settings(desired), expect.take());
-            or_gone(&change.target, self.call(cx, Action::ModifyLoadBalancer, region, call).await)?;
-        }
-        let labelled = mark::relabelled(row.tags().unwrap_or(&Tags::new()), &desired.labels);
-        if has("labels") && row.tags() != Some(&labelled) {
-            let call = self.cloud.tag_load_balancer(region, &id, labelled.clone(), expect.take());
-            or_gone(&change.target, self.call(cx, Action::TagLoadBalancer, region, call).await)?;
-        }
-        if let Some((group, _, _)) = parts {
-            if is_let_in {
-                self.own_group_ruled(cx, region, &Ours { group, uid: change.uid.as_str() }, opening::own_rules(desired, &tags), true).await?;
-            }
-            if is_led {
-                self.closed(cx, region, &Ours { group, uid: change.uid.as_str() }, &doors, desired).await?;
-            }
-        }
-        let row = self.call(cx, Action::DescribeLoadBalancers, region, self.cloud.load_balancer(region, &id)).await?;
-        let row = row.ok_or_else(|| Error::not_found(&change.target))?;
-        Ok(Step::Done(Self::object::<LoadBalancer>(cx, location, &row, Some(&labelled))?))
+        self.become_as(cx, change, &Wish::Fields(desired, paths), resume).await
     }
 
     async fn delete(&self, cx: &Cx, change: &Change<LoadBalancer>, resume: &Resume) -> Result<Step<()>> {
         self.erased(cx, change, resume).await
     }
 
-    async fn act(&self, _: &Cx, _: &Change<LoadBalancer>, action: &NoAction, _: &Resume) -> Result<Step<()>> {
-        match *action {}
+    async fn act(&self, cx: &Cx, change: &Change<LoadBalancer>, LoadBalancerAction::ChangeBackends(delta): &LoadBalancerAction, resume: &Resume) -> Result<Step<BackendsChanged>> {
+        Ok(self.become_as(cx, change, &Wish::Backends(delta), resume).await?.map(|after| BackendsChanged::to(after.spec)))
     }
 
     async fn ask(&self, cx: &Cx, target: &Target<LoadBalancer>, question: &LoadBalancerQuestion) -> Result<Vec<TargetHealth>> {

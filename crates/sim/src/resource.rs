@@ -282,7 +282,7 @@ impl Sim {
         }
     }
     /// Not seen is not absent before the horizon.
-    fn later<R>(&self, resume: &Resume) -> Found<R> {
+    pub(crate) fn later<R>(&self, resume: &Resume) -> Found<R> {
         let now = self.now_ms();
         let looking = resume.data::<Looking>().unwrap_or(Looking { looking_since_ms: now });
         if looking.looking_since_ms + self.horizon_ms() > now { Found::NotYet(looking) } else { Found::Gone }

@@ -102,6 +102,9 @@ fn full<A: Message + Default + 'static>(method: &str, arguments: A) -> A {
     if let Some(records) = all.downcast_mut::<wire::ChangeRecords>() {
         (records.changes, records.mode, records.deletes) = (vec![Default::default()], 2, Some(1));
     }
+    if let Some(backends) = all.downcast_mut::<wire::ChangeBackends>() {
+        (backends.add, backends.remove) = (vec![Default::default()], vec![Default::default()]);
+    }
     if let Some(group) = all.downcast_mut::<wire::GroupArguments>() {
         match method {
             "DeleteInstancesInstanceGroup" => group.instances.push("i".into()),

@@ -222,19 +222,26 @@ fn surplus(there: &[(String, Option<Opening>)], wanted: &BTreeSet<Opening>) -> V
     there.iter().filter(|(_, o)| o.as_ref().is_none_or(|o| !wanted.contains(o))).map(|(id, _)| id.clone()).collect()
 }
 
-/// The groups of the backends that the load balancer may open: of each instance in any group at least one, and of what an instance group makes. Two reads, and
-/// two for each instance group; none where backends are addresses.
-pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> Result<BTreeSet<String>> {
+/// The security groups of backends, as far as they are seen.
+struct Secured {
+    /// Each backend's VPC and groups.
+    members: BTreeMap<String, (String, Vec<String>)>,
+    /// Each group's tags and VPC.
+    groups: BTreeMap<String, (Tags, String)>,
+    /// An instance group that is none of ours.
+    foreign: Option<String>,
+}
+/// The backends that are in security groups, by their ids, each with the field of it.
+fn inside(backends: &[Backend]) -> Result<Vec<(String, &'static str)>> {
     let of = |b: &Backend| Ok((b.vendor_id()?, if b.instance.is_some() { "instance" } else { "instance_group" }));
-    let backends = spec.backends.iter().filter(|b| b.address.is_none()).map(of).collect::<Result<Vec<_>>>()?;
-    if backends.is_empty() {
-        return Ok(BTreeSet::new());
-    }
+    backends.iter().filter(|b| b.address.is_none()).map(of).collect()
+}
+/// Two reads, and two for each instance group; none where backends are addresses.
+async fn secured(region: &Region, cx: &Cx, network: &str, backends: &[(String, &str)]) -> Result<Secured> {
     let (ids, scaling): (Vec<&str>, Vec<&str>) = {
         let of = |wanted: &str| backends.iter().filter(|(_, word)| *word == wanted).map(|(id, _)| id.as_str()).collect();
         (of("instance"), of("instance_group"))
     };
-    let network = spec.network.as_ref().ok_or_else(|| Error::invalid("network", "a load balancer needs the network that it is in"))?.vendor_id()?.as_str();
     let mut members = BTreeMap::<String, (String, Vec<String>)>::new();
     // A filter takes at most 200 values (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Filtering.html).
     for some in ids.chunks(200) {
@@ -246,31 +253,47 @@ pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> 
             members.insert(answered(<Instance as Kept>::id(&found), "InstanceId")?.to_owned(), (found.vpc_id().unwrap_or_default().to_owned(), groups.into_iter().collect()));
         }
     }
-    let secured = region.secured(cx, &cx.owner, &scaling).await?;
-    if let Some((i, (id, _))) = backends.iter().enumerate().find(|(_, (id, _))| secured.get(id).is_some_and(|s| !s.is_ours)) {
-        let why = format!("{id} is not Welkin's: nothing is attached to it");
-        return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(format!("backends[{i}].instance_group")));
+    let scaled = region.secured(cx, &cx.owner, &scaling).await?;
+    let foreign = backends.iter().find(|(id, _)| scaled.get(id).is_some_and(|s| !s.is_ours)).map(|(id, _)| id.clone());
+    // Of an instance group only its template tells where its instances will be.
+    members.extend(scaled.into_iter().map(|(id, s)| (id, (network.to_owned(), s.groups))));
+    let wanted: BTreeSet<&str> = members.values().flat_map(|(_, groups)| groups).map(String::as_str).collect();
+    let mut groups = BTreeMap::new();
+    for some in wanted.into_iter().collect::<Vec<_>>().chunks(200) {
+        let found = SecurityGroup::many(region, cx, vec![filter("group-id", some.iter().copied())]).await?;
+        groups.extend(found.iter().filter_map(|g| Some((g.group_id()?.to_owned(), (Tags::of(g.tags()), g.vpc_id().unwrap_or_default().to_owned())))));
     }
-    members.extend(secured.into_iter().map(|(id, s)| (id, (network.to_owned(), s.groups))));
+    Ok(Secured { members, groups, foreign })
+}
+/// The groups that these backends are in, whatever may be written into them. None where not all of the backends are seen and none may be gone.
+pub(super) async fn still_led(region: &Region, cx: &Cx, network: &str, backends: &[Backend], may_be_gone: bool) -> Result<Option<BTreeSet<String>>> {
+    let backends = inside(backends)?;
+    let seen = secured(region, cx, network, &backends).await?;
+    let is_whole = may_be_gone || backends.iter().all(|(id, _)| seen.members.contains_key(id));
+    Ok(is_whole.then(|| seen.groups.into_keys().collect()))
+}
+
+/// The groups of these backends that the load balancer may open: of each instance in any group at least one, and of what an instance group makes. `field`: what
+/// names the backends.
+pub(super) async fn doors(region: &Region, cx: &Cx, network: &str, (field, backends): (&str, &[Backend])) -> Result<BTreeSet<String>> {
+    let backends = inside(backends)?;
+    let Secured { members, groups, foreign } = secured(region, cx, network, &backends).await?;
+    if let Some((i, (id, _))) = backends.iter().enumerate().find(|(_, (id, _))| foreign.as_ref() == Some(id)) {
+        let why = format!("{id} is not Welkin's: nothing is attached to it");
+        return Err(Error::new(ErrorKind::FailedPrecondition, Reason::NotOwned, why).with_field(format!("{field}[{i}].instance_group")));
+    }
     for (id, _) in &backends {
         match members.get(id) {
             None => return Err(not_shown(id)),
-            Some((vpc, _)) if vpc != network => return Err(Error::invalid("backends", format!("{id} is in {vpc}, and not in {network}"))),
+            Some((vpc, _)) if vpc != network => return Err(Error::invalid(field, format!("{id} is in {vpc}, and not in {network}"))),
             Some(_) => {}
         }
     }
-    let wanted: BTreeSet<&str> = members.values().flat_map(|(_, groups)| groups).map(String::as_str).collect();
-    let mut groups = BTreeMap::<String, Tags>::new();
-    for some in wanted.into_iter().collect::<Vec<_>>().chunks(200) {
-        let found = SecurityGroup::many(region, cx, vec![filter("group-id", some.iter().copied())]).await?;
-        // Of an instance group only its template tells where its instances will be.
-        if let Some(other) = found.iter().find(|g| !scaling.is_empty() && g.vpc_id() != Some(network)) {
-            return Err(Error::invalid("backends", format!("{} is in {}, and not in {network}", other.group_id().unwrap_or_default(), other.vpc_id().unwrap_or_default())));
-        }
-        groups.extend(found.iter().filter_map(|g| Some((g.group_id()?.to_owned(), Tags::of(g.tags())))));
+    if let Some((id, (_, vpc))) = groups.iter().find(|(_, (_, vpc))| vpc != network) {
+        return Err(Error::invalid(field, format!("{id} is in {vpc}, and not in {network}")));
     }
-    let is_ours = |id: &String| groups.get(id).is_some_and(|tags| tags.mark(&cx.owner).is_some());
-    let is_open = |id: &String| is_ours(id) && groups.get(id).is_some_and(allows_load_balancer_rules);
+    let is_ours = |id: &String| groups.get(id).is_some_and(|(tags, _)| tags.mark(&cx.owner).is_some());
+    let is_open = |id: &String| is_ours(id) && groups.get(id).is_some_and(|(tags, _)| allows_load_balancer_rules(tags));
     for (i, (id, word)) in backends.iter().enumerate() {
         let own = members.get(id).map_or(&[][..], |(_, groups)| groups.as_slice());
         if own.is_empty() || own.iter().any(is_open) {
@@ -281,7 +304,7 @@ pub(super) async fn doors(region: &Region, cx: &Cx, spec: &LoadBalancerSpec) -> 
         } else {
             (Reason::NotOwned, format!("the security groups of {id} are not Welkin's: nothing is written into them"))
         };
-        return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("backends[{i}].{word}")));
+        return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("{field}[{i}].{word}")));
     }
     Ok(groups.keys().filter(|id| is_open(id)).cloned().collect())
 }

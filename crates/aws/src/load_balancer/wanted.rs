@@ -226,10 +226,6 @@ impl<'a> Wanted<'a> {
     pub(super) fn balancer_attributes(&self) -> Attributes {
         [(PROTECTED, self.spec.deletion_protection), (CROSS_ZONE, self.spec.cross_zone)].into_iter().map(|(key, on)| (key, on.to_string())).collect()
     }
-    /// What is registered; what groups have is not.
-    pub(super) fn targets(&self) -> Result<Vec<String>> {
-        self.spec.backends.iter().filter(|b| b.instance_group.is_none()).map(Backend::vendor_id).collect()
-    }
     /// The groups whose instances are led to.
     pub(super) fn followed(&self) -> Result<BTreeSet<String>> {
         self.spec.backends.iter().filter(|b| b.instance_group.is_some()).map(Backend::vendor_id).collect()

@@ -39,13 +39,23 @@ pub(super) struct There {
 }
 /// Of which properties of what is there already it is asked whether they are as wanted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asks {
+pub(super) struct Asks<'a> {
     pub(super) check: bool,
     pub(super) attributes: bool,
-    pub(super) targets: bool,
+    pub(super) targets: Targets<'a>,
 }
-impl Asks {
-    pub(super) const ALL: Self = Self { check: true, attributes: true, targets: true };
+impl Asks<'_> {
+    pub(super) const ALL: Self = Self { check: true, attributes: true, targets: Targets::All };
+}
+/// What becomes of the targets of what is there already.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Targets<'a> {
+    /// They stay.
+    Stay,
+    /// They become those that are wanted.
+    All,
+    /// These are written, whatever is seen.
+    Delta(&'a BackendChanges),
 }
 
 pub(super) struct Building<'a> {
@@ -142,19 +152,18 @@ impl Building<'_> {
     }
 
     /// The target groups that are wanted, by what they are.
-    pub(super) async fn groups(&self, there: &[Group], asks: Asks, vpc: &str) -> Result<BTreeMap<Pool, String>> {
-        let targets = self.wanted.targets()?;
+    pub(super) async fn groups(&self, there: &[Group], asks: Asks<'_>, vpc: &str) -> Result<BTreeMap<Pool, String>> {
         let one = |pool: &Pool| {
-            let (pool, targets, found) = (pool.clone(), &targets, there.iter().find(|g| g.pool == *pool && self.names.has(&g.name)));
-            Box::pin(async move { self.group(&pool, found, asks, vpc, targets).await.map(|arn| (pool, arn)) })
+            let (pool, found) = (pool.clone(), there.iter().find(|g| g.pool == *pool && self.names.has(&g.name)));
+            Box::pin(async move { self.group(&pool, found, asks, vpc).await.map(|arn| (pool, arn)) })
         };
         all(self.wanted.pools.iter().map(one).collect()).await.map(|all| all.into_iter().collect())
     }
-    async fn group(&self, pool: &Pool, there: Option<&Group>, asks: Asks, vpc: &str, targets: &[String]) -> Result<String> {
-        let (arn, attributes, now) = match there {
+    async fn group(&self, pool: &Pool, there: Option<&Group>, asks: Asks<'_>, vpc: &str) -> Result<String> {
+        let (arn, attributes, changes) = match there {
             Some(group) => self.kept(group, asks).await?,
             None => match self.make_group(pool, vpc).await {
-                Ok(arn) => (arn, Some(owned_keys(pool.attributes())), Some(Vec::new())),
+                Ok(arn) => (arn, Some(owned_keys(pool.attributes())), self.changes([])?),
                 // An earlier step made it, with another check.
                 Err(e) if error::is(&e, &["DuplicateTargetGroupName"]) => {
                     let name = self.names.pool(pool);
@@ -167,13 +176,16 @@ impl Building<'_> {
         if let Some(now) = attributes {
             self.answer_for(&arn, &differs(&now, &self.wanted.attributes(pool))).await?;
         }
-        if let Some(now) = now {
-            self.targeted(&arn, now.iter().map(String::as_str), targets).await?;
-        }
+        self.targeted(&arn, &changes).await?;
         Ok(arn)
     }
-    /// One that is there: its ARN, and what it answers for and its targets as far as it is asked.
-    async fn kept(&self, group: &Group, asks: Asks) -> Result<(String, Option<Told>, Option<Vec<String>>)> {
+    /// What has to be done with the targets of what leads to no instance group, whose targets are its own business.
+    fn changes<'t>(&self, there: impl IntoIterator<Item = &'t str>) -> Result<BackendChanges> {
+        let follows = self.wanted.pools.iter().any(|pool| pool.follows);
+        if follows { Ok(BackendChanges::default()) } else { BackendChanges::between(there, &self.wanted.spec.backends) }
+    }
+    /// One that is there: its ARN, what it answers for as far as it is asked, and what has to be done with its targets.
+    async fn kept(&self, group: &Group, asks: Asks<'_>) -> Result<(String, Option<Told>, BackendChanges)> {
         if asks.check && !group.checks(&self.wanted.check) {
             let check = &self.wanted.check;
             let call = self.region.elb.modify_target_group().target_group_arn(&group.arn).health_check_protocol(check.protocol.clone()).health_check_port(&check.port);
@@ -182,8 +194,13 @@ impl Building<'_> {
             self.region.elb.write(self.cx, "ModifyTargetGroup", call.send()).await?;
         }
         let attributes = if asks.attributes { Some(self.region.group_attributes(self.cx, group).await?) } else { None };
-        let targets = if asks.targets { Some(self.region.targets(self.cx, &group.arn).await?) } else { None };
-        Ok((group.arn.clone(), attributes, targets))
+        let changes = match asks.targets {
+            Targets::Stay => BackendChanges::default(),
+            Targets::All => self.changes(self.region.targets(self.cx, &group.arn).await?.iter().map(String::as_str))?,
+            Targets::Delta(_) if group.pool.follows => BackendChanges::default(),
+            Targets::Delta(changes) => changes.clone(),
+        };
+        Ok((group.arn.clone(), attributes, changes))
     }
     async fn make_group(&self, pool: &Pool, vpc: &str) -> Result<String> {
         let (check, parts) = (&self.wanted.check, Mark { digest: None, ..mark::of_change(self.cx, self.change) });
@@ -208,13 +225,8 @@ impl Building<'_> {
         let call = self.region.elb.modify_target_group_attributes().target_group_arn(group).set_attributes(Some(all));
         self.region.elb.write(self.cx, "ModifyTargetGroupAttributes", call.send()).await.map(drop)
     }
-    /// Brings its targets to these, in batches, and touches none that is one already. New ones come first, so that there always are some.
-    async fn targeted<'t>(&self, group: &str, there: impl Iterator<Item = &'t str>, wanted: &[String]) -> Result<()> {
-        if self.wanted.pools.iter().any(|pool| pool.follows) {
-            return Ok(());
-        }
-        let changes = BackendChanges::between(there, &self.wanted.spec.backends)?;
-        debug_assert!(changes.missing.iter().all(|id| wanted.contains(id)));
+    /// Adds targets and takes some away, in batches. New ones come first, so that there always are some.
+    async fn targeted(&self, group: &str, changes: &BackendChanges) -> Result<()> {
         let described = |ids: &[String]| ids.iter().map(|id| TargetDescription::builder().id(id).build()).collect::<Vec<_>>();
         for batch in changes.missing.chunks(MOST_TARGETS) {
             let call = self.region.elb.register_targets().target_group_arn(group).set_targets(Some(described(batch)));

@@ -3,7 +3,7 @@
 use crate::{
     balancing::Thing,
     cloud::Fault,
-    journal::{World, create, name, then, unresolved},
+    journal::{Done, World, create, name, then, unresolved},
 };
 use std::{collections::BTreeSet, time::Duration};
 use welkin_core::*;
@@ -22,7 +22,7 @@ pub fn to_address(n: u16) -> Backend {
     Backend { address: Some([10, 0, high, low].into()), ..Backend::default() }
 }
 pub fn to_instance(id: &str) -> Backend {
-    Backend { instance: Some(Ref::resolved(name("i"), id.parse().unwrap())), ..Backend::default() }
+    Backend { instance: Some(Ref::resolved(name(id), id.parse().unwrap())), ..Backend::default() }
 }
 pub fn spec(listeners: Vec<Listener>, backends: Vec<Backend>) -> LoadBalancerSpec {
     LoadBalancerSpec {
@@ -129,6 +129,67 @@ async fn what_it_costs_is_counted_at_the_wire() {
     let desired = LoadBalancerSpec { backends: many.into_iter().chain([to_address(500)]).collect(), ..made.spec.clone() };
     let now = world.run(&update(&wide, &made.vendor_id, desired, &["backends"])).await.unwrap().object();
     assert_eq!((counted(&world), now.spec.backends.len()), ((9 + 1 + 1, 1), 501));
+    assert_eq!(changed(&world, &wide, &made, &[to_address(501)], &[]).await.unwrap(), 502);
+    assert_eq!(counted(&world), (9 + 1, 1));
+}
+
+/// How many backends there are after some have come and others gone.
+async fn changed(world: &World, made: &Change<LoadBalancer>, object: &Object<LoadBalancer>, add: &[Backend], remove: &[Backend]) -> Result<u32> {
+    let delta = BackendDelta { add: add.to_vec(), remove: remove.to_vec() };
+    match world.run(&then(made, object.vendor_id.as_str(), Verb::Act(LoadBalancerAction::ChangeBackends(delta)))).await? {
+        Done::Acted(told) => Ok(told.backends),
+        other => panic!("{other:?}"),
+    }
+}
+#[tokio::test]
+async fn backends_come_and_go_one_by_one() {
+    let world = World::with(60).await;
+    let made: Vec<_> = (0..3).map(|_| machine(&world, true)).collect();
+    let [(a, at_a), (b, at_b), (c, at_c)] = &*made else { panic!() };
+    let change = create::<LoadBalancer>("web", spec(tcp([80]), vec![to_instance(a), to_instance(b)]));
+    let object = world.run(&change).await.unwrap().object();
+    let own = let_in(&world, at_a);
+    let is = async |ids: &[&String], doors: [bool; 3]| {
+        let seen = world.get(&change.target).await.unwrap();
+        assert_eq!(seen.spec.backends.iter().map(|b| b.vendor_id().unwrap()).collect::<BTreeSet<_>>(), ids.iter().map(|id| (*id).clone()).collect());
+        for (door, is_open) in [at_a, at_b, at_c].into_iter().zip(doors) {
+            assert_eq!(let_in(&world, door), if is_open { own.clone() } else { Vec::new() }, "{door}");
+        }
+    };
+    is(&[a, b], [true, true, false]).await;
+    counted(&world);
+    // Of those that stay nobody asks, as long as nothing is shut.
+    assert_eq!(changed(&world, &change, &object, &[to_instance(c)], &[]).await.unwrap(), 3);
+    assert_eq!(counted(&world), (9 + 2 + 2, 2));
+    is(&[a, b, c], [true; 3]).await;
+    counted(&world);
+    // Once more is once more said: what is seen may be old.
+    changed(&world, &change, &object, &[to_instance(c)], &[]).await.unwrap();
+    assert_eq!(counted(&world), (9 + 2 + 1, 1));
+    assert_eq!(changed(&world, &change, &object, &[], &[to_instance(a)]).await.unwrap(), 2);
+    assert_eq!(counted(&world), (9 + 2 + 2, 2));
+    is(&[b, c], [false, true, true]).await;
+
+    // One that EC2 does not know any more keeps nobody from going, and is let in nowhere once it is sure to be gone.
+    world.cloud.remove(b);
+    assert_eq!(changed(&world, &change, &object, &[to_instance(a)], &[to_instance(c)]).await.unwrap(), 2);
+    is(&[a, b], [true, false, false]).await;
+    // Nor does a group that says no more that it may be opened.
+    world.cloud.script(|s| s.tag(at_a, "welkin.dev/asked", ""));
+    assert_eq!(changed(&world, &change, &object, &[], &[to_instance(b)]).await.unwrap(), 1);
+    is(&[a], [true, false, false]).await;
+
+    let refused = async |add: &[Backend], remove: &[Backend]| changed(&world, &change, &object, add, remove).await.unwrap_err();
+    let fields = |e: Error| (e.kind(), e.violations().iter().map(|v| v.field.clone()).collect::<Vec<_>>());
+    assert_eq!(fields(refused(&[], &[to_instance(a)]).await), (ErrorKind::InvalidArgument, vec!["remove".to_owned()]));
+    assert_eq!(fields(refused(&[to_address(1)], &[]).await), (ErrorKind::InvalidArgument, vec!["add".to_owned()]));
+    let (shut, _) = machine(&world, false);
+    assert_eq!(fields(refused(&[to_instance(c), to_instance(&shut)], &[]).await), (ErrorKind::FailedPrecondition, vec!["add[1].instance".to_owned()]));
+    is(&[a], [true, false, false]).await;
+    // The last one of a form is replaced by another.
+    assert_eq!(changed(&world, &change, &object, &[to_address(1)], &[to_instance(a)]).await.unwrap(), 1);
+    is(&[&"10.0.0.1".to_owned()], [false; 3]).await;
+    assert_eq!(things(&world).1.len(), 1, "the target groups of instances have gone");
 }
 
 #[tokio::test]

@@ -262,6 +262,9 @@ impl Script {
     pub fn edit(&mut self, id: &str, key: &str, value: &str) {
         self.items.iter_mut().filter(|i| i.id == id).for_each(|i| _ = i.is.insert(key.into(), value.into()));
     }
+    pub fn tag(&mut self, id: &str, key: &str, value: &str) {
+        self.items.iter_mut().filter(|i| i.id == id).for_each(|i| _ = i.tags.insert(key.into(), value.into()));
+    }
     /// The calls since it was asked the last time.
     pub fn counted(&mut self) -> Vec<String> {
         let from = std::mem::replace(&mut self.told, self.calls.len());

@@ -67,7 +67,7 @@ impl Gate for Marks {
 pub enum Done<K: Managed> {
     Is(Box<Object<K>>),
     Gone,
-    Acted,
+    Acted(K::Outcome),
 }
 impl<K: Managed> Done<K> {
     pub fn object(self) -> Object<K> {
@@ -150,7 +150,7 @@ impl World {
             Verb::Create { spec, .. } => driver.create(cx, change, spec, resume).await.map(is),
             Verb::Update { desired, paths } => driver.update(cx, change, desired, paths, resume).await.map(is),
             Verb::Delete => driver.delete(cx, change, resume).await.map(|s| s.map(|()| Done::Gone)),
-            Verb::Act(action) => driver.act(cx, change, action, resume).await.map(|s| s.map(|_| Done::Acted)),
+            Verb::Act(action) => driver.act(cx, change, action, resume).await.map(|s| s.map(Done::Acted)),
         }
     }
 }

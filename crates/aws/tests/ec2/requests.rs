@@ -541,7 +541,12 @@ pub async fn load_balancers() -> Sent {
         };
         let other = LoadBalancerSpec { backends: vec![balancers::to_instance(&machines[0])], health_check: s.health_check.clone(), ..desired.clone() };
         let every = ["listeners", "backends", "health_check", "source_ranges", "client_ip_affinity", "proxy_protocol", "cross_zone", "idle_timeout_s", "labels"];
-        vec![Verb::Update { desired, paths: every.map(FieldPath::from).into() }, Verb::Update { desired: other, paths: ["backends", "health_check"].map(FieldPath::from).into() }]
+        let delta = |add: &str, remove: &str| BackendDelta { add: vec![balancers::to_instance(add)], remove: vec![balancers::to_instance(remove)] };
+        vec![
+            Verb::Update { desired, paths: every.map(FieldPath::from).into() },
+            Verb::Update { desired: other, paths: ["backends", "health_check"].map(FieldPath::from).into() },
+            Verb::Act(LoadBalancerAction::ChangeBackends(delta(&machines[1], &machines[0]))),
+        ]
     })
     .await;
     let asked = create::<LoadBalancer>("m", balancers::spec(vec![listener(ListenerProtocol::Tcp, 80)], vec![balancers::to_address(1)]));

@@ -7,8 +7,9 @@ use crate::{
 use async_trait::async_trait;
 use std::{collections::BTreeMap, net::IpAddr};
 use welkin_core::{
-    Address, AddressSpec, Backend, HealthCheck, HealthProtocol, Instance, InstanceSpec, Kind, Listener, ListenerProtocol, LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec,
-    LoadBalancerState, LoadBalancerStatus, Network, NetworkSpec, NoAction, Object, Reason, Scheme, SecurityGroup, SecurityGroupSpec, Subnet, SubnetSpec, TargetHealth, TargetState,
+    Address, AddressSpec, Backend, HealthCheck, HealthProtocol, Instance, InstanceSpec, Kind, Listener, ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion,
+    LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, Network, NetworkSpec, Object, Reason, Scheme, SecurityGroup, SecurityGroupSpec, Subnet, SubnetSpec, TargetHealth,
+    TargetState,
 };
 
 /// What load balancers stand in and lead to.
@@ -224,10 +225,10 @@ impl Specimen for LoadBalancer {
         let subnet = farm.subnets.first().map(|s| s.vendor_id.to_string()).unwrap_or_default();
         Ok(Planted::LoadBalancer { subnet })
     }
-    fn fixed_points() -> Vec<(NoAction, Reached<Self>)> {
+    fn fixed_points() -> Vec<(LoadBalancerAction, Reached<Self>)> {
         Vec::new()
     }
-    fn once() -> Option<NoAction> {
+    fn once() -> Option<LoadBalancerAction> {
         None
     }
     fn questions() -> Vec<(LoadBalancerQuestion, Plausible<Self>)> {

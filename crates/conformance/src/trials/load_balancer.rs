@@ -2,7 +2,7 @@
 
 use super::mishap::{Mishap, everywhere};
 use crate::{
-    runner::Manner,
+    runner::{End, Manner},
     specimen::{Depth, Farm, Specimen, to_instance},
     stand::{Stand, Verdict, ensure, failed, skipped},
     trial::Trial,
@@ -10,8 +10,9 @@ use crate::{
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 use welkin_core::{
-    Address, Backend, Error, ErrorKind, Instance, InstanceAction, InstanceGroup, InstanceGroupQuestion, InstanceGroupSpec, InstanceTemplate, Kind, Listener, ListenerProtocol,
-    LoadBalancer, LoadBalancerQuestion, LoadBalancerSpec, Managed, MemberState, Object, Reason, Ref, Scheme, SecurityGroup, SecurityGroupSpec, Target, TargetState, Verb,
+    Address, Backend, BackendDelta, Change, Error, ErrorKind, Instance, InstanceAction, InstanceGroup, InstanceGroupQuestion, InstanceGroupSpec, InstanceTemplate, Kind, Listener,
+    ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, Managed, MemberState, Object, Reason, Ref, Scheme, SecurityGroup,
+    SecurityGroupSpec, Target, TargetState, Verb,
 };
 
 pub(super) fn all() -> Vec<Trial> {
@@ -21,6 +22,7 @@ pub(super) fn all() -> Vec<Trial> {
             Box::pin(overlapping(stand))
         }),
         Trial::new(c, "health", "backends that run are healthy, those that do not are not, and those that were taken away are none", |stand| Box::pin(health(stand))),
+        super::trial!(c, "backends", "backends come and go by what is added and taken away, and no other is touched, whatever is lost", backends),
         super::trial!(c, "followed", "the instances of a group are led to as they come and go, and what they are in is opened", followed),
         Trial::new(c, "holds", "the subnets, the kept addresses and the groups of one are not deleted under it", |stand| Box::pin(holds(stand))),
         Trial::new(c, "protected", "what is protected is not deleted, and what was given up is, for all its protection", |stand| Box::pin(protected(stand))),
@@ -141,6 +143,84 @@ async fn health(stand: &Stand<'_>) -> Verdict {
     becomes(stand, &made, TargetState::Unhealthy, &[first]).await?;
     stand.act(first, InstanceAction::Start, Manner::PLAIN).await?;
     becomes(stand, &made, TargetState::Healthy, &[first]).await
+}
+
+fn change_backends(stand: &Stand<'_>, balancer: &Object<LoadBalancer>, add: Vec<Backend>, remove: Vec<Backend>) -> Verdict<Change<LoadBalancer>> {
+    stand.act_of(balancer, LoadBalancerAction::ChangeBackends(BackendDelta { add, remove }))
+}
+/// How many there are afterwards.
+async fn changed(stand: &Stand<'_>, balancer: &Object<LoadBalancer>, add: Vec<Backend>, remove: Vec<Backend>) -> Verdict<u32> {
+    let change = change_backends(stand, balancer, add, remove)?;
+    stand.check(&change).await?;
+    let End::Acted(told) = stand.drive(&change, Manner::PLAIN).await.end? else { return failed("a change of backends without an outcome") };
+    Ok(told.backends)
+}
+async fn backends(stand: &Stand<'_>) -> Verdict {
+    if !stand.honours::<LoadBalancer>("backends.instance") {
+        return skipped("instances are no backends");
+    }
+    stand.needs_verb::<LoadBalancer>(&LoadBalancerAction::ChangeBackends(BackendDelta::default()))?;
+    let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
+    let [(first, door), (second, other_door)] = &*farm.machines else { return failed("there should be two machines") };
+    let (one, other) = (|| vec![to_instance(first)], || vec![to_instance(second)]);
+    let made = stand.create::<LoadBalancer>(over_first(stand, &farm, 80)).await?;
+    let is = async |how: &str, led: &[&Object<Instance>], doors: [usize; 2]| -> Verdict {
+        let wanted: BTreeSet<_> = led.iter().map(|m| m.vendor_id.to_string()).collect();
+        let is_so = |o: &Object<LoadBalancer>| o.spec.backends.iter().filter_map(|b| b.vendor_id().ok()).collect::<BTreeSet<_>>() == wanted;
+        let seen = stand.eventually_with(&Target::named(made.name.clone()), is_so).await?;
+        ensure!(LoadBalancerSpec { backends: Vec::new(), ..seen.spec.clone() } == LoadBalancerSpec { backends: Vec::new(), ..made.spec.clone() }, "{how}: {seen:?}");
+        opened(stand, door, doors[0]).await?;
+        opened(stand, other_door, doors[1]).await?;
+        Ok(())
+    };
+    for (how, add, remove, told, led, doors) in [
+        ("one more", other(), Vec::new(), 2, vec![first, second], [1, 1]),
+        ("the same again", other(), Vec::new(), 2, vec![first, second], [1, 1]),
+        ("one less", Vec::new(), one(), 1, vec![second], [0, 1]),
+        ("less what is none", Vec::new(), one(), 1, vec![second], [0, 1]),
+        ("the last one replaced", one(), other(), 1, vec![first], [1, 0]),
+    ] {
+        let came = changed(stand, &made, add, remove).await?;
+        ensure!(came == told, "{how} came to {came:?} instead of {told:?}");
+        is(how, &led, doors).await?;
+    }
+    becomes(stand, &made, TargetState::Healthy, &[first]).await?;
+
+    // Nothing happens where nothing would be left, or two forms would be together.
+    let address = vec![Backend { address: Some(std::net::Ipv4Addr::new(10, 20, 0, 77).into()), ..Backend::default() }];
+    for (add, remove, field) in [(Vec::new(), one(), "remove"), (address, Vec::new(), "add")] {
+        let change = change_backends(stand, &made, add, remove)?;
+        for refused in [stand.check(&change).await.err(), stand.drive(&change, Manner::PLAIN).await.end.err()] {
+            let fields = refused.as_ref().map(|e| (e.kind(), e.violations().iter().map(|v| v.field.clone()).collect::<Vec<_>>()));
+            ensure!(fields == Some((ErrorKind::InvalidArgument, vec![field.to_owned()])), "{change:?} came to {refused:?}");
+        }
+    }
+    is("refused", &[first], [1, 0]).await?;
+
+    let points = stand.subject.fault_points.iter().copied().map(Mishap::Fault).filter(|_| stand.subject.world.abilities().faults);
+    let mishaps: Vec<Mishap> = Mishap::CRASHES.into_iter().chain(points).collect();
+    everywhere::<LoadBalancer>(
+        stand,
+        "change_backends",
+        &mishaps,
+        Manner::PLAIN,
+        async || {
+            changed(stand, &made, one(), other()).await?;
+            change_backends(stand, &made, other(), one())
+        },
+        async |how, _, driven| {
+            driven.end?;
+            is(how, &[second], [0, 1]).await
+        },
+    )
+    .await?;
+
+    // What is gone can be taken away: it is led to no more, and the others stay.
+    changed(stand, &made, one(), Vec::new()).await?;
+    stand.delete::<Instance>(second, Manner::PLAIN).await?;
+    let left = changed(stand, &made, Vec::new(), other()).await?;
+    ensure!(left == 1, "{left} backends are left");
+    is("gone", &[first], [1, 0]).await
 }
 
 async fn followed(stand: &Stand<'_>) -> Verdict {

@@ -98,6 +98,9 @@ impl Managed for DnsZone {
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.dns_zones()
     }
+    fn queues(_: &DnsZoneAction) -> bool {
+        true
+    }
     fn children(name: &Name<Self>, action: &Self::Action) -> Vec<String> {
         let DnsZoneAction::ChangeRecords(all) = action;
         all.changes.iter().map(|c| record(name, &c.id)).collect()

@@ -1,8 +1,11 @@
 //! What spreads connections over many machines, without looking into them.
 
+mod delta;
+pub use delta::{BackendDelta, BackendsChanged, LoadBalancerAction};
+
 use super::{Labels, api_enum, kind, label_violations, word_violation};
 use crate::{
-    Address, CloudProvider, Condition, Driver, Instance, InstanceGroup, LocationName, Managed, Network, NoAction, Protocol, Ref, ResourceId, Subnet, VendorConfig, Violation,
+    Address, AnyRef, CloudProvider, Condition, Driver, Instance, InstanceGroup, LocationName, Managed, Name, Network, Protocol, Ref, ResourceId, Subnet, VendorConfig, Violation,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -26,10 +29,7 @@ kind! {
     },
     refs |spec| {
         let subnets = spec.subnets.iter_mut().enumerate().map(|(i, r)| r.any(format!("subnets[{i}]")));
-        let backends = spec.backends.iter_mut().enumerate().flat_map(|(i, b)| {
-            let group = b.instance_group.iter_mut().map(move |r| r.any(format!("backends[{i}].instance_group")));
-            b.instance.iter_mut().map(move |r| r.any(format!("backends[{i}].instance"))).chain(group)
-        });
+        let backends = spec.backends.iter_mut().enumerate().flat_map(|(i, b)| b.refs(format!("backends[{i}]")));
         let addresses = spec.addresses.iter_mut().enumerate().map(|(i, r)| r.any(format!("addresses[{i}]")));
         spec.network.iter_mut().map(|r| r.any("network")).chain(subnets).chain(backends).chain(addresses).collect()
     }
@@ -132,6 +132,14 @@ pub struct Backend {
     pub address: Option<IpAddr>,
 }
 impl Backend {
+    /// What it refers to, as the item at `path`.
+    fn refs(&mut self, path: String) -> impl Iterator<Item = AnyRef<'_>> {
+        let group = self.instance_group.iter_mut().map({
+            let path = format!("{path}.instance_group");
+            move |r| r.any(path.clone())
+        });
+        self.instance.iter_mut().map(move |r| r.any(format!("{path}.instance"))).chain(group)
+    }
     /// What it is at the vendor: an instance's or a group's id, or an address.
     ///
     /// # Errors
@@ -342,12 +350,27 @@ const MAX_SOURCE_RANGES: usize = 64;
 const MAX_PATH: usize = 1024;
 
 impl Managed for LoadBalancer {
-    type Action = NoAction;
-    type Outcome = ();
+    type Action = LoadBalancerAction;
+    type Outcome = BackendsChanged;
     type Question = LoadBalancerQuestion;
     type Answer = Vec<TargetHealth>;
     fn driver(p: &dyn CloudProvider) -> Option<&dyn Driver<Self>> {
         p.load_balancers()
+    }
+    fn queues(_: &LoadBalancerAction) -> bool {
+        true
+    }
+    fn action_refs(LoadBalancerAction::ChangeBackends(delta): &mut LoadBalancerAction) -> Vec<AnyRef<'_>> {
+        delta.refs()
+    }
+    fn known(LoadBalancerAction::ChangeBackends(delta): &mut LoadBalancerAction, _: &Name<Self>, _: &dyn Fn(&str) -> bool, _: u32) -> Vec<Violation> {
+        delta.violations()
+    }
+    fn left_so(outcome: &BackendsChanged) -> Option<&LoadBalancerSpec> {
+        outcome.left.as_deref()
+    }
+    fn shown(LoadBalancerAction::ChangeBackends(delta): &LoadBalancerAction, spec: &LoadBalancerSpec) -> Option<LoadBalancerAction> {
+        delta.shown(spec).map(LoadBalancerAction::ChangeBackends)
     }
     fn label(id: &ResourceId) -> Option<&ResourceId> {
         Some(id)
@@ -384,7 +407,7 @@ impl Managed for LoadBalancer {
         twice("subnets", &spec.subnets.iter().map(|r| &r.name).collect::<Vec<_>>(), &mut out);
         twice("addresses", &spec.addresses.iter().map(|r| &r.name).collect::<Vec<_>>(), &mut out);
         listener_violations(&spec.listeners, &mut out);
-        backend_violations(&spec.backends, &mut out);
+        backend_violations("backends", &spec.backends, &mut out);
         health_violations(&spec.health_check, &mut out);
         for (i, net) in spec.source_ranges.iter().enumerate() {
             if net.trunc() != *net {
@@ -431,10 +454,10 @@ fn listener_violations(listeners: &[Listener], out: &mut Vec<Violation>) {
         word_violation(&format!("listeners[{i}].certificate"), listener.certificate.as_ref(), out);
     }
 }
-fn backend_violations(backends: &[Backend], out: &mut Vec<Violation>) {
+fn backend_violations(field: &str, backends: &[Backend], out: &mut Vec<Violation>) {
     let (mut instances, mut groups, mut addresses) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for (i, backend) in backends.iter().enumerate() {
-        let mut wrong = |why: String| out.push(Violation::new(format!("backends[{i}]"), why));
+        let mut wrong = |why: String| out.push(Violation::new(format!("{field}[{i}]"), why));
         match (&backend.instance, &backend.instance_group, backend.address) {
             (Some(instance), None, None) if !instances.insert(&instance.name) => wrong(format!("{} is there twice", instance.name)),
             (None, Some(group), None) if !groups.insert(&group.name) => wrong(format!("{} is there twice", group.name)),

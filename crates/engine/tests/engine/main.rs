@@ -6,6 +6,7 @@ mod adopt;
 mod changes;
 mod groups;
 mod lab;
+mod queue;
 mod reads;
 mod records;
 mod recovery;

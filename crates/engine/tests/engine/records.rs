@@ -16,7 +16,7 @@ fn says(value: &str) -> RecordSetSpec {
 }
 impl Lab {
     /// A zone of ours called `z1`, and the vendor's id of it.
-    async fn zone(&self) -> String {
+    pub(crate) async fn zone(&self) -> String {
         let spec = DnsZoneSpec { dns_name: Some("example.com".parse().unwrap()), ..DnsZoneSpec::default() };
         let op = self.account().create(zone("z1"), spec, Options::default()).await.unwrap();
         self.end(op).await.object::<DnsZone>().unwrap().vendor_id.to_string()

@@ -10,7 +10,7 @@ use crate::{
 };
 use ipnet::IpNet;
 use std::collections::{BTreeMap, BTreeSet};
-use welkin_core::{Change, Cx, Error, ErrorKind, LoadBalancer, LoadBalancerSpec, Protocol, Reason, Result, Retry};
+use welkin_core::{Backend, Change, Cx, Error, ErrorKind, LoadBalancer, LoadBalancerSpec, Protocol, Reason, Result, Retry};
 
 type Group = Shown<vendor::SecurityGroup>;
 
@@ -35,6 +35,12 @@ fn difference(there: &[GroupRule], wanted: Vec<GroupRule>) -> (Vec<GroupRule>, V
     let is = |a: &GroupRule, b: &GroupRule| a.lets_through_what(b) && a.description == b.description;
     let surplus = there.iter().filter(|r| !wanted.iter().any(|w| is(w, r))).map(|r| r.id.clone()).collect();
     (wanted.into_iter().filter(|w| !there.iter().any(|r| is(w, r))).collect(), surplus)
+}
+
+/// The backends that are in security groups, by their ids, with the field of each.
+fn secured(backends: &[Backend]) -> Result<Vec<(String, &'static str)>> {
+    let of = |b: &Backend| Ok((b.vendor_id()?, if b.instance.is_some() { "instance" } else { "instance_group" }));
+    backends.iter().filter(|b| b.address.is_none()).map(of).collect()
 }
 
 impl Sim {
@@ -63,20 +69,14 @@ impl Sim {
         Error::new(ErrorKind::Unavailable, Reason::NotYetVisible, format!("the cloud does not show {what} yet")).with_retry(Retry::After(self.pause()))
     }
 
-    /// The security groups of the backends that the load balancer may open: of each instance in any at least one, and of what an instance group makes.
-    pub(super) async fn doors(&self, cx: &Cx, region: &str, spec: &LoadBalancerSpec) -> Result<Vec<Group>> {
-        let (network, backends) = (super::network(spec)?.vendor_id()?.as_str(), &spec.backends);
-        let ids = backends.iter().filter(|b| b.address.is_none()).map(|b| Ok((b.vendor_id()?, if b.instance.is_some() { "instance" } else { "instance_group" })));
-        let ids = ids.collect::<Result<Vec<(String, &str)>>>()?;
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
+    /// The security groups that each of the backends is in, as far as it is seen, and these groups.
+    async fn secured(&self, cx: &Cx, region: &str, backends: &[(String, &str)]) -> Result<(BTreeMap<String, Vec<String>>, Vec<Group>)> {
         let mut members = BTreeMap::new();
-        for (id, _) in ids.iter().filter(|(id, _)| vendor::is_group(id)) {
+        for (id, _) in backends.iter().filter(|(id, _)| vendor::is_group(id)) {
             let row = self.call(cx, Action::DescribeInstanceGroups, region, self.cloud.instance_group(region, id)).await?;
             members.extend(row.map(|(row, around)| (row.id().to_owned(), around.launch.map(|launch| launch.groups).unwrap_or_default())));
         }
-        let instances: Vec<&str> = ids.iter().map(|(id, _)| id.as_str()).filter(|id| !vendor::is_group(id)).collect();
+        let instances: Vec<&str> = backends.iter().map(|(id, _)| id.as_str()).filter(|id| !vendor::is_group(id)).collect();
         if !instances.is_empty() {
             let found = all_pages(async |after| {
                 let call = self.cloud.instances(region, Filter { tags: &[], ids: &instances }, after.as_deref(), usize::MAX);
@@ -84,18 +84,25 @@ impl Sim {
             });
             members.extend(found.await?.into_iter().map(|(row, _)| (row.id().to_owned(), row.body().groups.clone())));
         }
+        let groups: BTreeSet<&str> = members.values().flatten().map(String::as_str).collect();
+        let groups = self.groups(cx, region, &groups.into_iter().collect::<Vec<_>>()).await?;
+        Ok((members, groups))
+    }
+    /// The security groups of these backends that the load balancer may open: of each instance in any at least one, and of what an instance group makes.
+    /// `field`: what names the backends.
+    pub(super) async fn doors(&self, cx: &Cx, region: &str, network: &str, (field, backends): (&str, &[Backend])) -> Result<Vec<Group>> {
+        let ids = secured(backends)?;
+        let (members, groups) = self.secured(cx, region, &ids).await?;
         if let Some((id, _)) = ids.iter().find(|(id, _)| !members.contains_key(id)) {
             return Err(self.not_shown(id));
         }
-        let groups: BTreeSet<&str> = members.values().flatten().map(String::as_str).collect();
-        let groups = self.groups(cx, region, &groups.into_iter().collect::<Vec<_>>()).await?;
         if let Some(group) = groups.iter().find(|g| g.body().network != network) {
-            return Err(Error::invalid("backends", format!("{} is of {}, and not of {network}", group.id(), group.body().network)));
+            return Err(Error::invalid(field, format!("{} is of {}, and not of {network}", group.id(), group.body().network)));
         }
         let has = |id: &String, is: &dyn Fn(&Tags) -> bool| groups.iter().any(|g| g.id() == id && g.tags().is_some_and(is));
         let is_ours = |tags: &Tags| mark::mark(cx, tags).is_some();
         let is_open = |tags: &Tags| is_ours(tags) && allows_load_balancer_rules(tags);
-        for (i, (id, field)) in ids.iter().enumerate() {
+        for (i, (id, word)) in ids.iter().enumerate() {
             let own = members.get(id).map_or(&[][..], Vec::as_slice);
             if own.is_empty() || own.iter().any(|g| has(g, &is_open)) {
                 continue;
@@ -104,9 +111,15 @@ impl Sim {
                 true => (Reason::WrongState, format!("none of the security groups of {id} has allow_load_balancer_rules")),
                 false => (Reason::NotOwned, format!("the security groups of {id} are not Welkin's: nothing is written into them")),
             };
-            return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("backends[{i}].{field}")));
+            return Err(Error::new(ErrorKind::FailedPrecondition, reason, why).with_field(format!("{field}[{i}].{word}")));
         }
         Ok(groups.into_iter().filter(|g| g.tags().is_some_and(is_open)).collect())
+    }
+    /// The groups that these backends are in, whatever may be written into them. None where not all of the backends are seen.
+    pub(super) async fn still_led(&self, cx: &Cx, region: &str, backends: &[Backend], may_be_gone: bool) -> Result<Option<Vec<Group>>> {
+        let ids = secured(backends)?;
+        let (members, groups) = self.secured(cx, region, &ids).await?;
+        Ok((may_be_gone || ids.iter().all(|(id, _)| members.contains_key(id))).then_some(groups))
     }
     async fn groups(&self, cx: &Cx, region: &str, ids: &[&str]) -> Result<Vec<Group>> {
         if ids.is_empty() {
