@@ -36,8 +36,9 @@ pub(crate) fn command(kinds: &Kinds) -> Command {
         .subcommand(on_one("delete", "Delete a resource and everything that was made for it", kinds).arg(allow_missing()).arg(release()));
     for verb in own_verbs(kinds) {
         let about = format!("{} a resource", crate::word::capitalised(&verb));
-        let arguments = kinds.all.iter().any(|k| k.takes_arguments(&verb)).then(|| file().required(true));
-        command = command.subcommand(on_one(&verb, &about, kinds).args(arguments));
+        let arguments: Vec<Arg> = kinds.all.iter().flat_map(|k| flag::of(k.arguments(&verb))).flat_map(|flag| flag.args()).collect();
+        let file = (!arguments.is_empty()).then(file);
+        command = command.subcommand(on_one(&verb, &about, kinds).args(file.into_iter().chain(arguments)));
     }
     for (question, about) in questions(kinds) {
         command = command.subcommand(about_one(&question, &about, kinds));

@@ -22,10 +22,14 @@ pub(crate) struct Flag {
     field: FieldDescriptor,
 }
 
-/// The flags of a kind. A nested message's fields follow with its name in front.
+/// The flags of a kind.
 pub(crate) fn flags(kind: &Kind) -> Vec<Flag> {
+    of(kind.inputs())
+}
+/// The flags of these fields. A nested message's fields follow with its name in front.
+pub(crate) fn of(fields: Vec<FieldDescriptor>) -> Vec<Flag> {
     let mut out = Vec::new();
-    collect(kind.inputs(), "", "", &mut out);
+    collect(fields, "", "", &mut out);
     out
 }
 fn collect(fields: Vec<FieldDescriptor>, flag_prefix: &str, path_prefix: &str, out: &mut Vec<Flag>) {
@@ -158,15 +162,15 @@ fn enum_words(values: &EnumDescriptor) -> Vec<String> {
 }
 
 /// What the flags say: the message, and the paths of the fields that were given.
-pub(crate) fn message(kind: &Kind, matches: &ArgMatches) -> Result<(DynamicMessage, Vec<String>), Failure> {
+pub(crate) fn message(message: &MessageDescriptor, fields: Vec<FieldDescriptor>, matches: &ArgMatches) -> Result<(DynamicMessage, Vec<String>), Failure> {
     let (mut body, mut paths) = (Value::Object(Map::new()), Vec::new());
-    for flag in flags(kind) {
+    for flag in of(fields) {
         if let Some(value) = flag.given(matches)? {
             put(&mut body, &flag.path, value);
             paths.push(flag.path);
         }
     }
-    let message = DynamicMessage::deserialize(kind.message.clone(), body).map_err(|e| Failure::usage(format!("the flags are not a {}: {e}", kind.name)))?;
+    let message = DynamicMessage::deserialize(message.clone(), body).map_err(|e| Failure::usage(format!("the flags are not a {}: {e}", message.name())))?;
     Ok((message, paths))
 }
 fn put(body: &mut Value, path: &str, value: Value) {
@@ -186,7 +190,8 @@ pub(crate) fn of_field(kinds: &Kinds, kind: &str, field: &str) -> Option<String>
         return Some("ID".to_owned());
     }
     let path = path.strip_prefix(&format!("{}.", kind.field())).unwrap_or(path);
-    flags(kind).into_iter().find(|f| f.path == path).map(|f| format!("--{}", f.name))
+    let arguments = kind.own_verbs().into_iter().flat_map(|verb| of(kind.arguments(&verb)));
+    flags(kind).into_iter().chain(arguments).find(|f| f.path == path).map(|f| format!("--{}", f.name))
 }
 
 #[cfg(test)]
@@ -199,7 +204,7 @@ mod tests {
         let kind = kinds.find(kind).unwrap();
         let command = Command::new("create").args(flags(kind).iter().flat_map(Flag::args)).no_binary_name(true);
         let matches = command.try_get_matches_from(line).map_err(|e| e.to_string())?;
-        message(kind, &matches).map_err(|f| f.to_string())
+        message(&kind.message, kind.inputs(), &matches).map_err(|f| f.to_string())
     }
     fn json_of(message: &DynamicMessage) -> Value {
         serde_json::to_value(message).unwrap()

@@ -56,10 +56,11 @@ impl Kind {
         let methods = self.service.methods().filter_map(|m| m.name().strip_suffix(self.name.as_str()).map(str::to_owned));
         methods.filter(|verb| !standard.contains(&verb.as_str())).map(|verb| kebab(&verb)).collect()
     }
-    /// Do requests of one of its own verbs say anything beside the resource?
-    pub(crate) fn takes_arguments(&self, verb: &str) -> bool {
+    /// What requests of one of its own verbs say beside the resource.
+    pub(crate) fn arguments(&self, verb: &str) -> Vec<FieldDescriptor> {
         let always = ["name", "etag", "request_id", "validate_only", "allow_missing", "release"];
-        self.method(verb).is_some_and(|m| m.input().fields().any(|f| !always.contains(&f.name())))
+        let fields = self.method(verb).map(|m| m.input().fields().collect::<Vec<_>>()).unwrap_or_default();
+        fields.into_iter().filter(|f| !always.contains(&f.name())).collect()
     }
     /// How its names look.
     pub(crate) fn name_form(&self) -> String {
@@ -247,7 +248,8 @@ mod tests {
             assert!(instance.method(verb).is_some(), "{verb}");
         }
         let zone = kinds.find("dns-zone").unwrap();
-        assert_eq!((zone.own_verbs(), zone.takes_arguments("change-records"), instance.takes_arguments("stop")), (vec!["change-records".to_owned()], true, false));
+        assert_eq!(zone.own_verbs(), ["change-records"]);
+        assert_eq!((zone.arguments("change-records").len(), instance.arguments("stop").len()), (3, 0));
         assert!(zone.in_location && zone.is_global && !instance.is_global && zone.name_form() == "clouds/CLOUD/locations/global/dnsZones/ID");
         let location = kinds.find("location").unwrap();
         assert!(!location.is_managed() && !location.in_location);

@@ -89,7 +89,7 @@ async fn run(kinds: Kinds, matches: &ArgMatches) -> Result<(), Failure> {
             if let Some(method) = kind.question(verb) {
                 return read::ask(&connect(kinds, m).await?, &place_of(m), format_of(m), &kind, &method, one(m, "id").unwrap_or_default()).await;
             }
-            mutation::act(&connect(kinds, m).await?, &kind, verb, one(m, "id").unwrap_or_default(), one(m, "file"), &options(m)).await
+            mutation::act(&connect(kinds, m).await?, &kind, verb, one(m, "id").unwrap_or_default(), one(m, "file"), m, &options(m)).await
         }
         None => Err(Failure::usage("which command?")),
     }

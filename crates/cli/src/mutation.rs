@@ -11,7 +11,7 @@ use crate::{
     place::{self, Place},
 };
 use clap::ArgMatches;
-use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MethodDescriptor, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, FieldDescriptor, Kind as Type, MessageDescriptor, MethodDescriptor, ReflectMessage as _, Value};
 use std::time::Duration;
 
 /// What every mutation takes.
@@ -47,13 +47,16 @@ impl Options {
 
 /// What is in the file and in the flags; a flag overrides the file, and adds to its lists.
 fn body(kind: &Kind, file: Option<&str>, flags: &ArgMatches) -> Result<(DynamicMessage, Vec<String>), Failure> {
-    let (given, mut paths) = flag::message(kind, flags)?;
+    form(&kind.message, kind.inputs(), file, flags)
+}
+fn form(of: &MessageDescriptor, fields: Vec<FieldDescriptor>, file: Option<&str>, flags: &ArgMatches) -> Result<(DynamicMessage, Vec<String>), Failure> {
+    let (given, mut paths) = flag::message(of, fields, flags)?;
     let Some(file) = file else { return Ok((given, paths)) };
-    let (mut message, written) = input::message(&kind.message, file)?;
+    let (mut message, written) = input::message(of, file)?;
     for path in &paths {
         put(&mut message, &given, path);
     }
-    paths.extend(inputs_in(&written, "", &inputs(&kind.message)));
+    paths.extend(inputs_in(&written, "", &inputs(of)));
     paths.sort();
     paths.dedup();
     Ok((message, paths))
@@ -137,12 +140,9 @@ pub(crate) async fn update(api: &Api, kind: &Kind, id: &str, file: Option<&str>,
 }
 
 /// `welkin delete KIND ID`, and the kind's own verbs; what such a verb says beside the resource is in the file.
-pub(crate) async fn act(api: &Api, kind: &Kind, verb: &str, id: &str, file: Option<&str>, options: &Options) -> Result<(), Failure> {
+pub(crate) async fn act(api: &Api, kind: &Kind, verb: &str, id: &str, file: Option<&str>, flags: &ArgMatches, options: &Options) -> Result<(), Failure> {
     let method = method(api, kind, verb)?;
-    let mut request = match file {
-        Some(file) => input::message(&method.input(), file)?.0,
-        None => with(&method.input(), []),
-    };
+    let (mut request, _) = form(&method.input(), kind.arguments(verb), file, flags)?;
     let name = options.place.name(api, kind, id).await?;
     for (field, value) in options.fields() {
         set(&mut request, field, value);

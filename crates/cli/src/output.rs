@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
-use prost_reflect::{DynamicMessage, EnumDescriptor, Kind as Type, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind as Type, ReflectMessage as _, Value};
 use std::{
     io::{self, Write as _},
     time::{SystemTime, UNIX_EPOCH},
@@ -84,8 +84,10 @@ pub(crate) fn answer(format: Format, message: &DynamicMessage) -> Result<String,
     let value = |row: &DynamicMessage, field: &str| nested(row, field).map_or_else(|| cell(row, field), |inner| text(&inner, "message"));
     Ok(table(titles.iter().map(String::as_str).collect(), rows.iter().map(|row| fields.iter().map(|f| value(row, f)).collect())))
 }
+/// The items of its list, or itself where it has none.
 fn rows(message: &DynamicMessage) -> Vec<DynamicMessage> {
-    message.descriptor().fields().find(|f| f.is_list()).map(|f| several(message, f.name())).unwrap_or_default()
+    let list = message.descriptor().fields().find(FieldDescriptor::is_list);
+    list.map_or_else(|| vec![message.clone()], |f| several(message, f.name()))
 }
 /// How many a verb's answer is about, and how many of them have an error.
 pub(crate) fn refused(message: &DynamicMessage) -> (usize, usize) {

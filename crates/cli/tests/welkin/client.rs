@@ -36,7 +36,9 @@ fn many_records_are_changed_at_once() {
     .unwrap();
     server.run_words(&["change-records", "dns-zone", "example", "-f", file.to_str().unwrap()]).fails(1, &["1 of 2 were refused"]);
     assert_eq!(server.run("get record-sets --in example -o name").ok(), "clouds/sim/locations/global/dnsZones/example/recordSets/mail.example.com~MX\n");
-    server.run("change-records dns-zone example").fails(2, &["--file"]);
+    server.run("change-records dns-zone example").fails(1, &["--change", "1 to 10000 changes"]);
+    let gone = ["change-records", "dns-zone", "example", "--mode", "atomic", "--change", "record-set-id=mail.example.com~MX", "--deletes", "1", "--dry-run"];
+    server.run_words(&gone).ok();
     server.run("delete dns-zone example").fails(1, &["IN_USE", "delete what uses it first"]);
 }
 
@@ -77,6 +79,33 @@ fn a_group_is_made_looked_into_and_its_instances_are_chosen() {
     server.run("stop-replacement instance-group web").ok();
     assert!(server.run("delete instance-group web").ok().contains("deleted"));
     assert_eq!(server.run("get instances -o name").ok(), "");
+}
+
+#[test]
+fn backends_come_and_go_by_their_flags() {
+    let server = Server::start();
+    with_subnet(&server);
+    server.run("create security-group https --network n1 --allow-load-balancer-rules").ok();
+    for id in ["web", "web2"] {
+        server.run(&format!("create instance {id} --subnet s1 --image debian-12 --machine-type small --security-group https")).ok();
+    }
+    server.run("create load-balancer entry --network n1 --subnet s1 --scheme internal --listener protocol=tcp,port=443 --backend instance=web").ok();
+    let led =
+        || json(&server.run("get load-balancer entry -o json").ok())["backends"].as_array().unwrap().iter().map(|b| b["instance"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let said = server.run("change-backends load-balancer entry --add instance=web2").ok();
+    assert_eq!(said.split_whitespace().collect::<Vec<_>>(), ["BACKENDS", "2"]);
+    server.run("change-backends load-balancer entry --remove instance=web").ok();
+    assert_eq!(led(), ["clouds/sim/locations/sim-1/instances/web2"]);
+    for (flags, told) in [
+        ("", "--add: name at least one"),
+        ("--remove instance=web2", "--remove: nothing would be left"),
+        ("--add instance=none", "--add: locations/sim-1/instances/none does not exist"),
+        ("--add address=10.0.1.9", "--add: with what is there"),
+    ] {
+        server.run(&format!("change-backends load-balancer entry {flags}")).fails(1, &[told]);
+    }
+    server.run("change-backends network n1").fails(2, &["these have: load-balancers"]);
+    assert_eq!(led(), ["clouds/sim/locations/sim-1/instances/web2"]);
 }
 
 #[test]

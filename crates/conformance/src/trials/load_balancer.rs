@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 use welkin_core::{
     Address, Backend, BackendDelta, Change, Error, ErrorKind, Instance, InstanceAction, InstanceGroup, InstanceGroupQuestion, InstanceGroupSpec, InstanceTemplate, Kind, Listener,
-    ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, Managed, MemberState, Object, Reason, Ref, Scheme, SecurityGroup,
+    ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, Managed, MemberState, Name, Object, Reason, Ref, Scheme, SecurityGroup,
     SecurityGroupSpec, Target, TargetState, Verb,
 };
 
@@ -165,8 +165,9 @@ async fn backends(stand: &Stand<'_>) -> Verdict {
     let (one, other) = (|| vec![to_instance(first)], || vec![to_instance(second)]);
     let made = stand.create::<LoadBalancer>(over_first(stand, &farm, 80)).await?;
     let is = async |how: &str, led: &[&Object<Instance>], doors: [usize; 2]| -> Verdict {
-        let wanted: BTreeSet<_> = led.iter().map(|m| m.vendor_id.to_string()).collect();
-        let is_so = |o: &Object<LoadBalancer>| o.spec.backends.iter().filter_map(|b| b.vendor_id().ok()).collect::<BTreeSet<_>>() == wanted;
+        // By the name that a server knows, or by the vendor's id.
+        let leads_to = |b: &Backend, m: &Object<Instance>| b.instance.as_ref().is_some_and(|r| r.name == m.name || r.vendor_id.as_ref() == Some(&m.vendor_id));
+        let is_so = |o: &Object<LoadBalancer>| o.spec.backends.len() == led.len() && led.iter().all(|m| o.spec.backends.iter().any(|b| leads_to(b, m)));
         let seen = stand.eventually_with(&Target::named(made.name.clone()), is_so).await?;
         ensure!(LoadBalancerSpec { backends: Vec::new(), ..seen.spec.clone() } == LoadBalancerSpec { backends: Vec::new(), ..made.spec.clone() }, "{how}: {seen:?}");
         opened(stand, door, doors[0]).await?;
@@ -218,7 +219,9 @@ async fn backends(stand: &Stand<'_>) -> Verdict {
     // What is gone can be taken away: it is led to no more, and the others stay.
     changed(stand, &made, one(), Vec::new()).await?;
     stand.delete::<Instance>(second, Manner::PLAIN).await?;
-    let left = changed(stand, &made, Vec::new(), other()).await?;
+    let by_id = Name::new(second.name.parent.clone(), Instance::foreign_id(second.vendor_id.as_str())?);
+    let gone = Backend { instance: Some(Ref::resolved(by_id, second.vendor_id.clone())), ..Backend::default() };
+    let left = changed(stand, &made, Vec::new(), vec![gone]).await?;
     ensure!(left == 1, "{left} backends are left");
     is("gone", &[first], [1, 0]).await
 }
