@@ -102,7 +102,7 @@ const ROUTE_TABLE: &[(&str, Field)] = &[
 ];
 const LOAD_BALANCER: &[(&str, Field)] = &[
     ("network", Field::REQUIRED),
-    ("subnets", Field::REQUIRED),
+    ("subnets", MUTABLE_REQUIRED),
     ("scheme", Field::REQUIRED),
     ("listeners", MUTABLE_REQUIRED.at_most(50)),
     ("listeners.protocol", Field::MUTABLE),
@@ -127,8 +127,8 @@ const LOAD_BALANCER: &[(&str, Field)] = &[
     ("proxy_protocol", Field::MUTABLE),
     ("cross_zone", Field::MUTABLE),
     ("idle_timeout_s", Field::MUTABLE.between(60, 6000)),
-    ("addresses", Field::NATIVE),
-    ("dual_stack", Field::NATIVE),
+    ("addresses", Field::MUTABLE),
+    ("dual_stack", Field::MUTABLE),
     ("deletion_protection", Field::MUTABLE),
     ("labels", Field::MUTABLE),
     ("provider_config", Field::UNSUPPORTED),

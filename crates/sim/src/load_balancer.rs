@@ -9,7 +9,7 @@ use crate::{
     resource::{Found, Fragment, Kept, Rows, all_pages, by_vendor_id, expected, is_adopted, or_gone, rows},
     vendor::{
         self, Action, Answer, Balanced, BalancerSettings, Check, Cloud, Code, Filter, Health, MOST_TARGETS_A_CALL, NewLoadBalancer, NewPool, NewSecurityGroup, Pool, PoolSettings,
-        Shown, Tags, VendorListener,
+        Shown, Tags, VendorListener, Wanted,
     },
 };
 use async_trait::async_trait;
@@ -273,6 +273,15 @@ fn new_load_balancer(cx: &Cx, change: &Change<LoadBalancer>, spec: &LoadBalancer
         tags: mark::main_tags(cx, change, &spec.labels, &[(mark::NETWORK, network.name.id.to_string())])?,
     })
 }
+/// Where it should stand, if that is elsewhere or with other families than now.
+fn moves(there: &vendor::LoadBalancer, desired: &LoadBalancerSpec, wish: &Wish<'_>) -> Result<Option<Vec<Wanted>>> {
+    if !["subnets", "addresses", "dual_stack"].into_iter().any(|field| wish.has(field)) {
+        return Ok(None);
+    }
+    let now = there.places.iter().map(|p| (p.subnet.clone(), p.address.clone())).collect();
+    let wanted = desired.places(&now)?;
+    Ok((wanted != now || desired.dual_stack != there.dual_stack).then(|| wanted.into_iter().collect()))
+}
 /// The vendor's code alone does not tell which field of a load balancer it is about.
 fn of_load_balancer(e: Error) -> Error {
     const FIELDS: [(Code, &str); 7] = [
@@ -339,7 +348,12 @@ impl Sim {
     async fn may_become(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: &Wish<'_>) -> Result<()> {
         let location = change.target.parent();
         let row = self.present(cx, change).await?.ok_or_else(|| Error::not_found(&change.target))?;
-        wish.after(&Self::object::<LoadBalancer>(cx, location, &row, None)?.spec)?;
+        let after = wish.after(&Self::object::<LoadBalancer>(cx, location, &row, None)?.spec)?;
+        if let Some(wanted) = moves(row.0.body(), &after, wish)? {
+            let region = location.id.as_str();
+            let call = self.cloud.dry_place_load_balancer(region, row.0.id(), &wanted, after.dual_stack);
+            self.call(cx, Action::DryRun, region, call).await.map_err(of_load_balancer)?;
+        }
         if wish.has("backends") { self.doors(cx, location.id.as_str(), &row.0.body().network, wish.let_in()).await.map(drop) } else { Ok(()) }
     }
     async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: &Wish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
@@ -369,6 +383,10 @@ impl Sim {
         let (is_let_in, is_led) = (has("source_ranges") || has("listeners"), has("listeners") || has("backends") || has("health_check"));
         let tags = if parts.is_some() { mark::fragment_tags(cx, change)? } else { Tags::new() };
         let mut doors = Vec::new();
+        if let Some(wanted) = moves(row.body(), desired, wish)? {
+            let call = self.cloud.place_load_balancer(region, &id, &wanted, desired.dual_stack, expect.take());
+            or_gone(&change.target, self.call(cx, Action::PlaceLoadBalancer, region, call).await.map_err(of_load_balancer))?;
+        }
         // What is new is let in before it is led anywhere, and what is old is shut out after that.
         if let Some((group, pool, there)) = parts {
             if is_led {

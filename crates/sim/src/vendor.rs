@@ -42,7 +42,7 @@ pub(crate) use item::{
     Address, BalancerSettings, Body, Check, Condition, Disk, Failure, FurtherDisk, Gateway, GroupPeer, GroupRule, GroupSettings, Instance, Item, LaunchSpec, LoadBalancer,
     NatGateway, Network, Pool, PoolSettings, RefreshState, SecurityGroup, Shown, Subnet, Tags, VendorListener, VendorRoute, Way, Zone, ZoneNetwork,
 };
-pub(crate) use load_balancers::{Balanced, Health, NewLoadBalancer};
+pub(crate) use load_balancers::{Balanced, Health, NewLoadBalancer, Wanted};
 pub(crate) use nat_gateways::{NatGatewayRequest, NewNatGateway};
 pub(crate) use networks::NewNetwork;
 pub(crate) use pools::{MOST_TARGETS_A_CALL, NewPool};

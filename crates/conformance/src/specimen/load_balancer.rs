@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use std::{collections::BTreeMap, net::IpAddr};
 use welkin_core::{
     Address, AddressSpec, Backend, HealthCheck, HealthProtocol, Instance, InstanceSpec, Kind, Listener, ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion,
-    LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, Network, NetworkSpec, Object, Reason, Scheme, SecurityGroup, SecurityGroupSpec, Subnet, SubnetSpec, TargetHealth,
+    LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, Network, NetworkSpec, Object, Reason, Ref, Scheme, SecurityGroup, SecurityGroupSpec, Subnet, SubnetSpec, TargetHealth,
     TargetState,
 };
 
@@ -84,13 +84,13 @@ impl Specimen for LoadBalancer {
             cross_zone: has("cross_zone"),
             idle_timeout_s: has("idle_timeout_s").then_some(120),
             addresses: farm.addresses.iter().map(to).collect(),
-            dual_stack: has("dual_stack"),
             labels: labelled(&[("team", "a"), ("Name", "of-its-own")]),
             provider_config: stand.subject.provider_configs.get(Self::COLLECTION).cloned(),
             ..plain.clone()
         };
         everything.settle();
-        Ok(vec![("everything", everything), ("one that is protected", LoadBalancerSpec { deletion_protection: has("deletion_protection"), ..plain })])
+        let both = LoadBalancerSpec { dual_stack: has("dual_stack"), ..plain.clone() };
+        Ok(vec![("everything", everything), ("one of both stacks", both), ("one that is protected", LoadBalancerSpec { deletion_protection: has("deletion_protection"), ..plain })])
     }
     fn changes(stand: &Stand<'_>, farm: &Farm, now: &LoadBalancerSpec) -> Vec<(&'static str, LoadBalancerSpec)> {
         let mut out = Vec::new();
@@ -106,7 +106,9 @@ impl Specimen for LoadBalancer {
         // One is added, then one goes, one leads elsewhere and one is for another protocol.
         change("listeners", &|spec| spec.listeners = vec![listener(ListenerProtocol::Tcp, 80, None), listener(ListenerProtocol::Tcp, 81, None)]);
         let elsewhere = stand.honours::<Self>("listeners.target_port").then_some(8080);
-        change("listeners", &|spec| spec.listeners = vec![listener(ListenerProtocol::Tcp, 80, elsewhere), listener(ListenerProtocol::Udp, 81, None)]);
+        // With both stacks there are clouds on which UDP leads to IPv6 alone.
+        let other = if now.dual_stack { ListenerProtocol::Tcp } else { ListenerProtocol::Udp };
+        change("listeners", &|spec| spec.listeners = vec![listener(ListenerProtocol::Tcp, 80, elsewhere), listener(other, 81, None)]);
         // Of the form that they have: one is added, then one goes.
         let is_of_instances = now.backends.iter().any(|b| b.instance.is_some());
         let all: Vec<Backend> = if is_of_instances { farm.machines.iter().map(|(machine, _)| to_instance(machine)).collect() } else { vec![to_address(10), to_address(11)] };
@@ -125,6 +127,21 @@ impl Specimen for LoadBalancer {
         change("idle_timeout_s", &|spec| spec.idle_timeout_s = Some(240));
         change("deletion_protection", &|spec| spec.deletion_protection = true);
         change("deletion_protection", &|spec| spec.deletion_protection = false);
+        // Another subnet is added, then the one before goes; and together with the second family. Kept addresses would come and go with them (`moved`).
+        let subnets: Vec<Ref<Subnet>> = farm.subnets.iter().map(to).collect();
+        let is_free = now.addresses.is_empty() && stand.changes::<Self>("subnets");
+        if is_free {
+            change("subnets", &|spec| spec.subnets.clone_from(&subnets));
+            change("subnets", &|spec| spec.subnets = subnets.iter().skip(1).cloned().collect());
+        }
+        // Nor does it outlast a change of the families there.
+        if now.listeners.iter().all(|l| l.protocol != ListenerProtocol::Udp) {
+            change("dual_stack", &|spec| spec.dual_stack = true);
+            if is_free {
+                change("dual_stack", &|spec| (spec.dual_stack, spec.subnets) = (true, subnets.clone()));
+            }
+            change("dual_stack", &|spec| spec.dual_stack = false);
+        }
         out.retain(|(what, spec)| *what != "backends" || !spec.backends.is_empty());
         out
     }
@@ -176,6 +193,12 @@ impl Specimen for LoadBalancer {
             let beside = SubnetSpec { network: Some(to(&farm.network)), cidrs: vec![subnet_range(62)], zone, ..SubnetSpec::default() };
             let subnets = plain.subnets.iter().cloned().chain([to(&stand.create::<Subnet>(beside).await?)]).collect();
             out.push(Wrong::new("two subnets of one zone", LoadBalancerSpec { subnets, ..plain.clone() }, "subnets"));
+        }
+        if stand.honours::<Self>("dual_stack") {
+            let zone = farm.subnets.first().and_then(|s| s.spec.zone.clone());
+            let of_one = SubnetSpec { network: Some(to(&farm.network)), cidrs: vec![subnet_range(61)], zone, ..SubnetSpec::default() };
+            let subnets = vec![to(&stand.create::<Subnet>(of_one).await?)];
+            out.push(Wrong::new("both stacks in a subnet without IPv6", LoadBalancerSpec { subnets, dual_stack: true, ..plain.clone() }, "dual_stack"));
         }
         Ok(out)
     }

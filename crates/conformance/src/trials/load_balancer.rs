@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use welkin_core::{
     Address, Backend, BackendDelta, Change, Error, ErrorKind, Instance, InstanceAction, InstanceGroup, InstanceGroupQuestion, InstanceGroupSpec, InstanceTemplate, Kind, Listener,
     ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, Managed, MemberState, Name, Object, Reason, Ref, Scheme, SecurityGroup,
-    SecurityGroupSpec, Target, TargetState, Verb,
+    SecurityGroupSpec, Subnet, Target, TargetState, Verb,
 };
 
 pub(super) fn all() -> Vec<Trial> {
@@ -24,6 +24,7 @@ pub(super) fn all() -> Vec<Trial> {
         Trial::new(c, "health", "backends that run are healthy, those that do not are not, and those that were taken away are none", |stand| Box::pin(health(stand))),
         super::trial!(c, "backends", "backends come and go by what is added and taken away, and no other is touched, whatever is lost", backends),
         super::trial!(c, "followed", "the instances of a group are led to as they come and go, and what they are in is opened", followed),
+        super::trial!(c, "moved", "one that stands elsewhere keeps its address where it stays, and gives back that of where it goes", moved),
         Trial::new(c, "holds", "the subnets, the kept addresses and the groups of one are not deleted under it", |stand| Box::pin(holds(stand))),
         Trial::new(c, "protected", "what is protected is not deleted, and what was given up is, for all its protection", |stand| Box::pin(protected(stand))),
     ]
@@ -269,6 +270,42 @@ async fn followed(stand: &Stand<'_>) -> Verdict {
     stand.delete(&made, Manner::PLAIN).await?;
     opened(stand, door, 0).await?;
     Ok(())
+}
+
+async fn moved(stand: &Stand<'_>) -> Verdict {
+    if !stand.changes::<LoadBalancer>("subnets") || !stand.changes::<LoadBalancer>("addresses") {
+        return skipped("a load balancer stays where it is, or has no kept addresses");
+    }
+    let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
+    let ([first, second], [here, there]) = (&*farm.subnets, &*farm.addresses) else { return failed("there should be two subnets and two addresses") };
+    let (subnet, address) = (|s: &Object<Subnet>| Ref::resolved(s.name.clone(), s.vendor_id.clone()), |a: &Object<Address>| Ref::resolved(a.name.clone(), a.vendor_id.clone()));
+    let mut spec = LoadBalancerSpec { scheme: Scheme::Public, subnets: vec![subnet(first)], addresses: vec![address(here)], ..over_first(stand, &farm, 80) };
+    let made = stand.create::<LoadBalancer>(spec.clone()).await?;
+    // The address of where it stays cannot become another one, nor can there be one fewer.
+    for addresses in [vec![address(there)], Vec::new()] {
+        let other = stand.update_of(&made, LoadBalancerSpec { addresses, ..made.spec.clone() })?;
+        for refused in [stand.check(&other).await, stand.drive(&other, Manner::PLAIN).await.end.map(drop)] {
+            let field = refused.as_ref().err().and_then(|e| Some(e.violations().first()?.field.clone()));
+            ensure!(field.as_deref() == Some("addresses"), "another address where it stays: {refused:?}");
+        }
+    }
+    (spec.subnets, spec.addresses) = (vec![subnet(first), subnet(second)], vec![address(here), address(there)]);
+    spec.settle();
+    let made = stand.update(&made, LoadBalancerSpec { subnets: spec.subnets.clone(), addresses: spec.addresses.clone(), ..made.spec.clone() }, Manner::PLAIN).await?;
+    stand.echoes(&spec, &made)?;
+    for one in [here, there] {
+        let seen = stand.eventually_with(&Target::named(one.name.clone()), |a| !a.status.user.is_empty()).await?;
+        ensure!(seen.status.user == made.vendor_id.as_str(), "{} is used by {:?}", one.name, seen.status.user);
+        ensure!(seen.status.ip.is_some_and(|ip| made.status.ip_addresses.contains(&ip)), "it is reached at {:?}", made.status.ip_addresses);
+    }
+    // It goes from where it stood first, whose subnet and address others can have.
+    (spec.subnets, spec.addresses) = (vec![subnet(second)], vec![address(there)]);
+    let made = stand.update(&made, LoadBalancerSpec { subnets: spec.subnets.clone(), addresses: spec.addresses.clone(), ..made.spec.clone() }, Manner::PLAIN).await?;
+    stand.echoes(&spec, &made)?;
+    stand.eventually_with(&Target::named(here.name.clone()), |a: &Object<Address>| a.status.user.is_empty()).await?;
+    stand.delete::<Address>(here, Manner::PLAIN).await?;
+    is_held(stand, second).await?;
+    becomes(stand, &made, TargetState::Healthy, &[&farm.machines[0].0]).await
 }
 
 async fn holds(stand: &Stand<'_>) -> Verdict {

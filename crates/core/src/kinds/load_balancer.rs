@@ -9,7 +9,11 @@ use crate::{
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeSet, fmt, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::IpAddr,
+};
 
 kind! {
     /// Spreads connections over many machines (layer 4): of each listener over all of its backends that are healthy.
@@ -85,6 +89,25 @@ impl LoadBalancerSpec {
         self.source_ranges.sort_unstable();
         self.subnets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         self.addresses.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    }
+    /// Which kept address it is reached at in each subnet, by the vendor's ids, where `there` is how that is now: empty of a new one. A subnet that stays keeps
+    /// its own, because no cloud moves one; new subnets and new addresses meet in the order in which they are named.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with `addresses` where these cannot be theirs; `Internal` where nobody resolved what it refers to.
+    pub fn places(&self, there: &BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, Option<String>>, crate::Error> {
+        let subnets = self.subnets.iter().map(|r| r.vendor_id().map(ToString::to_string)).collect::<Result<Vec<_>, _>>()?;
+        let addresses = self.addresses.iter().map(|r| r.vendor_id().map(ToString::to_string)).collect::<Result<Vec<_>, _>>()?;
+        let (stay, new): (Vec<String>, Vec<String>) = subnets.into_iter().partition(|subnet| there.contains_key(subnet));
+        let mut places: BTreeMap<_, _> = stay.into_iter().filter_map(|subnet| there.get(&subnet).cloned().map(|at| (subnet, at))).collect();
+        let kept: BTreeSet<&String> = places.values().flatten().collect();
+        let left: Vec<&String> = addresses.iter().filter(|at| !kept.contains(at)).collect();
+        if kept.iter().any(|at| !addresses.contains(at)) || left.len() != if addresses.is_empty() { 0 } else { new.len() } {
+            return Err(crate::Error::invalid("addresses", "a subnet that stays keeps its address, or none: each new one takes one of the others, where there are any"));
+        }
+        let mut left = left.into_iter().cloned();
+        places.extend(new.into_iter().map(|subnet| (subnet, left.next())));
+        Ok(places)
     }
     /// What its backends have to let in from it, each once: what listeners lead there, and the checks, which are TCP whatever the listener takes.
     #[must_use]
@@ -574,6 +597,29 @@ mod tests {
         assert_eq!(one.openings(), [(Protocol::TCP, 80), (Protocol::UDP, 5353), (Protocol::TCP, 5353)].into());
         one.health_check.port = Some(8080);
         assert_eq!(one.openings(), [(Protocol::TCP, 80), (Protocol::TCP, 8080), (Protocol::UDP, 5353)].into());
+    }
+    #[test]
+    fn a_subnet_that_stays_keeps_its_address() {
+        let subnets = |ids: &[&str]| ids.iter().map(|id| Ref::resolved("locations/r/subnets/s".parse().unwrap(), id.parse().unwrap())).collect();
+        let addresses = |ids: &[&str]| ids.iter().map(|id| Ref::resolved("locations/r/addresses/a".parse().unwrap(), id.parse().unwrap())).collect();
+        let places = |there: &[(&str, &str)], to: &[&str], at: &[&str]| {
+            let there = there.iter().map(|(s, a)| ((*s).to_owned(), (!a.is_empty()).then(|| (*a).to_owned()))).collect();
+            let all = LoadBalancerSpec { subnets: subnets(to), addresses: addresses(at), ..plain() }.places(&there);
+            let told = |all: BTreeMap<String, Option<String>>| all.into_iter().map(|(s, a)| format!("{s}@{}", a.unwrap_or_default())).collect::<Vec<_>>();
+            all.map(told).map_err(|e| e.violations()[0].field.clone())
+        };
+        let wrong = Err("addresses".to_owned());
+        let are = |all: &[&str]| Ok(all.iter().map(|s| (*s).to_owned()).collect());
+        assert_eq!(places(&[], &["b", "a"], &[]), are(&["a@", "b@"]));
+        assert_eq!(places(&[], &["b", "a"], &["1", "2"]), are(&["a@2", "b@1"]));
+        assert_eq!(places(&[], &["b", "a"], &["1"]), wrong);
+        assert_eq!(places(&[("a", "1")], &["b", "a"], &["2", "1"]), are(&["a@1", "b@2"]));
+        assert_eq!(places(&[("a", "1"), ("b", "2")], &["b", "c"], &["3", "2"]), are(&["b@2", "c@3"]));
+        assert_eq!(places(&[("a", ""), ("b", "")], &["b", "c"], &[]), are(&["b@", "c@"]));
+        for at in [&[][..], &["2"], &["2", "3"]] {
+            assert_eq!(places(&[("a", "1")], &["a"], at), wrong, "{at:?}");
+        }
+        assert_eq!(places(&[("a", "")], &["a"], &["1"]), wrong);
     }
     #[test]
     fn only_what_differs_is_changed() {

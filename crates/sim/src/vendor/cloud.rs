@@ -64,7 +64,7 @@ actions! {
         CreateNatGateway, DeleteNatGateway, TagNatGateway,
         CreateRouteTable, CreateRoute, ReplaceRoute, DeleteRoute, AssociateRouteTable, DisassociateRouteTable, DeleteRouteTable, TagRouteTable,
         CreatePool, ModifyPool, RegisterTargets, DeregisterTargets, DeletePool,
-        CreateLoadBalancer, ModifyLoadBalancer, CreateListener, ModifyListener, DeleteListener, DeleteLoadBalancer, TagLoadBalancer,
+        CreateLoadBalancer, ModifyLoadBalancer, PlaceLoadBalancer, CreateListener, ModifyListener, DeleteListener, DeleteLoadBalancer, TagLoadBalancer,
         CreateTemplate, CreateTemplateVersion, DeleteTemplate,
         CreateInstanceGroup, ModifyInstanceGroup, TerminateGroupInstance, StartInstanceRefresh, CancelInstanceRefresh, DeleteInstanceGroup, TagInstanceGroup,
     }

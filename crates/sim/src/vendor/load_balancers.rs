@@ -42,6 +42,8 @@ pub(crate) struct Around {
     pub(crate) is_whole: bool,
 }
 pub(crate) type Balanced = (Shown<LoadBalancer>, Around);
+/// A subnet, and the kept address that it should be reached at there.
+pub(crate) type Wanted = (String, Option<String>);
 
 /// What a load balancer thinks of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +148,14 @@ impl Cloud {
         })
         .await
     }
+    /// Has it stand in these subnets, each with the kept address that it is reached at there, and with both families or IPv4 alone. What stays keeps its
+    /// addresses.
+    pub(crate) async fn place_load_balancer(&self, region: &str, id: &str, wanted: &[Wanted], dual_stack: bool, expect: Option<u64>) -> Result<Balanced, Refusal> {
+        self.write(Action::PlaceLoadBalancer, region, |r, draw| placed(r, draw, id, wanted, dual_stack, expect)).await
+    }
+    pub(crate) async fn dry_place_load_balancer(&self, region: &str, id: &str, wanted: &[Wanted], dual_stack: bool) -> Result<(), Refusal> {
+        self.dry_run(region, |r, draw| placed(r, draw, id, wanted, dual_stack, None)).await
+    }
     /// Fine where it is there so; refused where there is another for this protocol and port.
     pub(crate) async fn create_listener(&self, region: &str, id: &str, listener: VendorListener, expect: Option<u64>) -> Result<Balanced, Refusal> {
         self.edit_balancer(Action::CreateListener, region, id, expect, |body| match found(body, &listener) {
@@ -208,33 +218,13 @@ fn created(region: &Region, draw: &mut Draw<'_>, new: NewLoadBalancer) -> Result
     if !new.addresses.is_empty() && new.addresses.len() != new.subnets.len() {
         return Err(Refusal::new(Code::AddressCount, format!("one address for each subnet or none: {} for {}", new.addresses.len(), new.subnets.len())));
     }
-    let (mut places, mut zones) = (Vec::new(), BTreeSet::new());
-    for (i, id) in new.subnets.iter().enumerate() {
-        let subnet = subnet_of(region, id)?;
-        if subnet.body.network != new.network {
-            return Err(Refusal::new(Code::SubnetOfAnotherNetwork, format!("{id} is not in {}", new.network)));
-        }
-        if !zones.insert(&subnet.body.zone) {
-            return Err(Refusal::new(Code::SubnetsShareZone, format!("another subnet is in {} too", subnet.body.zone)));
-        }
-        let address = match new.addresses.get(i) {
-            Some(id) => Some(addresses::free(region, id, draw.now_ms)?),
-            None => None,
-        };
-        let public_ip = match address {
-            Some(address) => Some(address.body.ip),
-            None if new.is_public => Some(instances::public_ip(region, draw)?),
-            None => None,
-        };
-        let private_ips = instances::addresses(region, subnet, &[], new.dual_stack)?;
-        places.push(Place { subnet: id.clone(), private_ips, public_ip, address: address.map(|a| a.id.clone()) });
-    }
-    let body = LoadBalancer {
+    let wanted: Vec<Wanted> = new.subnets.into_iter().enumerate().map(|(i, subnet)| (subnet, new.addresses.get(i).cloned())).collect();
+    let mut body = LoadBalancer {
         name: new.name,
         asked,
         network: new.network,
         is_public: new.is_public,
-        places,
+        places: Vec::new(),
         group: new.group,
         pool: new.pool,
         listeners: Vec::new(),
@@ -243,7 +233,54 @@ fn created(region: &Region, draw: &mut Draw<'_>, new: NewLoadBalancer) -> Result
         leaves: false,
         settles_ms: draw.now_ms + draw.config.creation_time_ms,
     };
+    body.places = places(region, draw, &body, &wanted)?;
     Ok(put(region, draw.item(new.tags, body), draw.now_ms))
+}
+fn placed(region: &Region, draw: &mut Draw<'_>, id: &str, wanted: &[Wanted], dual_stack: bool, expect: Option<u64>) -> Result<(Balanced, Vec<Edit>), Refusal> {
+    let item = balancer_of(region, id, draw.now_ms)?;
+    expect_version(item, expect)?;
+    let mut body = LoadBalancer { dual_stack, ..item.body.clone() };
+    body.places = places(region, draw, &body, wanted)?;
+    Ok(put(region, changed(item, body), draw.now_ms))
+}
+/// Where one stands then. One of its places that stays loses and gets nothing but what the change of the families takes and gives.
+fn places(region: &Region, draw: &mut Draw<'_>, body: &LoadBalancer, wanted: &[Wanted]) -> Result<Vec<Place>, Refusal> {
+    let (mut places, mut zones) = (Vec::new(), BTreeSet::new());
+    for (id, address) in wanted {
+        let subnet = subnet_of(region, id)?;
+        if subnet.body.network != body.network {
+            return Err(Refusal::new(Code::SubnetOfAnotherNetwork, format!("{id} is not in {}", body.network)));
+        }
+        if !zones.insert(&subnet.body.zone) {
+            return Err(Refusal::new(Code::SubnetsShareZone, format!("another subnet is in {} too", subnet.body.zone)));
+        }
+        let place = match body.places.iter().find(|p| p.subnet == *id) {
+            Some(there) if there.address != *address => return Err(Refusal::new(Code::AddressCount, format!("what stands in {id} keeps its address"))),
+            Some(there) => {
+                let mut private_ips = there.private_ips.clone();
+                private_ips.retain(|ip| ip.is_ipv4() || body.dual_stack);
+                if body.dual_stack && !private_ips.iter().any(IpAddr::is_ipv6) {
+                    private_ips.extend(instances::addresses(region, subnet, &[], true)?.into_iter().filter(IpAddr::is_ipv6));
+                }
+                Place { private_ips, ..there.clone() }
+            }
+            None => {
+                let address = match address {
+                    Some(id) => Some(addresses::free(region, id, draw.now_ms)?),
+                    None => None,
+                };
+                let public_ip = match address {
+                    Some(address) => Some(address.body.ip),
+                    None if body.is_public => Some(instances::public_ip(region, draw)?),
+                    None => None,
+                };
+                let private_ips = instances::addresses(region, subnet, &[], body.dual_stack)?;
+                Place { subnet: id.clone(), private_ips, public_ip, address: address.map(|a| a.id.clone()) }
+            }
+        };
+        places.push(place);
+    }
+    Ok(places)
 }
 fn deleted(region: &Region, id: &str, now_ms: u64, takes_ms: u64) -> Result<((), Vec<Edit>), Refusal> {
     let item = balancer_of(region, id, now_ms)?;
