@@ -261,7 +261,7 @@ const TARGETS_PER_GROUP: usize = 1000;
 fn load_balancer(horizon: Duration) -> KindCapabilities {
     let fields = [
         ("network", Field::REQUIRED),
-        ("subnets", Field::REQUIRED),
+        ("subnets", Field { required: true, ..Field::MUTABLE }),
         ("scheme", Field::REQUIRED),
         ("listeners", Field { required: true, ..Field::MUTABLE.at_most(LISTENERS_PER_BALANCER) }),
         ("listeners.protocol", Field::MUTABLE),
@@ -286,8 +286,8 @@ fn load_balancer(horizon: Duration) -> KindCapabilities {
         ("proxy_protocol", Field::MUTABLE),
         ("cross_zone", Field::MUTABLE),
         ("idle_timeout_s", Field::MUTABLE.between(60, 6000)),
-        ("addresses", Field::NATIVE),
-        ("dual_stack", Field::UNSUPPORTED),
+        ("addresses", Field::MUTABLE),
+        ("dual_stack", Field::MUTABLE),
         ("deletion_protection", Field::MUTABLE),
         ("labels", Field::MUTABLE),
         ("provider_config", Field::UNSUPPORTED),

@@ -9,8 +9,10 @@
 //! A security group is always given: none can be added later
 //! (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_SetSecurityGroups.html>).
 
+mod beyond;
 mod leave;
 mod opening;
+mod placement;
 mod read;
 mod wanted;
 mod wish;
@@ -27,6 +29,7 @@ use crate::{
 use async_trait::async_trait;
 use futures::future::{join_all, try_join, try_join4};
 use opening::{Openings, Own, Rules, doors, still_led};
+use placement::Placement;
 use read::{GONE, MOST_TAGGED, Row, fragment, networks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -258,16 +261,26 @@ impl Aws {
         let asked = wish.after(&object.spec)?;
         Wanted::after(&asked, &|field| wish.has(field))?;
         refuse_unknown_parts(change, wish)?;
+        if ["subnets", "addresses", "dual_stack"].into_iter().any(|field| wish.has(field)) {
+            self.may_be_placed(cx, change, (&object.spec, &asked), wish).await?;
+        }
         if !wish.has("backends") {
             return Ok(());
         }
         doors(self.region(change.target.parent())?, cx, network(&object.spec)?, wish.let_in(&asked)).await.map(drop)
     }
+    /// For a check: AWS can have it stand so. `specs`: before the change and after it.
+    async fn may_be_placed(&self, cx: &Cx, change: &Change<LoadBalancer>, specs: (&LoadBalancerSpec, &LoadBalancerSpec), wish: Wish<'_>) -> Result<()> {
+        let row = self.balancer_at(cx, &change.target, Some(&change.uid)).await?.ok_or_else(|| Error::not_found(&change.target))?;
+        let stands = Placement::shown(&row.vendors);
+        let placed = stands.after(specs.1, &|field| wish.has(field))?;
+        stands.refuse(&placed, self.region(change.target.parent())?, cx, &row.vendors, (&specs.0.listeners, &specs.1.listeners)).await
+    }
     async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: Wish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
         let region = self.region(change.target.parent())?;
         let looking = Looking::of(resume);
         refuse_unknown_parts(change, wish)?;
-        let row = match self.balancer_at(cx, &change.target, Some(&change.uid)).await? {
+        let mut row = match self.balancer_at(cx, &change.target, Some(&change.uid)).await? {
             Some(row) if is_mine(cx, change, &row.tags) => row,
             Some(row) if self.is_hidden(&row) => return looking.step(),
             Some(row) => return Err(not_owned(&change.target, row.id.as_str())),
@@ -286,6 +299,11 @@ impl Aws {
             Wish::Backends(delta) => Some(delta.changes()?),
         };
         let wanted = Wanted::after(&asked, &has)?;
+        let stands = Placement::shown(&row.vendors);
+        let placed = stands.after(&asked, &has)?;
+        if !resume.is_unresolved() {
+            stands.refuse(&placed, region, cx, &row.vendors, (&before.spec.listeners, &asked.listeners)).await?;
+        }
         let (is_let_in, is_led) = (has("source_ranges") || has("listeners"), has("listeners") || has("backends") || has("health_check"));
         let is_answered_for = ["client_ip_affinity", "preserve_client_ip", "proxy_protocol"].into_iter().any(has);
         let names = match change.target.name() {
@@ -301,7 +319,7 @@ impl Aws {
         }
         let own = row.vendors.security_groups().first().cloned().unwrap_or_default();
         let openings = Openings { region, cx, change, own: &own, there: &around.rules };
-        let vpc = row.vendors.vpc_id().unwrap_or_default();
+        let vpc = &row.vendors.vpc_id().unwrap_or_default().to_owned();
         let mut led = if is_led { doors(region, cx, vpc, wish.let_in(&asked)).await? } else { BTreeSet::new() };
         // What is new is let in before it is led anywhere, and what is old is shut out after that.
         if is_led {
@@ -309,6 +327,10 @@ impl Aws {
         }
         if is_let_in {
             openings.own_opened(&asked).await?;
+        }
+        // A family is there before anything of it is led to, and goes when nothing is any more.
+        if !stands.gives_up(&placed) {
+            Box::pin(stands.becomes(&placed, region, cx, &mut row.vendors)).await?;
         }
         if is_led || is_answered_for {
             let targets = match &delta {
@@ -328,6 +350,9 @@ impl Aws {
         } else if has("idle_timeout_s") {
             let groups = all.iter().map(|g| (g.pool.clone(), g.arn.clone())).collect();
             Box::pin(building.listeners(row.id.as_str(), &around.listeners, &groups, true)).await?;
+        }
+        if stands.gives_up(&placed) {
+            Box::pin(stands.becomes(&placed, region, cx, &mut row.vendors)).await?;
         }
         if has("cross_zone") || has("deletion_protection") {
             building.attributes(row.id.as_str(), &around.attributes).await?;
@@ -393,6 +418,6 @@ fn after(before: &LoadBalancerSpec, desired: &LoadBalancerSpec, paths: &BTreeSet
     macro_rules! take {
         ($($field:ident)*) => { $(if has(stringify!($field)) { spec.$field = desired.$field; })* };
     }
-    take!(listeners backends health_check source_ranges client_ip_affinity preserve_client_ip proxy_protocol cross_zone idle_timeout_s deletion_protection labels);
+    take!(subnets addresses dual_stack listeners backends health_check source_ranges client_ip_affinity preserve_client_ip proxy_protocol cross_zone idle_timeout_s deletion_protection labels);
     spec
 }

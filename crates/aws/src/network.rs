@@ -431,7 +431,7 @@ fn wants_internet(vpc: &Vpc) -> bool {
     asked_internet(&Tags::of(vpc.tags()))
 }
 /// Every range that is or will be there, IPv4 first and the primary one before all others, with its state.
-fn ranges(vpc: &Vpc) -> impl Iterator<Item = (IpNet, &str)> {
+pub(crate) fn ranges(vpc: &Vpc) -> impl Iterator<Item = (IpNet, &str)> {
     let v4 = vpc.cidr_block_association_set().iter().map(|a| (a.cidr_block(), a.cidr_block_state().and_then(|s| s.state()).map_or("associated", |s| s.as_str())));
     let v6 = vpc.ipv6_cidr_block_association_set().iter().map(|a| (a.ipv6_cidr_block(), a.ipv6_cidr_block_state().and_then(|s| s.state()).map_or("associated", |s| s.as_str())));
     let primary = std::iter::once((vpc.cidr_block(), "associated"));

@@ -377,7 +377,7 @@ enum Place {
 }
 
 /// Some codes say only in their text what they are about: code, a part of the text in lower case, meaning, our field.
-static TEXTS: &[(&str, &str, Meaning, &str)] = &[
+pub(super) static TEXTS: &[(&str, &str, Meaning, &str)] = &[
     ("AuthFailure", "images", IMAGE, "image"),
     ("AuthFailure", "does not belong to you", REFERENCE, ""),
     ("OperationNotPermitted", "disableapitermination", STATE, "deletion_protection"),
@@ -391,6 +391,9 @@ static TEXTS: &[(&str, &str, Meaning, &str)] = &[
     ("InvalidParameterValue", "device", IN_USE, ""),
     ("InvalidParameterCombination", "instance type", MACHINE, "machine_type"),
     ("UnsupportedOperation", "instance type", UNSUPPORTED, "machine_type"),
+    // "Not enough IP space available in subnet-1. ELB requires at least 8 free IP addresses in each subnet."
+    // (https://github.com/kubernetes-sigs/aws-load-balancer-controller/pull/1233)
+    ("InvalidSubnet", "not enough ip space", QUOTA, "subnet"),
 ];
 
 /// What a code says, and which field of an instance it is about.

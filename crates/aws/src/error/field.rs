@@ -19,7 +19,7 @@ fn of(action: &str) -> Of {
     let has = |part: &str| action.contains(part);
     if ["AutoScaling", "LaunchTemplate", "InstanceRefresh"].into_iter().any(has) || ["CreateOrUpdateTags", "DescribeScalingActivities"].contains(&action) {
         Of::InstanceGroup
-    } else if ["LoadBalancer", "TargetGroup", "Targets", "Listener"].into_iter().any(has) || ["AddTags", "RemoveTags"].contains(&action) {
+    } else if ["LoadBalancer", "TargetGroup", "Targets", "Listener"].into_iter().any(has) || ["AddTags", "RemoveTags", "SetSubnets", "SetIpAddressType"].contains(&action) {
         Of::LoadBalancer
     } else if has("HostedZone") || has("TagsForResource") {
         Of::DnsZone
@@ -121,6 +121,7 @@ static PARAMETERS: &[(Of, &[&str], &str)] = &[
     (Of::LoadBalancer, &["certificate", "certificates", "certificatearn", "listener", "port", "protocol"], "listeners"),
     (Of::LoadBalancer, &["healthcheck", "healthcheckport", "healthcheckpath", "healthcheckprotocol", "healthcheckintervalseconds", "interval"], "health_check"),
     (Of::LoadBalancer, &["scheme"], "scheme"),
+    (Of::LoadBalancer, &["ipaddresstype", "ipv6cidr", "dualstack", "enableprefixforipv6sourcenat", "sourcenatipv6prefix"], "dual_stack"),
     (Of::LoadBalancer, &["vpcid", "vpc"], "network"),
     (Of::LoadBalancer, &["stickiness"], "client_ip_affinity"),
     (Of::LoadBalancer, &["tag", "tags", "tagkey"], "labels"),
@@ -233,6 +234,9 @@ mod tests {
             ("CreateAutoScalingGroup", "The subnet ID 'subnet-1' does not exist", "subnets"),
             ("CreateAutoScalingGroup", "Desired capacity:5 must be between the specified min size:1 and max size:4", ""),
             ("UpdateAutoScalingGroup", "Max bound, 1, must be greater than or equal to min bound, 2", ""),
+            ("CreateLoadBalancer", "You must specify subnets with an associated IPv6 CIDR block.", "dual_stack"),
+            ("SetIpAddressType", "You must specify subnets with an associated IPv6 CIDR block.", "dual_stack"),
+            ("SetSubnets", "You can specify only one subnet per Availability Zone", "subnets"),
             ("AssociateAddress", "Value (10.0.0.9) for parameter PrivateIpAddress is invalid.", "private_ip"),
         ] {
             assert_eq!(spoken_of(action, text), field, "{action}: {text}");

@@ -45,6 +45,7 @@ static QUOTAS: &[(&str, &str)] = &[
     ("LimitExceeded", "\"Auto Scaling groups per region\""),
     ("TooManyTags", "the number of tags on one resource"),
     ("InsufficientFreeAddressesInSubnet", "the subnet's range of addresses"),
+    ("InvalidSubnet", "the subnet's range of addresses"),
     ("PrivateIpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),
     ("InvalidInterface.IpAddressLimitExceeded", "the number of addresses that an interface of this machine type can have"),
 ];
@@ -57,7 +58,7 @@ pub(super) fn named(code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::code::CODES;
+    use crate::error::code::{CODES, TEXTS};
     use welkin_core::Reason;
 
     #[test]
@@ -66,7 +67,8 @@ mod tests {
         let unnamed = ["ResourceCountExceeded", "ResourceLimitExceeded", "RequestResourceCountExceeded"];
         for (code, meaning, _) in CODES {
             let named = QUOTAS.iter().filter(|(c, _)| c == code).count();
-            let expected = usize::from(meaning.reason == Reason::QuotaExceeded && !unnamed.contains(code));
+            let is_by_text = TEXTS.iter().any(|(c, _, meaning, _)| c == code && meaning.reason == Reason::QuotaExceeded);
+            let expected = usize::from(is_by_text || meaning.reason == Reason::QuotaExceeded && !unnamed.contains(code));
             assert_eq!(named, expected, "{code}");
         }
         assert!(named("Other").contains("Other"));

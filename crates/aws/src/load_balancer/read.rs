@@ -15,7 +15,8 @@ use crate::{
     subnet::referred,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
-    IpAddressType, Listener as Front2, LoadBalancer as Vendors, LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum, TargetGroup, TargetHealthDescription, TargetTypeEnum,
+    IpAddressType, Listener as Front2, LoadBalancer as Vendors, LoadBalancerSchemeEnum, LoadBalancerTypeEnum, ProtocolEnum, TargetGroup, TargetGroupIpAddressTypeEnum,
+    TargetHealthDescription, TargetTypeEnum,
 };
 use futures::future::{join_all, try_join, try_join3, try_join4};
 use std::{
@@ -79,6 +80,7 @@ impl Group {
                 port: group.port().and_then(|port| port.try_into().ok()).unwrap_or_default(),
                 kind: group.target_type().cloned().unwrap_or(TargetTypeEnum::Instance),
                 follows: group.target_group_name().is_some_and(Names::follows),
+                is_v6: group.ip_address_type() == Some(&TargetGroupIpAddressTypeEnum::Ipv6),
             },
             check: Check {
                 protocol: group.health_check_protocol().cloned().unwrap_or(ProtocolEnum::Tcp),
@@ -247,7 +249,7 @@ impl Region {
     /// Its targets, without those that it has let go.
     pub(super) async fn targets(&self, cx: &Cx, group: &str) -> Result<Vec<String>> {
         let all = self.health(cx, group).await?;
-        all.iter().filter(|t| state_of(t) != "draining").map(|t| target_id(t).map(ToOwned::to_owned)).collect()
+        all.iter().filter(|t| state_of(t) != "draining").map(target_id).collect()
     }
     /// What belongs to one, with what else the caller has read of it already.
     pub(super) async fn around(&self, cx: &Cx, row: &Row) -> Result<Around> {
@@ -293,7 +295,7 @@ impl Region {
                 for target in targets? {
                     let id = target_id(&target)?;
                     out.extend(led.iter().map(|(protocol, port)| TargetHealth {
-                        backend: id.to_owned(),
+                        backend: id.clone(),
                         protocol: *protocol,
                         port: *port,
                         state: state(&target),
@@ -319,8 +321,10 @@ pub(super) fn networks(all: Vec<Vendors>) -> Result<Vec<Vendors>> {
     }
     Ok(out)
 }
-fn target_id(target: &TargetHealthDescription) -> Result<&str> {
-    answered(target.target().and_then(|t| told(t.id())), "Id")
+/// An address in its one text, which of IPv6 has many.
+fn target_id(target: &TargetHealthDescription) -> Result<String> {
+    let id = answered(target.target().and_then(|t| told(t.id())), "Id")?;
+    Ok(id.parse::<IpAddr>().map_or_else(|_| id.to_owned(), |ip| ip.to_string()))
 }
 fn state_of(target: &TargetHealthDescription) -> &str {
     target.target_health().and_then(|h| h.state()).map_or("", |s| s.as_str())

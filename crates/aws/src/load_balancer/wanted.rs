@@ -59,6 +59,7 @@ impl Names {
             _ => 't',
         };
         let kind = match pool.kind {
+            TargetTypeEnum::Ip if pool.is_v6 => '6',
             TargetTypeEnum::Ip => 'a',
             _ if pool.follows => FOLLOWS,
             _ => 'i',
@@ -90,6 +91,8 @@ pub(super) struct Pool {
     pub(super) kind: TargetTypeEnum,
     /// Are its targets what instance groups have, which registers them itself?
     pub(super) follows: bool,
+    /// Are its targets addresses of IPv6?
+    pub(super) is_v6: bool,
 }
 impl Pool {
     pub(super) fn is_udp(&self) -> bool {
@@ -188,11 +191,13 @@ impl<'a> Wanted<'a> {
     pub(super) fn after(spec: &'a LoadBalancerSpec, asks: &(dyn Fn(&str) -> bool + Sync)) -> Result<Self> {
         let mut wrong = violations(spec);
         wrong.retain(|v| !["preserve_client_ip", "idle_timeout_s"].contains(&v.field.as_str()) || asks(&v.field));
+        wrong.extend(misplaced(spec, asks));
         if !wrong.is_empty() {
             return Err(Error::violated(Reason::InvalidField, wrong));
         }
         let kind = if spec.backends.iter().any(|b| b.address.is_some()) { TargetTypeEnum::Ip } else { TargetTypeEnum::Instance };
         let follows = spec.backends.iter().any(|b| b.instance_group.is_some());
+        let is_v6 = spec.backends.iter().any(is_of_ipv6);
         let mut fronts = BTreeMap::<u16, Front>::new();
         for listener in &spec.listeners {
             let (Some(port), Some(leads_to)) = (listener.port, listener.leads_to()) else { continue };
@@ -202,7 +207,7 @@ impl<'a> Wanted<'a> {
                 ListenerProtocol::Tls => (ProtocolEnum::Tls, ProtocolEnum::Tcp),
                 ListenerProtocol::Tcp | ListenerProtocol::Unspecified => (ProtocolEnum::Tcp, ProtocolEnum::Tcp),
             };
-            let pool = Pool { protocol: carried, port: leads_to, kind: kind.clone(), follows };
+            let pool = Pool { protocol: carried, port: leads_to, kind: kind.clone(), follows, is_v6 };
             let front = Front { port, protocol, certificate: listener.certificate.clone(), pool };
             fronts.entry(port).and_modify(|both| (both.protocol, both.pool.protocol) = (ProtocolEnum::TcpUdp, ProtocolEnum::TcpUdp)).or_insert(front);
         }
@@ -264,9 +269,6 @@ fn violations(spec: &LoadBalancerSpec) -> Vec<Violation> {
             _ => {}
         }
     }
-    if !spec.addresses.is_empty() && spec.addresses.len() != spec.subnets.len() {
-        wrong("addresses".into(), "AWS wants one for each subnet, or none");
-    }
     if spec.preserve_client_ip == Some(false) && is(ListenerProtocol::Udp) {
         wrong("preserve_client_ip".into(), "with UDP the client's address is always preserved");
     }
@@ -277,8 +279,32 @@ fn violations(spec: &LoadBalancerSpec) -> Vec<Violation> {
     if spec.idle_timeout_s.is_some_and(|s| s != IDLE_S) && !is(ListenerProtocol::Tcp) {
         wrong("idle_timeout_s".into(), "only that of TCP can be chosen");
     }
-    for (i, _) in spec.backends.iter().enumerate().filter(|(_, b)| b.address.is_some_and(|ip: IpAddr| ip.is_ipv6())) {
-        wrong(format!("backends[{i}].address"), "IPv6 wants a load balancer of both stacks, which is not supported yet");
+    out
+}
+fn is_of_ipv6(backend: &Backend) -> bool {
+    backend.address.is_some_and(|ip: IpAddr| ip.is_ipv6())
+}
+/// What does not go together of where it stands and what it leads to
+/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-target-groups.html#target-group-ip-address-type>: "You can't use an IPv6
+/// target group with an `ipv4` load balancer", "You can't use an IPv4 target group with a UDP listener for a `dualstack` load balancer"), as far as any of it
+/// is asked for.
+fn misplaced(spec: &LoadBalancerSpec, asks: &(dyn Fn(&str) -> bool + Sync)) -> Vec<Violation> {
+    let mut out = Vec::new();
+    if (asks("addresses") || asks("subnets")) && !spec.addresses.is_empty() && spec.addresses.len() != spec.subnets.len() {
+        out.push(Violation::new("addresses", "AWS wants one for each subnet, or none"));
+    }
+    let of_both = asks("dual_stack") || asks("backends");
+    let v6 = spec.backends.iter().position(is_of_ipv6).filter(|_| of_both);
+    let other = spec.backends.iter().position(|b| !is_of_ipv6(b));
+    if let (Some(v6), false) = (v6, spec.dual_stack) {
+        let field = if asks("backends") { format!("backends[{v6}].address") } else { "dual_stack".to_owned() };
+        out.push(Violation::new(field, "IPv6 is led to by a load balancer of both stacks (dual_stack)"));
+    } else if let (Some(v6), Some(other)) = (v6, other) {
+        out.push(Violation::new(format!("backends[{}].address", v6.max(other)), "addresses are of one family in one load balancer"));
+    }
+    let udp = spec.listeners.iter().position(|l| l.protocol == ListenerProtocol::Udp);
+    if let (Some(udp), true, true) = (udp, spec.dual_stack && other.is_some(), of_both || asks("listeners")) {
+        out.push(Violation::new(format!("listeners[{udp}].protocol"), "with both stacks UDP leads to addresses of IPv6 alone"));
     }
     out
 }
@@ -300,7 +326,7 @@ mod tests {
     #[test]
     fn names_fit_and_tell_uids_apart() {
         let (one, other) = (names("web", "uid-of-one"), names("web", "uid-of-two"));
-        let pool = Pool { protocol: ProtocolEnum::TcpUdp, port: 65_535, kind: TargetTypeEnum::Ip, follows: false };
+        let pool = Pool { protocol: ProtocolEnum::TcpUdp, port: 65_535, kind: TargetTypeEnum::Ip, follows: false, is_v6: true };
         assert_ne!(one, other);
         for name in [one.balancer(), &one.pool(&pool)] {
             assert!(name.len() <= 32 && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !name.contains("--"), "{name}");
@@ -308,11 +334,11 @@ mod tests {
         }
         assert!(one.has(&one.pool(&pool)) && !one.has(one.balancer()) && !other.has(&one.pool(&pool)));
         let all = [ProtocolEnum::Tcp, ProtocolEnum::Udp, ProtocolEnum::TcpUdp].into_iter().flat_map(|protocol| {
-            let kinds = [(TargetTypeEnum::Ip, false), (TargetTypeEnum::Instance, false), (TargetTypeEnum::Instance, true)];
-            kinds.map(|(kind, follows)| (one.pool(&Pool { protocol: protocol.clone(), port: 80, kind, follows }), follows))
+            let kinds = [(TargetTypeEnum::Ip, false, false), (TargetTypeEnum::Ip, false, true), (TargetTypeEnum::Instance, false, false), (TargetTypeEnum::Instance, true, false)];
+            kinds.map(|(kind, follows, is_v6)| (one.pool(&Pool { protocol: protocol.clone(), port: 80, kind, follows, is_v6 }), follows))
         });
         let all: BTreeSet<_> = all.collect();
-        assert!(all.len() == 9 && all.iter().all(|(name, follows)| Names::follows(name) == *follows) && !Names::follows("blog"));
+        assert!(all.len() == 12 && all.iter().all(|(name, follows)| Names::follows(name) == *follows) && !Names::follows("blog"));
     }
     #[test]
     fn tcp_and_udp_at_one_port_are_one_listener() {
@@ -340,7 +366,16 @@ mod tests {
         let address = welkin_core::Ref::to("locations/r/addresses/a".parse().unwrap());
         assert_eq!(fields(LoadBalancerSpec { addresses: vec![address], ..plain() }), ["addresses"]);
         let v6 = Backend { address: Some("2001:db8::1".parse().unwrap()), ..Backend::default() };
-        assert_eq!(fields(LoadBalancerSpec { backends: vec![v6], ..plain() }), ["backends[0].address"]);
+        let to_v6 = |listeners: Vec<Listener>| LoadBalancerSpec { dual_stack: true, backends: vec![v6.clone()], ..spec(listeners) };
+        assert_eq!(fields(LoadBalancerSpec { dual_stack: false, ..to_v6(vec![listener(Tcp, 80, None)]) }), ["backends[0].address"]);
+        assert_eq!(fields(to_v6(vec![listener(Tcp, 80, None), listener(Udp, 80, None), listener(Udp, 53, None)])), [""; 0]);
+        let both = LoadBalancerSpec { backends: [plain().backends, vec![v6.clone()]].concat(), ..to_v6(vec![listener(Tcp, 80, None)]) };
+        assert_eq!(fields(both.clone()), ["backends[1].address"]);
+        assert_eq!(fields(LoadBalancerSpec { dual_stack: true, ..spec(vec![listener(Tcp, 80, None), listener(Udp, 53, None)]) }), ["listeners[1].protocol"]);
+        // What an update does not name is no wish.
+        let asked = LoadBalancerSpec { dual_stack: false, ..to_v6(vec![listener(Tcp, 80, None)]) };
+        let after = |field: &'static str| Wanted::after(&asked, &|asked| asked == field).err().map(|e| e.violations()[0].field.clone());
+        assert_eq!((after("dual_stack").as_deref(), after("labels")), (Some("dual_stack"), None));
     }
     #[test]
     fn what_is_left_open_is_told() {

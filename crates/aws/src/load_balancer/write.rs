@@ -2,7 +2,9 @@
 //! or is a set that is added to and taken from, so that each write can be repeated.
 
 use super::{
+    beyond::Beyond,
     opening::{Openings, Own, Rules},
+    placement::Placement,
     read::{Group, Row, Told, leads_to},
     wanted::{AFFINITY, Attributes, Front, IDLE, IDLE_S, Names, Pool, Wanted, balancer_defaults},
 };
@@ -16,8 +18,8 @@ use crate::{
     step::{answered, made_id, told},
 };
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, Certificate, Listener as Front2, ListenerAttribute, LoadBalancer as Vendors, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerTypeEnum,
-    ProtocolEnum, SubnetMapping, TargetDescription, TargetGroupAttribute,
+    Action, ActionTypeEnum, Certificate, IpAddressType, Listener as Front2, ListenerAttribute, LoadBalancer as Vendors, LoadBalancerAttribute, LoadBalancerSchemeEnum,
+    LoadBalancerTypeEnum, ProtocolEnum, TargetDescription, TargetGroupAttribute, TargetGroupIpAddressTypeEnum,
 };
 use futures::future::{join, join_all, join3};
 use std::collections::{BTreeMap, BTreeSet};
@@ -128,12 +130,11 @@ impl Building<'_> {
         let scheme = if self.wanted.is_public() { LoadBalancerSchemeEnum::InternetFacing } else { LoadBalancerSchemeEnum::Internal };
         let call = self.region.elb.create_load_balancer().name(self.names.balancer()).r#type(LoadBalancerTypeEnum::Network).scheme(scheme);
         let mut call = call.security_groups(own).set_tags(Some(tags.balancing()));
-        for (i, subnet) in spec.subnets.iter().enumerate() {
-            let subnet = subnet.vendor_id()?.as_str();
-            call = match spec.addresses.get(i) {
-                Some(address) => call.subnet_mappings(SubnetMapping::builder().subnet_id(subnet).allocation_id(address.vendor_id()?.as_str()).build()),
-                None => call.subnets(subnet),
-            };
+        let placement = Placement::new(spec)?;
+        let (subnets, mappings) = placement.mappings();
+        call = call.set_subnets(subnets).set_subnet_mappings(mappings).set_enable_prefix_for_ipv6_source_nat(placement.translation());
+        if spec.dual_stack {
+            call = call.ip_address_type(IpAddressType::Dualstack);
         }
         let answer = self.region.elb.write(self.cx, "CreateLoadBalancer", call.send()).await?;
         let made = answer.load_balancers.unwrap_or_default().pop();
@@ -153,13 +154,14 @@ impl Building<'_> {
 
     /// The target groups that are wanted, by what they are.
     pub(super) async fn groups(&self, there: &[Group], asks: Asks<'_>, vpc: &str) -> Result<BTreeMap<Pool, String>> {
+        let beyond = Beyond::of(self.region, self.cx, vpc);
         let one = |pool: &Pool| {
-            let (pool, found) = (pool.clone(), there.iter().find(|g| g.pool == *pool && self.names.has(&g.name)));
-            Box::pin(async move { self.group(&pool, found, asks, vpc).await.map(|arn| (pool, arn)) })
+            let (pool, beyond, found) = (pool.clone(), &beyond, there.iter().find(|g| g.pool == *pool && self.names.has(&g.name)));
+            Box::pin(async move { self.group(&pool, found, asks, vpc, beyond).await.map(|arn| (pool, arn)) })
         };
         all(self.wanted.pools.iter().map(one).collect()).await.map(|all| all.into_iter().collect())
     }
-    async fn group(&self, pool: &Pool, there: Option<&Group>, asks: Asks<'_>, vpc: &str) -> Result<String> {
+    async fn group(&self, pool: &Pool, there: Option<&Group>, asks: Asks<'_>, vpc: &str, beyond: &Beyond<'_>) -> Result<String> {
         let (arn, attributes, changes) = match there {
             Some(group) => self.kept(group, asks).await?,
             None => match self.make_group(pool, vpc).await {
@@ -176,7 +178,7 @@ impl Building<'_> {
         if let Some(now) = attributes {
             self.answer_for(&arn, &differs(&now, &self.wanted.attributes(pool))).await?;
         }
-        self.targeted(&arn, &changes).await?;
+        self.targeted(&arn, &changes, beyond).await?;
         Ok(arn)
     }
     /// What has to be done with the targets of what leads to no instance group, whose targets are its own business.
@@ -207,6 +209,7 @@ impl Building<'_> {
         let tags = Tags::ours(&parts, &self.change.target.name()?.id);
         let call = self.region.elb.create_target_group().name(self.names.pool(pool)).vpc_id(vpc);
         let call = call.protocol(pool.protocol.clone()).port(number(pool.port)).target_type(pool.kind.clone());
+        let call = call.set_ip_address_type(pool.is_v6.then_some(TargetGroupIpAddressTypeEnum::Ipv6));
         let call = call.health_check_protocol(check.protocol.clone()).health_check_port(&check.port).set_health_check_path(check.path.clone());
         let call = call.health_check_interval_seconds(check.interval_s).health_check_timeout_seconds(check.timeout_s);
         let call = call.healthy_threshold_count(check.healthy).unhealthy_threshold_count(check.unhealthy).set_tags(Some(tags.balancing()));
@@ -226,10 +229,10 @@ impl Building<'_> {
         self.region.elb.write(self.cx, "ModifyTargetGroupAttributes", call.send()).await.map(drop)
     }
     /// Adds targets and takes some away, in batches. New ones come first, so that there always are some.
-    async fn targeted(&self, group: &str, changes: &BackendChanges) -> Result<()> {
+    async fn targeted(&self, group: &str, changes: &BackendChanges, beyond: &Beyond<'_>) -> Result<()> {
         let described = |ids: &[String]| ids.iter().map(|id| TargetDescription::builder().id(id).build()).collect::<Vec<_>>();
         for batch in changes.missing.chunks(MOST_TARGETS) {
-            let call = self.region.elb.register_targets().target_group_arn(group).set_targets(Some(described(batch)));
+            let call = self.region.elb.register_targets().target_group_arn(group).set_targets(Some(beyond.described(batch).await?));
             self.region.elb.write(self.cx, "RegisterTargets", call.send()).await?;
         }
         for batch in changes.surplus.chunks(MOST_TARGETS) {

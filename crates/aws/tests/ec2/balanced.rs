@@ -35,11 +35,16 @@ pub static MEMBERS: &[Members] = &[
             "AvailabilityZones[].LoadBalancerAddresses[].IPv6Address",
             "IpAddressType",
         ],
-        read: &[("pages", &["NextMarker"]), ("whose it is, where its id is not known", &["LoadBalancerName"]), ("which group is its own", &["SecurityGroups"])],
+        read: &[
+            ("pages", &["NextMarker"]),
+            ("whose it is, where its id is not known", &["LoadBalancerName"]),
+            ("which group is its own", &["SecurityGroups"]),
+            ("how it stands before it is changed", &["EnablePrefixForIpv6SourceNat", "AvailabilityZones[].ZoneName", "AvailabilityZones[].SourceNatIpv6Prefixes"]),
+        ],
         ignored: &[
             ("the subnet stands for it", &["AvailabilityZones[]"]),
             ("for aliases, which are made by the name that it is reached under", &["CanonicalHostedZoneId"]),
-            ("not in the API", &["CustomerOwnedIpv4Pool", "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", "EnablePrefixForIpv6SourceNat", "IpamPools"]),
+            ("not in the API", &["CustomerOwnedIpv4Pool", "EnforceSecurityGroupInboundRulesOnPrivateLinkTraffic", "IpamPools"]),
         ],
     },
     Members { operation: "DescribeTags", rows: "TagDescriptions[]", shown: &["ResourceArn", "Tags[].Key", "Tags[].Value"], read: &[], ignored: &[] },
@@ -59,13 +64,13 @@ pub static MEMBERS: &[Members] = &[
         read: &[
             ("pages", &["NextMarker"]),
             ("whose it is", &["TargetGroupName"]),
-            ("which of ours it is", &["Protocol", "TargetType"]),
+            ("which of ours it is", &["Protocol", "TargetType", "IpAddressType"]),
             ("whether its check is the one that is wanted", &["HealthCheckTimeoutSeconds"]),
         ],
         ignored: &[
             ("the load balancer stands for it", &["VpcId", "LoadBalancerArns"]),
             ("a network load balancer always checks", &["HealthCheckEnabled"]),
-            ("not in the API", &["Matcher", "ProtocolVersion", "IpAddressType", "TargetControlPort"]),
+            ("not in the API", &["Matcher", "ProtocolVersion", "TargetControlPort"]),
         ],
     },
     Members {

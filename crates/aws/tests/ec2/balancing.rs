@@ -1,7 +1,11 @@
 //! A small Elastic Load Balancing over HTTP beside the small EC2: what is made under a name is made once, and what holds something keeps it.
 
 use crate::cloud::Pairs;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// Of its API, by which its calls are told from EC2's.
@@ -35,6 +39,9 @@ pub struct Balancing {
     pub settles: Duration,
     /// Where they all are, if not in `vpc-1`.
     pub vpc: Option<String>,
+    /// Subnets that have no range of IPv6, and zones of those that are not in `z`.
+    pub without_ipv6: BTreeSet<&'static str>,
+    pub zones: BTreeMap<&'static str, &'static str>,
     /// The state of targets, where they are not healthy.
     pub health: Option<(&'static str, &'static str)>,
     made: usize,
@@ -43,6 +50,9 @@ pub struct Balancing {
 type Answer = Result<String, &'static str>;
 const NO_BALANCER: &str = "LoadBalancerNotFound";
 const NO_GROUP: &str = "TargetGroupNotFound";
+const NO_IPV6: &str = "ValidationError: You must specify subnets with an associated IPv6 CIDR block.";
+/// Which subnets there are and what is in them, among the parameters.
+const STANDS: [&str; 2] = ["Subnets.", "SubnetMappings."];
 
 /// A whole answer.
 pub fn whole(action: &str, inner: &str) -> String {
@@ -101,27 +111,96 @@ impl Balancing {
     }
     fn balancer_xml(&self, b: &Thing) -> String {
         let state = if b.made.elapsed() < self.settles { "provisioning" } else { "active" };
-        let subnets = listed(&b.is, "Subnets").into_iter().map(|s| (s.to_owned(), String::new()));
-        let mapping = |n: usize, part: &str| b.is.get(&format!("SubnetMappings.member.{n}.{part}")).cloned();
-        let mapped = (1..).map_while(|n| Some((mapping(n, "SubnetId")?, told("AllocationId", &mapping(n, "AllocationId")?))));
-        let zones: String = subnets
-            .chain(mapped)
-            .map(|(s, at)| format!("<member><ZoneName>z</ZoneName><SubnetId>{s}</SubnetId><LoadBalancerAddresses><member>{at}</member></LoadBalancerAddresses></member>"))
-            .collect();
+        let zones = self.zones_xml(&b.is);
         let groups: String = listed(&b.is, "SecurityGroups").into_iter().map(|g| format!("<member>{g}</member>")).collect();
         format!(
             "<member><LoadBalancerArn>{}</LoadBalancerArn><LoadBalancerName>{}</LoadBalancerName><DNSName>{1}.elb.invalid</DNSName><Scheme>{}</Scheme><VpcId>{}</VpcId>\
              <State><Code>{state}</Code></State><Type>{}</Type><AvailabilityZones>{zones}</AvailabilityZones><SecurityGroups>{groups}</SecurityGroups>\
-             <IpAddressType>ipv4</IpAddressType></member>",
+             <IpAddressType>{}</IpAddressType>{}</member>",
             b.arn,
             b.name(),
             b.is("Scheme"),
             self.vpc.as_deref().unwrap_or("vpc-1"),
             b.is("Type"),
+            if Self::is_dual(b) { "dualstack" } else { "ipv4" },
+            told("EnablePrefixForIpv6SourceNat", b.is("EnablePrefixForIpv6SourceNat")),
         )
     }
+    fn is_dual(b: &Thing) -> bool {
+        b.is("IpAddressType") == "dualstack"
+    }
+    /// Its subnets, each with its kept address.
+    fn stands(is: &Pairs) -> BTreeMap<String, Option<String>> {
+        let mapping = |n: usize, part: &str| is.get(&format!("SubnetMappings.member.{n}.{part}")).cloned();
+        let mapped = (1..).map_while(|n| Some((mapping(n, "SubnetId")?, mapping(n, "AllocationId"))));
+        listed(is, "Subnets").into_iter().map(|s| (s.to_owned(), None)).chain(mapped).collect()
+    }
+    fn zones_xml(&self, is: &Pairs) -> String {
+        let prefixes = if is.get("EnablePrefixForIpv6SourceNat").is_some_and(|on| on == "on") {
+            "<SourceNatIpv6Prefixes><member>2001:db8:0:0:1::/80</member></SourceNatIpv6Prefixes>"
+        } else {
+            ""
+        };
+        let zone = |s: &str| self.zones.get(s).copied().unwrap_or("z");
+        let one = |(s, at): (String, Option<String>)| {
+            let at = told("AllocationId", &at.unwrap_or_default());
+            format!("<member><ZoneName>{}</ZoneName><SubnetId>{s}</SubnetId><LoadBalancerAddresses><member>{at}</member></LoadBalancerAddresses>{prefixes}</member>", zone(&s))
+        };
+        Self::stands(is).into_iter().map(one).collect()
+    }
+    /// What the documentation says of subnets, families and listeners together
+    /// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/network/availability-zones.html> and the pages of IP address types).
+    fn may_stand(&self, was: Option<&Pairs>, is: &Pairs) -> Result<(), &'static str> {
+        let stands = Self::stands(is);
+        let is_dual = is.get("IpAddressType").is_some_and(|t| t == "dualstack");
+        let zone = |s: &String| self.zones.get(s.as_str()).copied().unwrap_or("z");
+        if stands.is_empty() || stands.keys().map(zone).collect::<BTreeSet<_>>().len() != stands.len() {
+            return Err("InvalidConfigurationRequest: one subnet of each zone");
+        }
+        if is_dual && stands.keys().any(|s| self.without_ipv6.contains(s.as_str())) {
+            return Err(NO_IPV6);
+        }
+        let translates = is.get("EnablePrefixForIpv6SourceNat").is_some_and(|on| on == "on");
+        let mapped = (1..).map_while(|n| is.get(&format!("SubnetMappings.member.{n}.SubnetId")).map(|_| n));
+        let ranges = mapped.filter(|n| is.contains_key(&format!("SubnetMappings.member.{n}.SourceNatIpv6Prefix"))).count();
+        if translates && (!is_dual || ranges != stands.len()) || !translates && ranges > 0 {
+            return Err("InvalidConfigurationRequest: prefixes for source NAT are of dualstack, and of all subnets");
+        }
+        let was = was.map(Self::stands).unwrap_or_default();
+        let gone: BTreeSet<_> = was.keys().filter(|s| !stands.contains_key(*s)).map(zone).collect();
+        if stands.iter().any(|(s, at)| was.get(s).is_some_and(|then| then != at) || !was.contains_key(s) && gone.contains(zone(s))) {
+            return Err("InvalidConfigurationRequest: what stays keeps its address, and a zone its subnet");
+        }
+        Ok(())
+    }
+    /// Whether a listener of this protocol can lead there.
+    fn may_lead(&self, balancer: &str, protocol: &str, group: &str) -> Result<(), &'static str> {
+        let (Some(b), Some(g)) = (self.balancers.iter().find(|b| b.arn == balancer), self.groups.iter().find(|g| g.arn == group)) else { return Ok(()) };
+        let (is_udp, is_v6) = (protocol.contains("UDP"), g.is("IpAddressType") == "ipv6");
+        if is_v6 && !Self::is_dual(b) || is_udp && Self::is_dual(b) && (!is_v6 || b.is("EnablePrefixForIpv6SourceNat") != "on") {
+            return Err("InvalidConfigurationRequest: the families of the load balancer and the target group do not go together");
+        }
+        Ok(())
+    }
+    fn all_lead(&self, balancer: &str) -> Result<(), &'static str> {
+        let led = self.listeners.iter().filter(|l| l.is("LoadBalancerArn") == balancer);
+        led.into_iter().try_for_each(|l| self.may_lead(balancer, l.is("Protocol"), l.is("DefaultActions.member.1.TargetGroupArn")))
+    }
+    /// As a create or an update asked, and as it was before: refused where the one does not follow from the other.
+    fn stood(&mut self, arn: &str, change: impl FnOnce(&mut Pairs)) -> Result<(), &'static str> {
+        let before = self.balancer(arn)?.is.clone();
+        let mut after = before.clone();
+        change(&mut after);
+        self.may_stand(Some(&before), &after)?;
+        self.balancer(arn)?.is = after;
+        self.all_lead(arn).inspect_err(|_| {
+            if let Ok(b) = self.balancer(arn) {
+                b.is = before;
+            }
+        })
+    }
     fn group_xml(&self, g: &Thing) -> String {
-        const KEYS: [&str; 10] = [
+        const KEYS: [&str; 11] = [
             "Protocol",
             "Port",
             "VpcId",
@@ -132,6 +211,7 @@ impl Balancing {
             "HealthCheckTimeoutSeconds",
             "HealthyThresholdCount",
             "UnhealthyThresholdCount",
+            "IpAddressType",
         ];
         let all: String = KEYS.iter().map(|key| told(key, g.is(key))).collect();
         format!("<member><TargetGroupArn>{}</TargetGroupArn><TargetGroupName>{}</TargetGroupName><TargetType>{}</TargetType>{all}</member>", g.arn, g.name(), g.is("TargetType"))
@@ -166,9 +246,24 @@ impl Balancing {
                 if let Some(there) = self.balancers.iter().find(|b| b.name() == of("Name")) {
                     return if there.is == settings { Ok(format!("<LoadBalancers>{}</LoadBalancers>", self.balancer_xml(there))) } else { Err("DuplicateLoadBalancerName") };
                 }
+                self.may_stand(None, &settings)?;
                 let arn = self.make("balancers", settings);
                 let made = self.balancer(&arn)?.clone();
                 Ok(format!("<LoadBalancers>{}</LoadBalancers>", self.balancer_xml(&made)))
+            }
+            "SetSubnets" => {
+                let arn = of("LoadBalancerArn").to_owned();
+                let stands = |key: &str| STANDS.iter().any(|of| key.starts_with(of));
+                self.stood(&arn, |is| {
+                    is.retain(|key, _| !stands(key));
+                    is.extend(p.iter().filter(|(key, _)| stands(key) || *key == "EnablePrefixForIpv6SourceNat").map(|(k, v)| (k.clone(), v.clone())));
+                })?;
+                let is = self.balancer(&arn)?.is.clone();
+                Ok(format!("<AvailabilityZones>{}</AvailabilityZones>", self.zones_xml(&is)))
+            }
+            "SetIpAddressType" => {
+                self.stood(of("LoadBalancerArn"), |is| drop(is.insert("IpAddressType".into(), of("IpAddressType").to_owned())))?;
+                Ok(format!("<IpAddressType>{}</IpAddressType>", of("IpAddressType")))
             }
             "DescribeLoadBalancers" => {
                 let (arns, names) = (listed(p, "LoadBalancerArns"), listed(p, "Names"));
@@ -212,6 +307,14 @@ impl Balancing {
                 Ok(String::new())
             }
             "RegisterTargets" | "DeregisterTargets" => {
+                let beyond = |n: usize| p.get(&format!("Targets.member.{n}.AvailabilityZone")).is_some_and(|zone| zone == "all");
+                let is_v6 = self.group(of("TargetGroupArn"))?.is("IpAddressType") == "ipv6";
+                for (n, ip) in (1..).map_while(|n| Some((n, p.get(&format!("Targets.member.{n}.Id"))?))).filter_map(|(n, id)| Some((n, id.parse::<IpAddr>().ok()?))) {
+                    let is_inside = matches!(ip, IpAddr::V4(ip) if ip.octets()[..2] == [10, 0]) || ip.is_ipv6();
+                    if ip.is_ipv6() != is_v6 || action == "RegisterTargets" && is_inside == beyond(n) {
+                        return Err("InvalidTarget");
+                    }
+                }
                 let ids: Vec<String> = (1..).map_while(|n| p.get(&format!("Targets.member.{n}.Id")).cloned()).collect();
                 let targets = &mut self.group(of("TargetGroupArn"))?.targets;
                 if action == "RegisterTargets" {
@@ -229,6 +332,7 @@ impl Balancing {
             "CreateListener" => {
                 self.balancer(of("LoadBalancerArn"))?;
                 self.group(of("DefaultActions.member.1.TargetGroupArn"))?;
+                self.may_lead(of("LoadBalancerArn"), of("Protocol"), of("DefaultActions.member.1.TargetGroupArn"))?;
                 if let Some(there) = self.listeners.iter().find(|l| l.is("LoadBalancerArn") == of("LoadBalancerArn") && l.is("Port") == of("Port")) {
                     return if there.is == settings { Ok(format!("<Listeners>{}</Listeners>", Self::listener_xml(there))) } else { Err("DuplicateListener") };
                 }
@@ -237,6 +341,9 @@ impl Balancing {
             }
             "ModifyListener" => {
                 self.group(of("DefaultActions.member.1.TargetGroupArn"))?;
+                let there = self.listener(of("ListenerArn"))?.is.clone();
+                let protocol = if of("Protocol").is_empty() { &there["Protocol"] } else { of("Protocol") };
+                self.may_lead(&there["LoadBalancerArn"], protocol, of("DefaultActions.member.1.TargetGroupArn"))?;
                 self.listener(of("ListenerArn"))?.is.extend(settings);
                 Ok("<Listeners/>".into())
             }

@@ -115,6 +115,11 @@ impl Cloud {
     pub fn plant(&self, kind: &'static str, is: &[(&str, &str)], tags: &[(&str, &str)]) -> String {
         self.script(|s| s.make(kind, pairs(is), pairs(tags)))
     }
+    /// The same under an id that was chosen.
+    pub fn plant_as(&self, id: &str, kind: &'static str, is: &[(&str, &str)]) {
+        let made = self.plant(kind, is, &[]);
+        self.script(|s| s.items.iter_mut().filter(|i| i.id == made).for_each(|i| i.id = id.into()));
+    }
     pub fn remove(&self, id: &str) {
         self.script(|s| s.items.retain(|i| i.id != id));
     }
@@ -595,7 +600,10 @@ fn xml(item: &Item, tags: &Pairs) -> String {
             let attached = if vpc.is_empty() { String::new() } else { format!("<item><vpcId>{vpc}</vpcId><state>available</state></item>") };
             format!("<item><internetGatewayId>{id}</internetGatewayId><attachmentSet>{attached}</attachmentSet>{tags}</item>")
         }
-        "subnet" => format!("<item><subnetId>{id}</subnetId><vpcId>{vpc}</vpcId><state>{state}</state><cidrBlock>{}</cidrBlock>{tags}</item>", is("cidr")),
+        "subnet" => {
+            let zone = item.is.get("zone").map(|zone| format!("<availabilityZone>{zone}</availabilityZone>")).unwrap_or_default();
+            format!("<item><subnetId>{id}</subnetId><vpcId>{vpc}</vpcId><state>{state}</state>{zone}<cidrBlock>{}</cidrBlock>{tags}</item>", is("cidr"))
+        }
         "sg" => format!("<item><groupId>{id}</groupId><groupName>{id}</groupName><vpcId>{vpc}</vpcId>{tags}</item>"),
         "sgr" => {
             let told: String = [("ipProtocol", "protocol"), ("fromPort", "from"), ("toPort", "to"), ("cidrIpv4", "cidr"), ("cidrIpv6", "cidr6")]

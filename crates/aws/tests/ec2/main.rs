@@ -23,6 +23,7 @@ mod http;
 mod journal;
 mod led;
 mod members;
+mod placed;
 mod policy;
 mod read;
 mod recorded;

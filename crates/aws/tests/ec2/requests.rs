@@ -353,6 +353,7 @@ pub async fn adopts_balancers() -> Sent {
     let id = world.cloud.script(|s| s.balancing.plant("network", "theirs"));
     assert!(world.get(&Target::<LoadBalancer>::named(name("a"))).await.unwrap_err().is_not_found());
     // One of ours, whose rules and parts are read too.
+    world.cloud.plant_as("vpc-1", "vpc", &[("cidr", "10.0.0.0/16")]);
     let change = create::<LoadBalancer>("b", balancers::spec(vec![balancers::listener(ListenerProtocol::Tcp, 80)], vec![balancers::to_address(1)]));
     world.run(&change).await.unwrap();
     let before = world.cloud.bodies().len();
@@ -503,7 +504,7 @@ pub async fn load_balancers_over_groups() -> Sent {
 /// One with everything, over instances; then everything changed.
 pub async fn load_balancers() -> Sent {
     let world = World::with(0).await;
-    let vpc = world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16")], &[("welkin.dev/asked", "internet=true")]);
+    let vpc = world.cloud.plant("vpc", &[("cidr", "10.0.0.0/16"), ("ipv6", "2001:db8::/56")], &[("welkin.dev/asked", "internet=true")]);
     world.cloud.script(|s| s.balancing.vpc = Some(vpc.clone()));
     let subnet = world.cloud.plant("subnet", &[("vpc", &vpc), ("cidr", "10.0.0.0/24")], &[]);
     let address = world.cloud.plant("eipalloc", &[("ip", "198.51.100.7")], &[]);
@@ -549,8 +550,30 @@ pub async fn load_balancers() -> Sent {
         ]
     })
     .await;
-    let asked = create::<LoadBalancer>("m", balancers::spec(vec![listener(ListenerProtocol::Tcp, 80)], vec![balancers::to_address(1)]));
-    world.run(&asked).await.unwrap();
+    let asked = LoadBalancerSpec {
+        network: Some(Ref::resolved(name("n"), vpc.parse().unwrap())),
+        ..balancers::spec(vec![listener(ListenerProtocol::Tcp, 80)], vec![balancers::to_address(1)])
+    };
+    let asked = create::<LoadBalancer>("m", asked);
+    let made = world.run(&asked).await.unwrap().object();
+    // Of both families, with UDP, and in another subnet too; then elsewhere.
+    let other = world.cloud.plant("subnet", &[("vpc", &vpc), ("cidr", "10.0.1.0/24"), ("zone", "b")], &[]);
+    world.cloud.script(|s| s.balancing.zones.insert("subnet-1", "a"));
+    let elsewhere = vec![Ref::resolved(name("o"), other.parse().unwrap())];
+    let mut spec = LoadBalancerSpec {
+        dual_stack: true,
+        subnets: [made.spec.subnets.clone(), elsewhere.clone()].concat(),
+        listeners: vec![listener(ListenerProtocol::Udp, 80)],
+        backends: vec![Backend { address: Some("2001:db8::1".parse().unwrap()), ..Backend::default() }],
+        ..made.spec
+    };
+    let update = |desired: LoadBalancerSpec, paths: &[&'static str]| {
+        then(&asked, made.vendor_id.as_str(), Verb::Update { desired, paths: paths.iter().map(|p| FieldPath::from(*p)).collect() })
+    };
+    world.run(&update(spec.clone(), &["dual_stack", "subnets", "listeners", "backends"])).await.unwrap();
+    spec.subnets = elsewhere;
+    world.check(&update(spec.clone(), &["subnets"])).await.unwrap();
+    world.run(&update(spec, &["subnets"])).await.unwrap();
     world.ask(&asked.target, LoadBalancerQuestion::TargetHealth).await.unwrap();
     sent(&world)
 }

@@ -11,6 +11,7 @@
   and its like: "This operation is idempotent"), and a port has one listener (DuplicateListener): moto makes a second load balancer and listener, and refuses a second target group.
 - A load balancer that is protected is not deleted (OperationNotPermitted, in API_DeleteLoadBalancer): moto notes the attribute alone.
 - A listener can become one of any protocol of its load balancer (API_ModifyListener): moto knows HTTP, HTTPS and TCP.
+- A network load balancer stands in one zone or more (API_SetSubnets): moto wants two.
 - The target groups of a load balancer are those that its listeners lead to now (API_DescribeTargetGroups): moto keeps those of their creation.
 
 - An instance type that there is not is InvalidParameterValue, in a dry run too ("Invalid value 't3.nano' for InstanceType", as EC2 answered it in
@@ -108,7 +109,7 @@ def create_route(self, route_table_id, destination_cidr_block, destination_ipv6_
 
 balancer, delete_balancer = ELBv2Backend.create_load_balancer, ELBv2Backend.delete_load_balancer
 target_group, listener, modify_listener = ELBv2Backend.create_target_group, ELBv2Backend.create_listener, ELBv2Backend.modify_listener
-delete_listener = ELBv2Backend.delete_listener
+delete_listener, subnets_set = ELBv2Backend.delete_listener, ELBv2Backend.set_subnets
 
 
 def create_load_balancer(self, name, security_groups, subnet_ids, subnet_mappings=None, *args, **kwargs):
@@ -119,6 +120,15 @@ def create_load_balancer(self, name, security_groups, subnet_ids, subnet_mapping
             raise DuplicateLoadBalancerName()
         return there
     return balancer(self, name, security_groups, subnet_ids, subnet_mappings, *args, **kwargs)
+
+
+def set_subnets(self, arn, subnets, subnet_mappings):
+    there = self.load_balancers.get(arn)
+    ids = list(subnets) + [m["SubnetId"] for m in subnet_mappings]
+    if not there or there.type != "network" or len(ids) != 1:
+        return subnets_set(self, arn, subnets, subnet_mappings)
+    there.subnets = [self.ec2_backend.get_subnet(ids[0])]
+    return there.availability_zones
 
 
 def delete_load_balancer(self, arn):
@@ -220,6 +230,7 @@ RouteBackend.associate_route_table = associate_route_table
 RouteBackend.create_route = create_route
 ELBv2Backend.create_load_balancer = create_load_balancer
 ELBv2Backend.delete_load_balancer = delete_load_balancer
+ELBv2Backend.set_subnets = set_subnets
 ELBv2Backend.create_target_group = create_target_group
 ELBv2Backend.create_listener = create_listener
 ELBv2Backend.modify_listener = modify_any_listener

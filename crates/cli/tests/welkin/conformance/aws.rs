@@ -175,6 +175,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
             ("a network that is not there", "moto takes any text for the VPC of a zone"),
             ("an address that another one is reached at", "moto notes no address of a load balancer"),
             ("two subnets of one zone", "moto takes any subnets for a load balancer"),
+            ("both stacks in a subnet without IPv6", "moto takes any subnets for a load balancer"),
             ("an address in use", "moto breaks over it and answers 500 without a code"),
             ("an address outside of the subnet", "moto breaks over it and answers 500 without a code"),
         ]
@@ -200,6 +201,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     subject = subject.skipping("loadBalancers.listeners.certificate", "the trials make no certificates");
     subject = subject.skipping("loadBalancers.addresses", "moto notes no address of a load balancer");
+    subject = subject.skipping("loadBalancers.moved", "moto notes no address of a load balancer");
     for kind in [Network::COLLECTION, Subnet::COLLECTION, NatGateway::COLLECTION, RouteTable::COLLECTION] {
         subject = subject.with_gap(format!("{kind}.check"), "moto ignores DryRun here and does what it should only check");
     }
