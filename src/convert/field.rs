@@ -96,21 +96,28 @@ impl<K: Kind> Scope<'_, K> {
         }
         text.parse().inspect_err(|_| self.refuse(field, format!("{text:?} is not {form}"))).ok()
     }
+    /// A reference to what never lives in the resource's own parent: a full name in the same cloud, or a name below the cloud.
+    pub(super) fn refer_elsewhere<T: Kind>(&mut self, field: &str, text: &str) -> Option<Ref<T>> {
+        if text.is_empty() {
+            return None;
+        }
+        if !text.contains('/') {
+            self.refuse(field, format!("{text:?} does not say where it is: name it in full, as in locations/LOCATION/{}/ID", T::COLLECTION));
+            return None;
+        }
+        self.below(text).and_then(str::parse).map(Ref::to).inspect_err(|e| self.refuse(field, e.message())).ok()
+    }
     fn read_name<T>(&self, text: &str) -> Result<Name<T>>
     where
         T: Kind<Parent = K::Parent>,
         T::Parent: Segment,
     {
-        let below = match text.strip_prefix("clouds/") {
-            Some(rest) => {
-                let (cloud, below) = rest.split_once('/').unwrap_or((rest, ""));
-                if cloud != self.cloud {
-                    return Err(Error::invalid("", format!("{text} is in another cloud than {}", self.cloud)));
-                }
-                below
-            }
-            None => text,
-        };
-        relative(below, self.parent)
+        relative(self.below(text)?, self.parent)
+    }
+    /// What follows the cloud in a name.
+    fn below<'a>(&self, text: &'a str) -> Result<&'a str> {
+        let Some(rest) = text.strip_prefix("clouds/") else { return Ok(text) };
+        let (cloud, below) = rest.split_once('/').unwrap_or((rest, ""));
+        if cloud == self.cloud { Ok(below) } else { Err(Error::invalid("", format!("{text} is in another cloud than {}", self.cloud))) }
     }
 }

@@ -101,6 +101,8 @@ pub(crate) struct Global {
     pub(crate) route53: Service<aws_sdk_route53::Client>,
     /// What each zone that was asked about is called, by its id: neither ever changes.
     pub(crate) zone_names: Arc<Mutex<BTreeMap<String, DnsName>>>,
+    /// Where the load balancers lie that its records lead to.
+    pub(crate) regions: BTreeMap<String, Region>,
 }
 impl fmt::Debug for Global {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,7 +157,8 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Regi
     // Its endpoint, and the region that it is signed for, follow from the partition, which is that of any region of the account
     // (<https://docs.aws.amazon.com/general/latest/gr/r53.html>).
     let route53 = Service { sdk: client!(aws_sdk_route53), family: "route53", place: GLOBAL.to_owned() };
-    Ok((config.regions.iter().map(region).collect::<Result<_>>()?, Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default() }))
+    let regions: BTreeMap<String, Region> = config.regions.iter().map(region).collect::<Result<_>>()?;
+    Ok((regions.clone(), Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default(), regions }))
 }
 
 #[cfg(test)]

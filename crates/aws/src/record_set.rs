@@ -6,6 +6,7 @@
 //! (<https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html>). So a write whose fate is unknown may be sent again: whichever
 //! of the two comes second is refused.
 
+mod alias;
 mod item;
 
 use crate::{
@@ -15,18 +16,19 @@ use crate::{
     error,
     step::{answered, now_ms, pace, told, unresolved_ms},
 };
+use alias::{Known, Leads, referred};
 use async_trait::async_trait;
 use aws_sdk_route53::types::{Change as Written, ChangeAction, ChangeBatch, ResourceRecordSet, RrType};
-use item::{Row, Spelled, rows, sets};
+use item::{Row, Spelled, id_of, rows, sets};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     time::Duration,
 };
 use welkin_core::{
-    BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, LocationName, Name, NoAction, Object, Page, Query, Reader, Reason,
-    RecordChanges, RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordType, RecordWork, RecordsThere, ResourceId, Result, Resume, Retry, Shard, Step, Target,
-    Verb,
+    BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, Kind as _, LocationName, Name, NoAction, Object, Page, Query, Reader,
+    Reason, RecordChanges, RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordType, RecordWork, RecordsThere, ResourceId, Result, Resume, Retry, Shard, Step,
+    Target, Verb,
 };
 
 /// What one change holds (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests-changeresourcerecordsets>). What replaces
@@ -38,8 +40,8 @@ const WHOLE: i32 = 300;
 const FEW_NAMES: usize = 4;
 /// Zones that a list of all zones' records finds at once.
 const ZONES: i32 = 10;
-/// What Route 53 answers to what it will not have, and nothing of the change is done.
-const REFUSED: &[&str] = &["InvalidChangeBatch", "InvalidInput", "NoSuchHealthCheck", "InvalidDomainName"];
+/// What Route 53 answers to what it will not have, and nothing of the change is done; of an alias Elastic Load Balancing says first that it leads nowhere.
+const REFUSED: &[&str] = &["InvalidChangeBatch", "InvalidInput", "NoSuchHealthCheck", "InvalidDomainName", "LoadBalancerNotFound"];
 /// What is wrong with a DELETE of what is not there.
 const NOT_FOUND: &str = "was not found";
 
@@ -86,6 +88,10 @@ struct Forgetting {
 struct Beside {
     /// By record set.
     spelled: BTreeMap<String, Spelled>,
+    /// Where its aliases lead, in Route 53's spelling, by record set.
+    aliases: BTreeMap<String, Leads>,
+    /// Where new ones have to lead.
+    leads: Leads,
     /// The last change.
     last: Option<Learning>,
 }
@@ -97,38 +103,43 @@ fn written(action: ChangeAction, set: ResourceRecordSet) -> Result<Written> {
 fn removed(row: &Row) -> Result<Vec<Written>> {
     row.items.iter().map(|set| written(ChangeAction::Delete, set.clone())).collect()
 }
-fn created(id: &RecordId, spec: &RecordSetSpec) -> Result<Vec<Written>> {
-    sets(id, spec, &Spelled::new())?.into_iter().map(|set| written(ChangeAction::Create, set)).collect()
+fn created(id: &RecordId, spec: &RecordSetSpec, leads: &Leads) -> Result<Vec<Written>> {
+    sets(id, spec, &Spelled::new(), leads)?.into_iter().map(|set| written(ChangeAction::Create, set)).collect()
 }
 /// What has to go, first.
-fn edited(edits: &[RecordEdit], spelled: &BTreeMap<String, Spelled>) -> Result<Vec<Written>> {
-    let (mut all, none) = (Vec::new(), Spelled::new());
+fn edited(edits: &[RecordEdit], beside: &Beside) -> Result<Vec<Written>> {
+    let (mut all, as_ours, nowhere) = (Vec::new(), Spelled::new(), Leads::new());
     for edit in edits {
-        let from = edit.from.as_ref().map(|from| sets(&edit.id, from, spelled.get(&edit.id.to_string()).unwrap_or(&none))).transpose()?;
+        let id = edit.id.to_string();
+        let (spelled, leads) = (beside.spelled.get(&id).unwrap_or(&as_ours), beside.aliases.get(&id).unwrap_or(&nowhere));
+        let from = edit.from.as_ref().map(|from| sets(&edit.id, from, spelled, leads)).transpose()?;
         all.extend(from.into_iter().flatten().map(|set| written(ChangeAction::Delete, set)).collect::<Result<Vec<_>>>()?);
     }
     for edit in edits {
-        all.extend(edit.to.as_ref().map(|to| created(&edit.id, to)).transpose()?.into_iter().flatten());
+        all.extend(edit.to.as_ref().map(|to| created(&edit.id, to, &beside.leads)).transpose()?.into_iter().flatten());
     }
     Ok(all)
 }
 /// What `InvalidChangeBatch` is about, as Route 53 says it: <https://github.com/kubernetes-sigs/external-dns/issues/732>,
-/// <https://repost.aws/knowledge-center/route-53-error-already-exists>.
+/// <https://repost.aws/knowledge-center/route-53-error-already-exists>, <https://github.com/aws/aws-cli/issues/4687> (of an alias).
 fn judged(refusal: Error) -> Error {
     if refusal.effect() != Effect::None || !error::is(&refusal, &["InvalidChangeBatch"]) {
         return refusal;
     }
     let says = |what: &str| refusal.message().contains(what);
-    let (kind, reason) = if says("already exists") {
-        (ErrorKind::FailedPrecondition, Reason::NotOwned)
+    let (kind, reason, field) = if says("Tried to create an alias") {
+        // It "was not found", as what a DELETE speaks of can be, or is not where we were told that it is.
+        (ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, "alias.load_balancer")
+    } else if says("already exists") {
+        (ErrorKind::FailedPrecondition, Reason::NotOwned, "record_set_id")
     } else if is_other(&refusal) {
-        (ErrorKind::Aborted, Reason::EtagMismatch)
+        (ErrorKind::Aborted, Reason::EtagMismatch, "record_set_id")
     } else if says("conflicts with other records") {
-        (ErrorKind::FailedPrecondition, Reason::InUse)
+        (ErrorKind::FailedPrecondition, Reason::InUse, "record_set_id")
     } else {
         return refusal;
     };
-    let judged = Error::new(kind, reason, refusal.message().to_owned()).with_effect(Effect::None).with_field("record_set_id");
+    let judged = Error::new(kind, reason, refusal.message().to_owned()).with_effect(Effect::None).with_field(field);
     match refusal.vendor() {
         Some(vendor) => judged.with_vendor(vendor.clone()),
         None => judged,
@@ -204,7 +215,7 @@ impl Global {
     async fn at_name(&self, cx: &Cx, zone: &str, name: &DnsName) -> Result<Option<(DnsName, Vec<Row>)>> {
         let Some(begins) = self.begins(cx, zone).await? else { return Ok(None) };
         let first = Start { name: name.to_string(), record_type: None };
-        let (mut all, mut start) = (Vec::new(), None::<Start>);
+        let (mut all, mut known, mut start) = (Vec::new(), Known::default(), None::<Start>);
         loop {
             let from = start.as_ref().unwrap_or(&first);
             let (sets, next) = match self.records_page(cx, zone, Some(from), WHOLE).await {
@@ -212,12 +223,20 @@ impl Global {
                 page => page?,
             };
             let is_over = |of: &str| of.parse().is_ok_and(|n: DnsName| n != *name);
-            all.extend(rows(sets).into_iter().filter(|row| row.id.name == *name && !is_own(&begins, &row.id)));
+            let sets: Vec<_> = sets.into_iter().filter(|set| id_of(set).is_some_and(|id| id.name == *name)).collect();
+            self.look_for(cx, sets.iter(), &mut known).await?;
+            all.extend(rows(sets, &known).into_iter().filter(|row| !is_own(&begins, &row.id)));
             start = next.filter(|n| !is_over(&n.name));
             if start.is_none() {
                 return Ok(Some((begins, all)));
             }
         }
+    }
+    /// Where the aliases of a specification have to lead.
+    async fn leads_of(&self, cx: &Cx, spec: &RecordSetSpec) -> Result<Leads> {
+        let mut leads = Leads::new();
+        self.find_leads(cx, referred(RecordSet::refs(&mut spec.clone())), &mut leads).await?;
+        Ok(leads)
     }
     async fn change_records(&self, cx: &Cx, zone: &str, changes: Vec<Written>) -> Result<String> {
         let batch = ChangeBatch::builder().set_changes(Some(changes)).build().map_err(|e| Error::internal("a change cannot be built").with_source(e))?;
@@ -237,10 +256,11 @@ impl Global {
             return Ok((there, None));
         }
         let begins = self.begins(cx, zone).await?.ok_or_else(|| no_zone(zone))?;
-        let (mut total, mut start) = (0, None);
+        let (mut total, mut known, mut start) = (0, Known::default(), None);
         loop {
             let (sets, next) = self.records_page(cx, zone, start.as_ref(), WHOLE).await?;
-            let found = rows(sets).into_iter().filter(|row| !is_own(&begins, &row.id));
+            self.look_for(cx, sets.iter().filter(|set| id_of(set).is_some_and(|id| names.contains(&id.name))), &mut known).await?;
+            let found = rows(sets, &known).into_iter().filter(|row| !is_own(&begins, &row.id));
             there.extend(found.inspect(|_| total += 1).filter(|row| names.contains(&row.id.name)));
             start = next;
             if start.is_none() {
@@ -268,9 +288,10 @@ impl Global {
         let unsayable: BTreeSet<&RecordId> = found.iter().filter(|row| row.beyond.is_some()).map(|row| &row.id).collect();
         changes.changes.iter_mut().filter(|c| unsayable.contains(&c.id)).for_each(|c| c.owned = false);
         let spelled = found.iter().map(|row| (row.id.to_string(), row.spelled())).filter(|(_, s)| !s.is_empty()).collect();
+        let aliases = found.iter().filter(|row| !row.leads.is_empty()).map(|row| (row.id.to_string(), row.leads.clone())).collect();
         let there: RecordsThere = found.into_iter().map(|row| (row.id, row.spec)).collect();
         let mut work = RecordWork::plan(&begins, &there, total, &changes, CHANGE, unresolved)?;
-        work.keep(&Beside { spelled, last: None })?;
+        work.keep(&Beside { spelled, aliases, ..Beside::default() })?;
         Ok(work)
     }
     /// For a check: everything but what Route 53 itself says.
@@ -296,17 +317,28 @@ impl Global {
             work.done();
             return Step::wait(&work, Duration::ZERO, "an interrupted call has changed them");
         }
-        match self.change_records(cx, zone, edited(&edits, &beside.spelled)?).await {
+        match Box::pin(self.change_all(cx, zone, changes, &edits, &mut beside)).await {
             Ok(change) => {
                 beside.last = Some(Learning { learning: change, since_ms: now_ms() });
                 work.done();
                 work.keep(&beside)?;
             }
             Err(e) if resume.is_unresolved() && is_late(&e) => return Ok(look_again(&resume)),
-            Err(e) if changes.mode == ChangeMode::BestEffort && e.effect() == Effect::None && e.retry() == Retry::Never && error::is(&e, REFUSED) => work.refused(&e),
+            Err(e) if changes.mode == ChangeMode::BestEffort && e.effect() == Effect::None && e.retry() == Retry::Never && error::is(&e, REFUSED) => {
+                work.refused(&e);
+                work.keep(&beside)?;
+            }
             Err(e) => return Err(e),
         }
         Step::wait(&work, Duration::ZERO, "changed")
+    }
+    async fn change_all(&self, cx: &Cx, zone: &str, changes: &RecordChanges, edits: &[RecordEdit], beside: &mut Beside) -> Result<String> {
+        let place = |id: &RecordId| changes.changes.iter().position(|c| c.id == *id).unwrap_or_default();
+        for (i, mut to) in edits.iter().filter_map(|edit| Some((place(&edit.id), edit.to.clone()?))) {
+            let wanted = referred(RecordSet::refs(&mut to)).into_iter().map(|(id, field)| (id, format!("changes[{i}].record_set.{field}"))).collect();
+            self.find_leads(cx, wanted, &mut beside.leads).await?;
+        }
+        self.change_records(cx, zone, edited(edits, beside)?).await
     }
     /// Is all of it as it was to be? A call does all of it or nothing.
     async fn are_made(&self, cx: &Cx, zone: &str, edits: &[RecordEdit]) -> Result<bool> {
@@ -387,7 +419,9 @@ impl Reader<RecordSet> for Aws {
                 }
             };
             let name = query.parent.clone().map_or_else(|| Ok(Name::new(LocationName::of(GLOBAL)?, ResourceId::of_vendor(zone)?)), Ok::<_, Error>)?;
-            let shown = rows(sets).into_iter().filter(|row| begins.as_ref().is_none_or(|begins| !is_own(begins, &row.id)));
+            let mut known = Known::default();
+            global.look_for(cx, sets.iter(), &mut known).await?;
+            let shown = rows(sets, &known).into_iter().filter(|row| begins.as_ref().is_none_or(|begins| !is_own(begins, &row.id)));
             items = shown.map(|row| object(&name, row.id, row.spec)).collect::<Result<Vec<_>>>()?;
         }
         items.retain(|o| query.vendor_ids.is_empty() || query.vendor_ids.contains(&o.vendor_id));
@@ -417,6 +451,7 @@ impl Driver<RecordSet> for Aws {
 
     async fn create(&self, cx: &Cx, change: &Change<RecordSet>, spec: &RecordSetSpec, resume: &Resume) -> Result<Step<Object<RecordSet>>> {
         let (learning, resume) = resume.read::<Learning>();
+        let spec = &RecordSet::as_shown(spec);
         if let Some(learning) = learning {
             return self.learned(cx, change, spec, &learning).await;
         }
@@ -427,7 +462,8 @@ impl Driver<RecordSet> for Aws {
             return Ok(Step::Done(object(change.target.parent(), id, spec.clone())?));
         }
         check_free(&begins, &there, &id)?;
-        match global.change_records(cx, &zone, created(&id, spec)?).await {
+        let leads = global.leads_of(cx, spec).await?;
+        match global.change_records(cx, &zone, created(&id, spec, &leads)?).await {
             Ok(learning) => Step::wait(&Learning { learning, since_ms: now_ms() }, Duration::ZERO, "the record set is made"),
             Err(e) if resume.is_unresolved() && is_late(&e) => Ok(look_again(&resume)),
             Err(e) => Err(e),
@@ -436,6 +472,7 @@ impl Driver<RecordSet> for Aws {
 
     async fn update(&self, cx: &Cx, change: &Change<RecordSet>, desired: &RecordSetSpec, _: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<RecordSet>>> {
         let (learning, resume) = resume.read::<Learning>();
+        let desired = &RecordSet::as_shown(desired);
         if let Some(learning) = learning {
             return self.learned(cx, change, desired, &learning).await;
         }
@@ -446,7 +483,8 @@ impl Driver<RecordSet> for Aws {
             return Ok(Step::Done(object(change.target.parent(), id, desired.clone())?));
         }
         RecordSet::check_expected(change, &row.spec)?;
-        let changes = [removed(&row)?, created(&id, desired)?].concat();
+        let leads = global.leads_of(cx, desired).await?;
+        let changes = [removed(&row)?, created(&id, desired, &leads)?].concat();
         match global.change_records(cx, &zone, changes).await {
             Ok(learning) => Step::wait(&Learning { learning, since_ms: now_ms() }, Duration::ZERO, "the record set is changed"),
             Err(e) if resume.is_unresolved() && is_late(&e) => Ok(look_again(&resume)),

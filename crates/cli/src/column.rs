@@ -93,7 +93,7 @@ const COLUMNS: &[(&str, &[Column])] = &[
             wide("REASON", "state_reason"),
         ],
     ),
-    ("recordSets", &[always("TTL", "ttl_s"), always("VALUES", "values"), always("ROUTING", "routing")]),
+    ("recordSets", &[always("TTL", "ttl_s"), always("VALUES", "values"), always("ALIAS", "alias.load_balancer"), always("ROUTING", "routing")]),
     (
         "routeTables",
         &[
@@ -193,7 +193,7 @@ mod tests {
         for (collection, columns) in COLUMNS {
             let kind = kinds.all.iter().find(|k| k.collection == *collection).unwrap();
             for column in *columns {
-                assert!(kind.message.get_field_by_name(column.path).is_some(), "{collection} has no {}", column.path);
+                assert!(crate::output::field_at(&kind.message, column.path).is_some(), "{collection} has no {}", column.path);
             }
         }
         for kind in &kinds.all {

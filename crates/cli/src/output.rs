@@ -9,7 +9,7 @@ use crate::{
 };
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
-use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind as Type, ReflectMessage as _, Value};
+use prost_reflect::{DynamicMessage, EnumDescriptor, FieldDescriptor, Kind as Type, MessageDescriptor, ReflectMessage as _, Value};
 use std::{
     io::{self, Write as _},
     time::{SystemTime, UNIX_EPOCH},
@@ -96,7 +96,7 @@ pub(crate) fn refused(message: &DynamicMessage) -> (usize, usize) {
 }
 
 fn resource_table(kind: &Kind, items: &[DynamicMessage], wide: bool) -> String {
-    let exists = |c: &&Column| (wide || !c.wide) && kind.message.get_field_by_name(c.path).is_some();
+    let exists = |c: &&Column| (wide || !c.wide) && field_at(&kind.message, c.path).is_some();
     let columns: Vec<&Column> = column::of(&kind.collection).iter().chain(column::LAST).filter(exists).collect();
     let within = kind.within.as_ref().map(|collection| kebab(&singular(collection)).replace('-', " ").to_ascii_uppercase());
     let mut places = vec!["NAME", "CLOUD"];
@@ -130,8 +130,16 @@ pub(crate) fn table(head: Vec<&str>, rows: impl IntoIterator<Item = Vec<String>>
     lines.join("\n") + "\n"
 }
 
-/// A field for people; empty where it is not set.
+/// The field at a path, which can be one of a nested message.
+pub(crate) fn field_at(message: &MessageDescriptor, path: &str) -> Option<FieldDescriptor> {
+    let Some((around, below)) = path.split_once('.') else { return message.get_field_by_name(path) };
+    field_at(message.get_field_by_name(around)?.kind().as_message()?, below)
+}
+/// A field for people; empty where it is not set. A nested message's has that one's name in front: `alias.load_balancer`.
 pub(crate) fn cell(message: &DynamicMessage, path: &str) -> String {
+    if let Some((around, below)) = path.split_once('.') {
+        return nested(message, around).map(|m| cell(&m, below)).unwrap_or_default();
+    }
     let Some(field) = message.descriptor().get_field_by_name(path) else { return String::new() };
     if field.supports_presence() && !message.has_field(&field) {
         return String::new();

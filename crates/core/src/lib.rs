@@ -36,7 +36,7 @@ pub use kinds::location::{Location, LocationSpec, LocationStatus};
 pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};
 pub use kinds::nat_gateway::{Connectivity, NatGateway, NatGatewaySpec, NatGatewayState, NatGatewayStatus};
 pub use kinds::network::{Network, NetworkSpec, NetworkState, NetworkStatus};
-pub use kinds::record_set::{FailoverRole, RecordItem, RecordSet, RecordSetSpec, RecordSetStatus, Routing};
+pub use kinds::record_set::{FailoverRole, RecordAlias, RecordItem, RecordSet, RecordSetSpec, RecordSetStatus, Routing};
 pub use kinds::route_table::{Route, RouteChanges, RouteTable, RouteTableSpec, RouteTableState, RouteTableStatus};
 pub use kinds::security_group::{Direction, Peer, PeerRule, Protocol, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, SecurityRule};
 pub use kinds::subnet::{Subnet, SubnetSpec, SubnetState, SubnetStatus};

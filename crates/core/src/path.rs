@@ -165,8 +165,8 @@ mod tests {
     use crate::{
         Address, AddressSpec, Alternative, Backend, Connectivity, Direction, Disk, DiskSpec, DnsZone, DnsZoneSpec, FailoverRole, GroupHealth, HealthCheck, HealthProtocol,
         HealthSource, Image, Instance, InstanceGroup, InstanceGroupSpec, InstanceSpec, InstanceTemplate, Listener, ListenerProtocol, LoadBalancer, LoadBalancerSpec, LocationName,
-        Name, NatGateway, NatGatewaySpec, Network, NetworkSpec, Protocol, RecordItem, RecordSet, RecordSetSpec, Ref, RootDisk, Route, RouteTable, RouteTableSpec, Routing, Scheme,
-        SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, TemplateDisk, VendorConfig,
+        Name, NatGateway, NatGatewaySpec, Network, NetworkSpec, Protocol, RecordAlias, RecordItem, RecordSet, RecordSetSpec, Ref, RootDisk, Route, RouteTable, RouteTableSpec,
+        Routing, Scheme, SecurityGroup, SecurityGroupSpec, SecurityRule, Subnet, SubnetSpec, TemplateDisk, VendorConfig,
     };
 
     fn full() -> InstanceSpec {
@@ -315,13 +315,16 @@ mod tests {
         };
         let set: BTreeSet<_> = set_fields::<DnsZone>(&zone).into_iter().filter(|p| !p.contains('=')).collect();
         assert_eq!(set, DnsZone::FIELDS.iter().map(|s| (*s).to_owned()).collect());
+        let alias = RecordAlias { load_balancer: Some(Ref::to("locations/r/loadBalancers/l".parse().unwrap())), check_health: true };
         let record_set = RecordSetSpec {
             ttl_s: Some(60),
             values: vec!["192.0.2.1".into()],
+            alias: alias.clone(),
             routing: Routing::Weighted,
             items: vec![RecordItem {
                 id: "a".into(),
                 values: vec!["192.0.2.1".into()],
+                alias,
                 weight: Some(1),
                 region: text(),
                 country: text(),

@@ -45,6 +45,7 @@ const TABLE: &[Row] = &[
     state(Code::AddressInUse, Reason::RangeConflict, Some("private_ips")),
     state(Code::AddressNotFound, Reason::ReferenceNotFound, None),
     wrong(Code::AddressOutOfRange, Reason::InvalidField, "private_ips"),
+    state(Code::AliasTargetNotFound, Reason::ReferenceNotFound, Some("alias.load_balancer")),
     state(Code::BelowMinimum, Reason::WrongState, Some("instances")),
     row(Code::ConnectionLost, ErrorKind::Unavailable, Reason::CloudUnavailable, Again::Soon, Did::Perhaps, None),
     state(Code::DeletionProtected, Reason::DeletionProtected, Some("deletion_protection")),

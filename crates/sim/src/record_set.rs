@@ -146,8 +146,8 @@ impl Driver<RecordSet> for Sim {
     async fn check(&self, cx: &Cx, change: &Change<RecordSet>) -> Result<()> {
         let (zone, id) = RecordSet::addressed(&change.target)?;
         let changes = match &change.verb {
-            Verb::Create { spec, .. } => vec![RecordChange::Create(id, spec.clone())],
-            Verb::Update { desired, .. } => vec![RecordChange::Delete(id.clone(), self.expected_set(cx, change).await?), RecordChange::Create(id, desired.clone())],
+            Verb::Create { spec, .. } => vec![RecordChange::Create(id, RecordSet::as_shown(spec))],
+            Verb::Update { desired, .. } => vec![RecordChange::Delete(id.clone(), self.expected_set(cx, change).await?), RecordChange::Create(id, RecordSet::as_shown(desired))],
             Verb::Delete => vec![RecordChange::Delete(id, self.expected_set(cx, change).await?)],
             Verb::Act(action) => match *action {},
         };
@@ -156,6 +156,7 @@ impl Driver<RecordSet> for Sim {
 
     async fn create(&self, cx: &Cx, change: &Change<RecordSet>, spec: &RecordSetSpec, resume: &Resume) -> Result<Step<Object<RecordSet>>> {
         let (zone, id) = RecordSet::addressed(&change.target)?;
+        let spec = &RecordSet::as_shown(spec);
         let Some(at) = self.at(cx, &zone, &id).await? else {
             return Err(Error::new(ErrorKind::FailedPrecondition, Reason::ReferenceNotFound, format!("there is no zone {zone}")).with_field("parent"));
         };
@@ -176,6 +177,7 @@ impl Driver<RecordSet> for Sim {
 
     async fn update(&self, cx: &Cx, change: &Change<RecordSet>, desired: &RecordSetSpec, _: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<RecordSet>>> {
         let (zone, id) = RecordSet::addressed(&change.target)?;
+        let desired = &RecordSet::as_shown(desired);
         let there = self.record_set(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
         let done = || Ok(Step::Done(object(change.target.parent(), id.clone(), desired.clone())?));
         if there == *desired {

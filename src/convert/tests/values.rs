@@ -134,15 +134,20 @@ fn record_id() -> impl Strategy<Value = RecordId> {
     (dns_name(), 0..RecordType::ALL.len()).prop_map(|(name, t)| RecordId { name, record_type: RecordType::ALL[t] })
 }
 prop_compose! {
-    fn record_item()(id in "\\PC{0,8}", values in vec("\\PC{0,8}", 0..3), weight in option::of(any::<u32>()), region in text(), country in text(),
-                     failover in 0usize..FailoverRole::ALL.len(), health_check in text()) -> RecordItem {
-        RecordItem { id, values, weight, region, country, failover: FailoverRole::ALL[failover], health_check }
+    fn record_alias()(load_balancer in reference(), check_health in any::<bool>()) -> RecordAlias {
+        RecordAlias { load_balancer, check_health }
     }
 }
 prop_compose! {
-    fn record_set()(ttl_s in option::of(any::<u32>()), values in vec("\\PC{0,8}", 0..3), routing in 0usize..Routing::ALL.len(), items in vec(record_item(), 0..3),
-                    provider_config in vendor_config()) -> RecordSetSpec {
-        RecordSetSpec { ttl_s, values, routing: Routing::ALL[routing], items, provider_config }
+    fn record_item()(id in "\\PC{0,8}", values in vec("\\PC{0,8}", 0..3), alias in record_alias(), weight in option::of(any::<u32>()), region in text(), country in text(),
+                     failover in 0usize..FailoverRole::ALL.len(), health_check in text()) -> RecordItem {
+        RecordItem { id, values, alias, weight, region, country, failover: FailoverRole::ALL[failover], health_check }
+    }
+}
+prop_compose! {
+    fn record_set()(ttl_s in option::of(any::<u32>()), values in vec("\\PC{0,8}", 0..3), alias in record_alias(), routing in 0usize..Routing::ALL.len(),
+                    items in vec(record_item(), 0..3), provider_config in vendor_config()) -> RecordSetSpec {
+        RecordSetSpec { ttl_s, values, alias, routing: Routing::ALL[routing], items, provider_config }
     }
 }
 prop_compose! {
@@ -413,6 +418,25 @@ fn references_can_be_given_short() {
         assert_eq!(spec.subnet.unwrap().name.to_string(), "locations/r/subnets/s1", "{text}");
         assert_eq!(spec.image.unwrap().name.to_string(), "locations/r/images/debian-12");
         assert_eq!(scope.wrong, []);
+    }
+}
+#[test]
+fn what_lives_elsewhere_is_named_in_full() {
+    let zone = "locations/global/dnsZones/z".parse().unwrap();
+    let read = |text: &str| {
+        let mut scope = Scope::<RecordSet> { cloud: "prod", parent: &zone, wrong: Vec::new() };
+        let alias = |text: &str| Some(v1::record_set::Alias { load_balancer: text.into(), check_health: true });
+        let item = v1::record_set::Item { alias: alias(text), ..Default::default() };
+        let spec = RecordSet::decode_spec(v1::RecordSet { alias: alias(text), items: vec![item], ..Default::default() }, &mut scope);
+        (spec, scope.wrong.into_iter().map(|v| v.field).collect::<Vec<_>>())
+    };
+    for text in ["locations/eu-west-1/loadBalancers/web", "clouds/prod/locations/eu-west-1/loadBalancers/web"] {
+        let (spec, wrong) = read(text);
+        let web = RecordAlias { load_balancer: Some(Ref::to("locations/eu-west-1/loadBalancers/web".parse().unwrap())), check_health: true };
+        assert_eq!((&spec.alias, &spec.items[0].alias, wrong), (&web, &web, vec![]), "{text}");
+    }
+    for text in ["web", "clouds/other/locations/eu-west-1/loadBalancers/web", "locations/eu-west-1/instances/web"] {
+        assert_eq!(read(text).1, ["alias.load_balancer", "items[0].alias.load_balancer"], "{text}");
     }
 }
 #[test]

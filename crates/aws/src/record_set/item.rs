@@ -2,12 +2,13 @@
 //!
 //! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html>
 
+use super::alias::{Known, Lead, Leads};
 use aws_sdk_route53::{
     error::BuildError,
-    types::{GeoLocation, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, ResourceRecordSetRegion, RrType},
+    types::{AliasTarget, GeoLocation, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, ResourceRecordSetRegion, RrType},
 };
 use std::collections::BTreeMap;
-use welkin_core::{Error, FailoverRole, Managed as _, RecordData, RecordId, RecordItem, RecordSet, RecordSetSpec, Result, Routing};
+use welkin_core::{Error, FailoverRole, Managed as _, RecordAlias, RecordData, RecordId, RecordItem, RecordSet, RecordSetSpec, Result, Routing};
 
 /// How Route 53 spells values that it keeps in another form than ours: by the form that we know. A delete has to say exactly what is there.
 pub(super) type Spelled = BTreeMap<String, String>;
@@ -21,6 +22,8 @@ pub(super) struct Row {
     pub(super) spec: RecordSetSpec,
     /// What it has that no specification says, so that it is shown and never written.
     pub(super) beyond: Option<String>,
+    /// Where its aliases lead, in Route 53's spelling.
+    pub(super) leads: Leads,
 }
 
 /// None for what no id of ours can name: SOA, and types that are not offered.
@@ -29,7 +32,7 @@ pub(super) fn id_of(set: &ResourceRecordSet) -> Option<RecordId> {
 }
 
 /// One row for each name and type. Route 53 shows what belongs together one after the other.
-pub(super) fn rows(sets: Vec<ResourceRecordSet>) -> Vec<Row> {
+pub(super) fn rows(sets: Vec<ResourceRecordSet>, known: &Known) -> Vec<Row> {
     let mut groups: Vec<(RecordId, Vec<ResourceRecordSet>)> = Vec::new();
     for set in sets {
         let Some(id) = id_of(&set) else { continue };
@@ -38,13 +41,14 @@ pub(super) fn rows(sets: Vec<ResourceRecordSet>) -> Vec<Row> {
             _ => groups.push((id, vec![set])),
         }
     }
-    groups.into_iter().map(|(id, items)| Row::of(id, items)).collect()
+    groups.into_iter().map(|(id, items)| Row::of(id, items, known)).collect()
 }
 
 impl Row {
-    fn of(id: RecordId, items: Vec<ResourceRecordSet>) -> Self {
-        let mut beyond = items.iter().find_map(unsayable).map(str::to_owned);
-        let ttls: Vec<Option<i64>> = items.iter().map(ResourceRecordSet::ttl).collect();
+    fn of(id: RecordId, items: Vec<ResourceRecordSet>, known: &Known) -> Self {
+        let mut beyond = items.iter().find_map(|set| unsayable(set, known)).map(str::to_owned);
+        // An alias has none.
+        let ttls: Vec<Option<i64>> = items.iter().filter(|set| set.alias_target().is_none()).map(ResourceRecordSet::ttl).collect();
         if ttls.iter().any(|t| Some(t) != ttls.first()) {
             beyond.get_or_insert_with(|| "items with another TTL each".to_owned());
         }
@@ -52,15 +56,17 @@ impl Row {
         let routing = items.first().map_or(Routing::Simple, routing);
         let mut spec = RecordSetSpec { ttl_s, routing, ..RecordSetSpec::default() };
         match (routing, items.first()) {
-            (Routing::Simple, Some(only)) => spec.values = values(only),
-            _ => spec.items = items.iter().map(item).collect(),
+            (Routing::Simple, Some(only)) => (spec.values, spec.alias) = (values(only), alias(only, known)),
+            _ => spec.items = items.iter().map(|set| item(set, known)).collect(),
         }
         // What is not of our form stays as it is told.
         if let Some(wrong) = RecordSet::canonical(&id, &mut spec).into_iter().chain(RecordSet::violations(&spec)).next() {
             beyond.get_or_insert_with(|| format!("{}: {}", wrong.field, wrong.description));
         }
         spec.ttl_s = ttl_s;
-        Self { id, items, spec, beyond }
+        let lead = |target: &AliasTarget| Some((known.get(target)?.vendor_id.as_ref()?.to_string(), Lead::of(target)));
+        let leads = items.iter().filter_map(ResourceRecordSet::alias_target).filter_map(lead).collect();
+        Self { id, items, spec, beyond, leads }
     }
     pub(super) fn spelled(&self) -> Spelled {
         let canonical = |value: &str| RecordData::parse(self.id.record_type, value).ok().map(|data| data.to_string());
@@ -68,6 +74,10 @@ impl Row {
     }
 }
 
+fn alias(set: &ResourceRecordSet, known: &Known) -> RecordAlias {
+    let to = set.alias_target().and_then(|target| Some((target, known.get(target)?.clone())));
+    to.map_or_else(RecordAlias::default, |(target, balancer)| RecordAlias { load_balancer: Some(balancer), check_health: target.evaluate_target_health() })
+}
 fn values(set: &ResourceRecordSet) -> Vec<String> {
     set.resource_records().iter().map(|r| r.value().to_owned()).collect()
 }
@@ -87,10 +97,10 @@ fn routing(set: &ResourceRecordSet) -> Routing {
     }
 }
 /// What this has that a specification has no word for.
-fn unsayable(set: &ResourceRecordSet) -> Option<&'static str> {
+fn unsayable(set: &ResourceRecordSet, known: &Known) -> Option<&'static str> {
     let place = set.geo_location();
     let has = [
-        (set.alias_target().is_some(), "an alias"),
+        (set.alias_target().is_some_and(|target| known.get(target).is_none()), "an alias of what is no load balancer in this cloud's regions"),
         (set.traffic_policy_instance_id().is_some(), "a traffic policy"),
         (set.cidr_routing_config().is_some(), "a policy by the asker's network"),
         (set.geo_proximity_location().is_some(), "a policy by distance"),
@@ -100,10 +110,11 @@ fn unsayable(set: &ResourceRecordSet) -> Option<&'static str> {
     ];
     has.into_iter().find(|(is_so, _)| *is_so).map(|(_, what)| what)
 }
-fn item(set: &ResourceRecordSet) -> RecordItem {
+fn item(set: &ResourceRecordSet, known: &Known) -> RecordItem {
     RecordItem {
         id: set.set_identifier().unwrap_or_default().to_owned(),
         values: values(set),
+        alias: alias(set, known),
         weight: set.weight().and_then(|w| u32::try_from(w).ok()),
         region: set.region().map(|r| r.as_str().to_owned()),
         country: set.geo_location().and_then(GeoLocation::country_code).map(ToOwned::to_owned),
@@ -117,19 +128,31 @@ fn item(set: &ResourceRecordSet) -> RecordItem {
 }
 
 /// The vendor's own of what a specification asks for.
-pub(super) fn sets(id: &RecordId, spec: &RecordSetSpec, spelled: &Spelled) -> Result<Vec<ResourceRecordSet>> {
-    let built = || -> std::result::Result<Vec<_>, BuildError> {
-        if spec.routing == Routing::Simple || spec.routing == Routing::Unspecified {
-            return Ok(vec![set(id, spec.ttl_s, &spec.values, spelled)?]);
+pub(super) fn sets(id: &RecordId, spec: &RecordSetSpec, spelled: &Spelled, leads: &Leads) -> Result<Vec<ResourceRecordSet>> {
+    if spec.routing == Routing::Simple || spec.routing == Routing::Unspecified {
+        return Ok(vec![set(id, spec.ttl_s, &spec.values, &spec.alias, spelled, leads)?]);
+    }
+    spec.items.iter().map(|item| Ok(routed(set(id, spec.ttl_s, &item.values, &item.alias, spelled, leads)?, spec.routing, item))).collect()
+}
+fn set(id: &RecordId, ttl_s: Option<u32>, values: &[String], alias: &RecordAlias, spelled: &Spelled, leads: &Leads) -> Result<ResourceRecordSet> {
+    let lead = match &alias.load_balancer {
+        Some(balancer) => {
+            let arn = balancer.vendor_id()?.as_str();
+            Some(leads.get(arn).ok_or_else(|| Error::internal(format!("nobody has looked where an alias of {arn} leads")))?)
         }
-        spec.items.iter().map(|item| Ok(routed(set(id, spec.ttl_s, &item.values, spelled)?, spec.routing, item))).collect()
+        None => None,
+    };
+    let built = || -> std::result::Result<_, BuildError> {
+        let set = ResourceRecordSet::builder().name(id.name.as_str()).r#type(RrType::from(id.record_type.as_str()));
+        if let Some(lead) = lead {
+            let target = AliasTarget::builder().hosted_zone_id(&lead.hosted_zone).dns_name(&lead.dns_name).evaluate_target_health(alias.check_health).build()?;
+            return set.alias_target(target).build();
+        }
+        let record = |value: &String| ResourceRecord::builder().value(spelled.get(value).unwrap_or(value)).build();
+        let records = values.iter().map(record).collect::<std::result::Result<_, _>>()?;
+        set.set_ttl(ttl_s.map(i64::from)).set_resource_records(Some(records)).build()
     };
     built().map_err(|e| Error::internal(format!("{id} cannot be said to Route 53")).with_source(e))
-}
-fn set(id: &RecordId, ttl_s: Option<u32>, values: &[String], spelled: &Spelled) -> std::result::Result<ResourceRecordSet, BuildError> {
-    let record = |value: &String| ResourceRecord::builder().value(spelled.get(value).unwrap_or(value)).build();
-    let records = values.iter().map(record).collect::<std::result::Result<_, _>>()?;
-    ResourceRecordSet::builder().name(id.name.as_str()).r#type(RrType::from(id.record_type.as_str())).set_ttl(ttl_s.map(i64::from)).set_resource_records(Some(records)).build()
 }
 fn routed(mut set: ResourceRecordSet, routing: Routing, item: &RecordItem) -> ResourceRecordSet {
     set.set_identifier = Some(item.id.clone());

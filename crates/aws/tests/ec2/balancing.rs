@@ -114,7 +114,7 @@ impl Balancing {
         let zones = self.zones_xml(&b.is);
         let groups: String = listed(&b.is, "SecurityGroups").into_iter().map(|g| format!("<member>{g}</member>")).collect();
         format!(
-            "<member><LoadBalancerArn>{}</LoadBalancerArn><LoadBalancerName>{}</LoadBalancerName><DNSName>{1}.elb.invalid</DNSName><Scheme>{}</Scheme><VpcId>{}</VpcId>\
+            "<member><LoadBalancerArn>{}</LoadBalancerArn><LoadBalancerName>{}</LoadBalancerName><DNSName>{1}-0123.elb.eu-west-1.amazonaws.com</DNSName><CanonicalHostedZoneId>ZELB</CanonicalHostedZoneId><Scheme>{}</Scheme><VpcId>{}</VpcId>\
              <State><Code>{state}</Code></State><Type>{}</Type><AvailabilityZones>{zones}</AvailabilityZones><SecurityGroups>{groups}</SecurityGroups>\
              <IpAddressType>{}</IpAddressType>{}</member>",
             b.arn,

@@ -9,6 +9,7 @@
 mod absent;
 mod access;
 mod adopt;
+mod aliases;
 mod attach;
 mod balanced;
 mod balancers;

@@ -98,8 +98,10 @@ pub const FEATURES: &[Feature] = &[
     Feature::of("DNS zones: read, adopt", &["ReadDnsZones"], || Box::pin(adopts_zones())),
     Feature { unseen: &[ZONES_NEED], ..Feature::of("DNS zones, public", &["ReadDnsZones", "DnsZones"], || Box::pin(dns_zones(0))) },
     Feature::of("DNS zones, public and private", &["ReadNetworks", "ReadDnsZones", "DnsZones", "PrivateDnsZones"], || Box::pin(dns_zones(3))),
-    Feature::of("record sets: read, adopt", &["ReadDnsZones", "ReadRecordSets"], || Box::pin(adopts_records())),
-    Feature::of("record sets", &["ReadDnsZones", "ReadRecordSets", "RecordSets"], || Box::pin(record_sets())),
+    Feature::of("record sets: read, adopt", &["ReadDnsZones", "ReadRecordSets"], || Box::pin(adopts_records(false))),
+    Feature::of("record sets with `alias`: read, adopt", &["ReadDnsZones", "ReadRecordSets", "ReadAliases"], || Box::pin(adopts_records(true))),
+    Feature::of("record sets", &["ReadDnsZones", "ReadRecordSets", "RecordSets"], || Box::pin(record_sets(false))),
+    Feature::of("record sets with `alias`", &["ReadDnsZones", "ReadRecordSets", "ReadAliases", "RecordSets"], || Box::pin(record_sets(true))),
     Feature::of("load balancers: read, adopt", &["ReadLoadBalancers"], || Box::pin(adopts_balancers())),
     Feature {
         elsewhere: &[(BALANCING_ROLE, "the role `AWSServiceRoleForElasticLoadBalancing`, where the account does not have it yet")],

@@ -28,14 +28,14 @@ pub fn record(zone: &str, id: &str, mut spec: RecordSetSpec) -> Change<RecordSet
     Change { target: target(zone, id), uid: "uid-of-r".parse().unwrap(), token: "token-r".into(), expect: None, past: Vec::new(), verb }
 }
 /// A change of what was read.
-fn next(object: &Object<RecordSet>, verb: Verb<RecordSet>) -> Change<RecordSet> {
+pub fn next(object: &Object<RecordSet>, verb: Verb<RecordSet>) -> Change<RecordSet> {
     let of = record(&object.name.parent.id.decoded(), &object.name.id.to_string(), object.spec.clone());
     Change { expect: object.revision.clone(), verb, ..of }
 }
-fn to(object: &Object<RecordSet>, desired: RecordSetSpec) -> Change<RecordSet> {
+pub fn to(object: &Object<RecordSet>, desired: RecordSetSpec) -> Change<RecordSet> {
     next(object, Verb::Update { desired: spec_of(&object.name.id.to_string(), desired), paths: [FieldPath::from("values")].into() })
 }
-fn spec_of(id: &str, spec: RecordSetSpec) -> RecordSetSpec {
+pub fn spec_of(id: &str, spec: RecordSetSpec) -> RecordSetSpec {
     match record("Z", id, spec).verb {
         Verb::Create { spec, .. } => spec,
         other => panic!("{other:?}"),
@@ -61,21 +61,21 @@ pub fn routed(routing: Routing) -> RecordSetSpec {
 }
 pub const POLICIES: [Routing; 5] = [Routing::Weighted, Routing::NearestRegion, Routing::Country, Routing::Failover, Routing::Multivalue];
 
-async fn world(horizon_ms: u64) -> (World, String) {
+pub async fn world(horizon_ms: u64) -> (World, String) {
     let world = World::with(horizon_ms).await;
     let zone = world.cloud.script(|s| s.route53.plant(ZONE, "theirs"));
     (world, zone)
 }
-fn writes(world: &World) -> usize {
+pub fn writes(world: &World) -> usize {
     world.cloud.calls("ChangeResourceRecordSets ")
 }
-fn sets(world: &World, name: &str) -> Vec<String> {
+pub fn sets(world: &World, name: &str) -> Vec<String> {
     world.cloud.script(|s| s.route53.zones[0].sets.iter().filter(|set| set.name == name).map(|set| set.rest.clone()).collect())
 }
 fn simple(value: &str) -> String {
     format!("<TTL>300</TTL><ResourceRecords><ResourceRecord><Value>{value}</Value></ResourceRecord></ResourceRecords>")
 }
-fn planted(name: &str, of: &str, rest: &str) -> String {
+pub fn planted(name: &str, of: &str, rest: &str) -> String {
     format!("<Name>{name}</Name><Type>{of}</Type>{rest}")
 }
 pub async fn listed(world: &World, query: &Query<RecordSet>) -> Vec<Object<RecordSet>> {

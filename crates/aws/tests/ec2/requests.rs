@@ -1,7 +1,7 @@
 //! Every request that the drivers send, judged by botocore's model: the operation, required members, names, ranges, patterns, enumerations.
 
 use crate::{
-    balancers, balancing,
+    aliases, balancers, balancing,
     cloud::{Fault, scaling},
     groups,
     journal::{World, create, instance, name, network, rules, security_group, then},
@@ -302,10 +302,14 @@ pub async fn dns_zones(networks: usize) -> Sent {
     sent(&world)
 }
 /// Records of somebody else's: read, listed, and whether they could be changed.
-pub async fn adopts_records() -> Sent {
+pub async fn adopts_records(with_alias: bool) -> Sent {
     let world = World::with(0).await;
     let zone = world.cloud.script(|s| {
         let zone = s.route53.plant(records::ZONE, "theirs");
+        if with_alias {
+            s.balancing.plant("network", "web");
+            s.route53.plant_set(&zone, &records::planted("b.example.com", "A", &aliases::xml("web-0123.elb.eu-west-1.amazonaws.com.", true)));
+        }
         s.route53
             .plant_set(&zone, "<Name>a.example.com</Name><Type>A</Type><TTL>60</TTL><ResourceRecords><ResourceRecord><Value>192.0.2.1</Value></ResourceRecord></ResourceRecords>");
         zone
@@ -326,7 +330,7 @@ async fn reads_zone(world: &World, zone: &str) {
     world.get(&Target::<DnsZone>::Vendor { parent: LocationName::of("global").unwrap(), vendor_id: zone.parse().unwrap() }).await.unwrap();
 }
 /// Every policy, and a batch.
-pub async fn record_sets() -> Sent {
+pub async fn record_sets(with_alias: bool) -> Sent {
     let world = World::with(0).await;
     let zone = world.cloud.script(|s| s.route53.plant(records::ZONE, "theirs"));
     reads_zone(&world, &zone).await;
@@ -341,10 +345,16 @@ pub async fn record_sets() -> Sent {
             world.run(&Change { verb, ..create.clone() }).await.unwrap();
         }
     }
-    let wanted = [("a.example.com~TXT", Some(records::values(&["a \"quoted\" & <text>"]))), ("b.example.com~A", Some(records::values(&["192.0.2.1"])))];
-    let batch = records::batch(&zone, ChangeMode::Atomic, &wanted, false);
+    let wanted = |value: RecordSetSpec| [("a.example.com~TXT", Some(records::values(&["a \"quoted\" & <text>"]))), ("b.example.com~A", Some(value))];
+    let batch = records::batch(&zone, ChangeMode::Atomic, &wanted(records::values(&["192.0.2.1"])), false);
     world.check(&batch).await.unwrap();
     world.run(&batch).await.unwrap();
+    if with_alias {
+        let arn = world.cloud.script(|s| s.balancing.plant("network", "web"));
+        for check in [true, false] {
+            world.run(&records::batch(&zone, ChangeMode::Atomic, &wanted(aliases::alias(&arn, check)), true)).await.unwrap();
+        }
+    }
     sent(&world)
 }
 /// Lists of load balancers, whole and narrowed, whether one that somebody else has made could be changed, and what is left of one that is gone.

@@ -107,6 +107,11 @@ impl Set {
         format!("<ResourceRecordSet><Name>{}</Name><Type>{}</Type>{}</ResourceRecordSet>", self.name, self.of, self.rest)
     }
 }
+/// An alias's target is shown in lower case and with a last dot.
+fn shown(rest: &str) -> String {
+    let Some((before, (name, after))) = rest.split_once("<DNSName>").and_then(|(before, rest)| Some((before, rest.split_once("</DNSName>")?))) else { return rest.to_owned() };
+    format!("{before}<DNSName>{}.</DNSName>{after}", name.trim_end_matches('.').to_lowercase())
+}
 fn reversed(name: &str) -> String {
     name.trim_end_matches('.').split('.').rev().map(|label| format!("{label}.")).collect()
 }
@@ -183,12 +188,15 @@ impl Route53 {
             body[all.iter().find(is_its).unwrap().inner.clone()].to_owned()
         };
         for change in all.iter().filter(|e| e.path == "ChangeBatch/Changes/Change") {
-            let set = Set::read(&inside(change, "ChangeBatch/Changes/Change/ResourceRecordSet"));
+            let mut set = Set::read(&inside(change, "ChangeBatch/Changes/Change/ResourceRecordSet"));
             let what = format!("resource record set [name='{}', type='{}']", set.name, set.of);
             let there = sets.iter().position(|s| s.place() == set.place());
             match (inside(change, "ChangeBatch/Changes/Change/Action").as_str(), there) {
                 ("CREATE", Some(_)) => wrong.push(format!("Tried to create {what} but it already exists")),
-                ("CREATE", None) => sets.push(set),
+                ("CREATE", None) => {
+                    set.rest = shown(&set.rest);
+                    sets.push(set);
+                }
                 ("DELETE", None) => wrong.push(format!("Tried to delete {what} but it was not found")),
                 ("DELETE", Some(at)) if sets[at] != set => wrong.push(format!("Tried to delete {what} but the values provided do not match the current values")),
                 ("DELETE", Some(at)) => drop(sets.remove(at)),

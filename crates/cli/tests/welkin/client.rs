@@ -43,6 +43,47 @@ fn many_records_are_changed_at_once() {
 }
 
 #[test]
+fn a_record_set_is_an_alias_of_a_load_balancer() {
+    let server = Server::start();
+    with_subnet(&server);
+    server.run("create load-balancer web --network n1 --subnet s1 --scheme internal --listener protocol=tcp,port=80 --backend address=10.0.1.9").ok();
+    server.run("create dns-zone example --dns-name example.com").ok();
+    let create = "create record-set example.com~A --in example --alias-load-balancer";
+    // It lies in a region and the record set in none, so it is named in full.
+    server.run(&format!("{create} web")).fails(1, &["--alias-load-balancer", "locations/LOCATION/loadBalancers/ID"]);
+    server.run(&format!("{create} locations/sim-1/loadBalancers/nobody")).fails(1, &["REFERENCE_NOT_FOUND", "--alias-load-balancer"]);
+    server.run(&format!("{create} locations/sim-1/loadBalancers/web --value 192.0.2.1")).fails(1, &["alias: values are answered"]);
+    server.run(&format!("{create} locations/sim-1/loadBalancers/web --alias-check-health")).ok();
+    let show = || json(&server.run("get record-set example.com~A --in example -o json").ok());
+    let full = "clouds/sim/locations/sim-1/loadBalancers/web";
+    assert_eq!((show()["alias"]["loadBalancer"].as_str(), show()["alias"]["checkHealth"].as_bool(), show()["ttlS"].as_u64()), (Some(full), Some(true), None));
+    // The same again is no change.
+    server.run(&format!("{create} {full} --alias-check-health")).ok();
+
+    let dir = tempfile::tempdir().unwrap();
+    let change = |of: &str| {
+        let file = dir.path().join("some.yaml");
+        fs::write(&file, format!("changes:\n- {{record_set_id: www.example.com~A, record_set: {{alias: {{load_balancer: {of}}}}}}}\n")).unwrap();
+        server.run_words(&["change-records", "dns-zone", "example", "-f", file.to_str().unwrap()])
+    };
+    change("locations/sim-1/loadBalancers/nobody").fails(1, &["REFERENCE_NOT_FOUND", "changes[0].record_set.alias.load_balancer"]);
+    change("web").fails(1, &["changes[0].record_set.alias.load_balancer"]);
+    change("locations/sim-1/loadBalancers/web").ok();
+    let table = server.run("get record-sets --in example").ok();
+    assert_eq!(table.lines().filter(|line| line.split_whitespace().any(|word| word == "web")).count(), 2, "{table}");
+
+    // Where it has gone the aliases stay, and can be changed and deleted.
+    server.run("delete load-balancer web").ok();
+    assert!(show()["alias"]["loadBalancer"].as_str().is_some_and(|of| of.starts_with("clouds/sim/locations/sim-1/loadBalancers/lb-")), "{}", show());
+    let values = dir.path().join("values.yaml");
+    fs::write(&values, "{ttl_s: 60, values: [192.0.2.1]}\n").unwrap();
+    server.run_words(&["update", "record-set", "example.com~A", "--in", "example", "-f", values.to_str().unwrap()]).fails(1, &["INVALID_FIELD"]);
+    server.run_words(&["update", "record-set", "example.com~A", "--in", "example", "-f", values.to_str().unwrap(), "--clear", "alias"]).ok();
+    assert_eq!((show()["values"][0].as_str(), show()["alias"].is_null()), (Some("192.0.2.1"), true));
+    server.run("delete record-set www.example.com~A --in example").ok();
+}
+
+#[test]
 fn a_group_is_made_looked_into_and_its_instances_are_chosen() {
     let server = Server::start();
     with_subnet(&server);

@@ -8,7 +8,9 @@ use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
 };
-use welkin_core::{DnsZone, DnsZoneSpec, FailoverRole, Managed, NoAction, Object, Reason, RecordId, RecordItem, RecordSet, RecordSetSpec, RecordSetStatus, Routing};
+use welkin_core::{
+    DnsZone, DnsZoneSpec, FailoverRole, Managed, NoAction, Object, Reason, RecordAlias, RecordId, RecordItem, RecordSet, RecordSetSpec, RecordSetStatus, Ref, Routing,
+};
 
 /// Where the zone of every trial begins.
 pub(super) const ZONE: &str = "records.conformance.example";
@@ -60,6 +62,14 @@ impl Specimen for RecordSet {
             Wrong::new("an overlong TTL", RecordSetSpec { ttl_s: Some(u32::MAX), ..plain.clone() }, "ttl_s"),
             Wrong::new("items without a policy", RecordSetSpec { items: routed(Routing::Multivalue).items, ..plain.clone() }, "items"),
         ];
+        if stand.honours::<Self>("alias") {
+            let nowhere = "locations/nowhere/loadBalancers/nobody".parse().ok().map(Ref::to);
+            let alias = RecordSetSpec { values: Vec::new(), ttl_s: None, alias: RecordAlias { load_balancer: nowhere, check_health: true }, ..plain.clone() };
+            out.push(Wrong::new("values beside an alias", RecordSetSpec { alias: alias.alias.clone(), ..plain.clone() }, "alias"));
+            out.push(Wrong::new("the TTL of an alias", RecordSetSpec { ttl_s: Some(60), ..alias.clone() }, "ttl_s"));
+            let of_nothing = RecordAlias { load_balancer: None, ..alias.alias.clone() };
+            out.push(Wrong::new("an alias of nothing", RecordSetSpec { alias: of_nothing, ..alias }, "alias.load_balancer"));
+        }
         if policies(stand).contains(&Routing::Weighted) {
             let mut heavy = routed(Routing::Weighted);
             heavy.items.iter_mut().for_each(|i| i.weight = Some(256));

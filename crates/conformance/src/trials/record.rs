@@ -3,13 +3,14 @@
 use crate::{
     Plant, Planted,
     runner::Manner,
-    specimen::{Depth, Specimen, named},
-    stand::{Stand, Verdict, ensure, failed, ids, skipped},
+    specimen::{Depth, Specimen, differences, named},
+    stand::{Stand, Stop, Verdict, ensure, failed, ids, skipped},
     trial::Trial,
     trials::mishap::{Mishap, everywhere},
 };
 use welkin_core::{
-    Change, ChangeMode, DnsZone, DnsZoneAction, Managed as _, Name, Object, Reason, RecordChange, RecordChanges, RecordId, RecordSet, RecordSetSpec, Resume, Target, Verb, VerbName,
+    Change, ChangeMode, DnsZone, DnsZoneAction, LoadBalancer, Managed as _, Name, Object, Reason, RecordAlias, RecordChange, RecordChanges, RecordId, RecordItem, RecordSet,
+    RecordSetSpec, Ref, Resume, Routing, Target, Verb, VerbName,
 };
 
 pub(super) fn all() -> Vec<Trial> {
@@ -17,6 +18,7 @@ pub(super) fn all() -> Vec<Trial> {
     vec![
         super::trial!(c, "exact", "what is there counts by what it says: somebody else's is neither taken nor changed nor removed", exact),
         super::trial!(c, "batch", "many changes of a zone at once end well whatever goes wrong at any of their writes, and one that is wrong blocks nobody", batch),
+        super::trial!(c, "alias", "a load balancer's addresses are answered in the place of values, alone, by a policy and in a batch, and only while it is there", alias),
         super::trial!(c, "places", "every type is answered as asked for, and refused where a zone cannot have it, by the field and before any write", places),
     ]
 }
@@ -129,6 +131,78 @@ async fn places(stand: &Stand<'_>) -> Verdict {
     let now = stand.inventory().await?;
     ensure!(now == before, "there is {now:?} instead of {before:?}");
     Ok(())
+}
+
+async fn alias(stand: &Stand<'_>) -> Verdict {
+    let zone = RecordSet::ground(stand, Depth::Plain).await?;
+    let farm = LoadBalancer::ground(stand, Depth::Plain).await?;
+    let balancer = stand.create::<LoadBalancer>(LoadBalancer::plain(stand, &farm, 0)).await?;
+    let target = Ref::resolved(balancer.name.clone(), balancer.vendor_id.clone());
+    let canonical = |mut spec: RecordSetSpec| -> Verdict<RecordSetSpec> {
+        let wrong = RecordSet::canonical(&named("", "A")?, &mut spec);
+        ensure!(wrong.is_empty(), "{wrong:?}");
+        Ok(spec)
+    };
+    let of = |check_health| canonical(RecordSetSpec { alias: RecordAlias { load_balancer: Some(target.clone()), check_health }, ..RecordSetSpec::default() });
+
+    // Where the zone begins, where no CNAME can be.
+    let created = stand.drive(&create_of(stand, &named("", "A")?, of(true)?)?, Manner::PLAIN).await.object()?;
+    let mut made = vec![created.clone()];
+    for seen in [created, stand.eventually(&Target::named(made[0].name.clone())).await?, stand.eventually_listed(&made[0]).await?] {
+        stand.echoes::<RecordSet>(&of(true)?, &seen)?;
+        ensure!(seen.spec.values.is_empty() && seen.spec.ttl_s.is_none(), "an alias has no values: {:?}", seen.spec);
+    }
+    if stand.changes::<RecordSet>("alias") && stand.changes::<RecordSet>("values") {
+        for desired in [of(false)?, says(&["192.0.2.1"], &made[0].name.id), of(true)?] {
+            let changed = stand.update(&made[0], desired.clone(), Manner::PLAIN).await?;
+            let seen = stand.eventually(&Target::named(changed.name.clone())).await?;
+            let differ = differences::<RecordSet>(&desired, &seen.spec)?;
+            ensure!(differ.is_empty(), "{desired:?} became {:?}: {differ:?}", seen.spec);
+            made[0] = changed;
+        }
+    }
+    if stand.honours::<RecordSet>("items.alias") && stand.honours::<RecordSet>("routing=WEIGHTED") {
+        let item = |id: &str| RecordItem { id: id.into(), weight: Some(1), ..RecordItem::default() };
+        let items = vec![RecordItem { alias: of(true)?.alias, ..item("a") }, RecordItem { values: vec!["192.0.2.1".into()], ..item("b") }];
+        let spec = canonical(RecordSetSpec { ttl_s: Some(30), routing: Routing::Weighted, items, ..RecordSetSpec::default() })?;
+        let created = stand.drive(&create_of(stand, &named("shared", "A")?, spec.clone())?, Manner::PLAIN).await.object()?;
+        for seen in [created.clone(), stand.eventually(&Target::named(created.name.clone())).await?] {
+            stand.echoes::<RecordSet>(&spec, &seen)?;
+        }
+        made.push(created);
+    }
+
+    // In a batch: what is so already is not written again.
+    let batch = |desired: [Option<RecordSetSpec>; 2]| -> Verdict<Change<DnsZone>> {
+        let change = |(n, desired)| Ok(RecordChange { id: named(&format!("r{n}"), "A")?, desired, owned: false });
+        let changes = desired.into_iter().enumerate().map(change).collect::<Verdict<_>>()?;
+        let mut action = DnsZoneAction::ChangeRecords(RecordChanges { mode: ChangeMode::Atomic, changes, ..RecordChanges::default() });
+        let wrong = DnsZone::known(&mut action, &zone.name, &|_| true, 100);
+        ensure!(wrong.is_empty(), "{wrong:?}");
+        stand.change_of(&zone, Verb::Act(action))
+    };
+    let wanted = || Ok::<_, Stop>([Some(of(false)?), Some(says(&["192.0.2.1"], &named("r1", "A")?))]);
+    for is_new in [true, false] {
+        let driven = stand.drive(&batch(wanted()?)?, Manner::PLAIN).await;
+        driven.end?;
+        ensure!(stand.subject.served || (driven.writes > 0) == is_new, "{} writes, new: {is_new}", driven.writes);
+        let seen = stand.get(&Target::named(Name::<RecordSet>::new(stand.place::<RecordSet>()?, named("r0", "A")?))).await?;
+        let differ = differences::<RecordSet>(&of(false)?, &seen.spec)?;
+        ensure!(differ.is_empty(), "it became {:?}: {differ:?}", seen.spec);
+    }
+    stand.drive(&batch([None, None])?, Manner::PLAIN).await.end?;
+
+    for object in &made {
+        stand.delete(object, Manner::PLAIN).await?;
+    }
+    stand.delete(&balancer, Manner::PLAIN).await?;
+    let create = create_of(stand, &named("", "A")?, of(false)?)?;
+    let driven = stand.drive(&create, Manner::PLAIN).await;
+    match driven.end {
+        Err(e) if e.reason() == Reason::ReferenceNotFound && e.violations().iter().any(|v| v.field == "alias.load_balancer") => {}
+        other => return failed(format!("an alias of a load balancer that is gone: {other:?}")),
+    }
+    stand.clean(&create, driven.left).await
 }
 
 /// Changes of the record sets `r0`, `r1` ... to these values; None removes.

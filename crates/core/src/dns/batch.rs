@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests-changeresourcerecordsets>
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct BatchSize {
-    /// Values of records.
+    /// Values of records; an alias counts as one.
     pub values: u64,
     /// Characters of all values together.
     pub characters: u64,

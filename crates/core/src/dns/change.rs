@@ -1,7 +1,7 @@
 //! Many changes of a zone's records at once: what is asked for, what it comes to, and how it is worked off.
 
 use super::{BatchSize, Batches, DnsName, RecordId, RecordType};
-use crate::{Data, Error, ErrorKind, Managed as _, Reason, RecordSet, RecordSetSpec, Violation, kinds::api_enum};
+use crate::{AnyRef, Data, Error, ErrorKind, Kind as _, Managed as _, Reason, RecordSet, RecordSetSpec, Violation, kinds::api_enum};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -74,11 +74,17 @@ impl RecordChanges {
                 out.push(Violation::new(format!("changes[{i}].record_set_id"), format!("{} is there twice", change.id)));
             }
             let Some(spec) = &mut change.desired else { continue };
-            let wrong = RecordSet::canonical(&change.id, spec);
-            let wrong = wrong.into_iter().chain(RecordSet::violations(spec));
-            out.extend(wrong.map(|v| Violation::new(format!("changes[{i}].record_set.{}", v.field), v.description)));
+            let mut wrong = RecordSet::canonical(&change.id, spec);
+            let further = RecordSet::violations(spec);
+            wrong.extend(further.into_iter().filter(|v| !wrong.contains(v)).collect::<Vec<_>>());
+            out.extend(wrong.into_iter().map(|v| Violation::new(format!("changes[{i}].record_set.{}", v.field), v.description)));
         }
         out
+    }
+    /// Every load balancer that one of them leads to.
+    pub(crate) fn refs(&mut self) -> Vec<AnyRef<'_>> {
+        let desired = self.changes.iter_mut().enumerate().filter_map(|(i, change)| Some((i, change.desired.as_mut()?)));
+        desired.flat_map(|(i, spec)| RecordSet::refs(spec).into_iter().map(move |r| AnyRef { path: format!("changes[{i}].record_set.{}", r.path).into(), ..r })).collect()
     }
     fn removals(&self) -> impl Iterator<Item = &RecordChange> {
         self.changes.iter().filter(|c| c.desired.is_none())
@@ -98,10 +104,15 @@ impl RecordChanges {
 /// What is there in a zone, as far as the changes are about it: every record set of their names.
 pub type RecordsThere = BTreeMap<RecordId, RecordSetSpec>;
 
+/// What it should be, as drivers show it.
+fn wanted(change: &RecordChange) -> Option<RecordSetSpec> {
+    change.desired.as_ref().map(RecordSet::as_shown)
+}
 fn size(spec: &RecordSetSpec) -> BatchSize {
     let values = || spec.values.iter().chain(spec.items.iter().flat_map(|i| &i.values));
     let characters: usize = values().map(String::len).sum();
-    BatchSize { values: values().count().try_into().unwrap_or(u64::MAX), characters: characters.try_into().unwrap_or(u64::MAX) }
+    let count = values().count().saturating_add(spec.aliases().count());
+    BatchSize { values: count.try_into().unwrap_or(u64::MAX), characters: characters.try_into().unwrap_or(u64::MAX) }
 }
 
 /// One item of a vendor's change.
@@ -111,7 +122,7 @@ pub struct RecordEdit {
     pub id: RecordId,
     /// Exactly what is there, and is removed; None where nothing is.
     pub from: Option<RecordSetSpec>,
-    /// What is there afterwards; None for nothing.
+    /// What is there afterwards, as drivers show it; None for nothing.
     pub to: Option<RecordSetSpec>,
 }
 
@@ -154,7 +165,7 @@ impl RecordWork {
         let (mut early, mut from, mut places, mut items) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
         for (i, change) in changes.changes.iter().enumerate() {
             let now = there.get(&change.id);
-            if now == change.desired.as_ref() && (now.is_none() || change.owned || unresolved) {
+            if now == wanted(change).as_ref() && (now.is_none() || change.owned || unresolved) {
                 early.insert(i, None);
             } else if let Some(refusal) = refusal(zone, change, now, &types) {
                 early.insert(i, Some(refusal));
@@ -185,7 +196,7 @@ impl RecordWork {
         let edit = |item: usize| {
             let i = *self.places.get(item)?;
             let change = changes.changes.get(i)?;
-            Some(RecordEdit { id: change.id.clone(), from: self.from.get(&i).cloned(), to: change.desired.clone() })
+            Some(RecordEdit { id: change.id.clone(), from: self.from.get(&i).cloned(), to: wanted(change) })
         };
         Some(items.into_iter().filter_map(edit).collect())
     }
@@ -250,6 +261,7 @@ fn refusal(zone: &DnsName, change: &RecordChange, now: Option<&RecordSetSpec>, a
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{RecordAlias, Ref, Routing};
 
     const NO_LIMIT: BatchSize = BatchSize { values: u64::MAX, characters: u64::MAX };
 
@@ -303,6 +315,22 @@ mod tests {
         // After a write of unknown fate what is exactly so may be ours.
         let again = RecordWork::plan(&"example".parse().unwrap(), &there, None, &all, NO_LIMIT, true).unwrap();
         assert_eq!(again.early.get(&5), Some(&None));
+    }
+    #[test]
+    fn an_alias_is_the_same_whatever_its_load_balancer_is_called() {
+        let of = |name: &str, id: &str| {
+            let name = format!("locations/r/loadBalancers/{name}").parse().unwrap();
+            RecordSetSpec { alias: RecordAlias::of(Ref { name, vendor_id: id.parse().ok() }), routing: Routing::Simple, ..RecordSetSpec::default() }
+        };
+        let alias = |id: &str, name: &str, vendor_id: &str| RecordChange { desired: Some(of(name, vendor_id)), ..change(id, None, true) };
+        let there = RecordsThere::from([("same", "lb-1"), ("other", "lb-2")].map(|(id, lb)| (change(id, None, true).id, of(lb, lb))));
+        let all = changes(ChangeMode::Atomic, vec![alias("same", "web", "lb-1"), alias("other", "web", "lb-1"), alias("new", "web", "lb-1")]);
+        let paths: Vec<_> = all.clone().refs().iter().map(|r| r.path.to_string()).collect();
+        assert_eq!(paths, [0, 1, 2].map(|i| format!("changes[{i}].record_set.alias.load_balancer")));
+        let mut work = plan(&there, &all, BatchSize { values: 3, characters: 0 }).unwrap();
+        let to: Vec<_> = work.next(&all).unwrap().into_iter().map(|e| (e.id.to_string(), e.to)).collect();
+        assert_eq!(to, ["other", "new"].map(|id| (format!("{id}.example~A"), Some(of("lb-1", "lb-1")))));
+        assert!(plan(&there, &all, BatchSize { values: 2, characters: 0 }).is_err(), "an alias counts as a value");
     }
     #[test]
     fn all_or_nothing_is_one_change_of_the_vendor() {

@@ -2,7 +2,7 @@
 
 use super::{Labels, api_enum, kind, label_violations};
 use crate::{
-    Child, CloudProvider, Condition, DnsName, Driver, Handle, Kind, LocationName, Managed, Name, Network, NoAction, RecordChanges, RecordId, RecordOutcome, RecordOutcomes,
+    AnyRef, Child, CloudProvider, Condition, DnsName, Driver, Handle, Kind, LocationName, Managed, Name, Network, NoAction, RecordChanges, RecordId, RecordOutcome, RecordOutcomes,
     RecordSet, RecordWork, Ref, ResourceId, VendorConfig, VerbName, Violation,
 };
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,10 @@ impl Managed for DnsZone {
     }
     fn queues(_: &DnsZoneAction) -> bool {
         true
+    }
+    fn action_refs(action: &mut Self::Action) -> Vec<AnyRef<'_>> {
+        let DnsZoneAction::ChangeRecords(all) = action;
+        all.refs()
     }
     fn children(name: &Name<Self>, action: &Self::Action) -> Vec<String> {
         let DnsZoneAction::ChangeRecords(all) = action;

@@ -223,6 +223,11 @@ impl Cloud {
     pub(super) fn has_network(&self, region: &str, id: &str) -> bool {
         self.state.read().regions.get(region).is_some_and(|r| r.networks.get(id).is_some())
     }
+    /// Is there such a load balancer, whether or not a read shows it yet?
+    pub(super) fn has_load_balancer(&self, region: &str, id: &str) -> bool {
+        let now_ms = self.clock.now_ms();
+        self.state.read().regions.get(region).and_then(|r| r.load_balancers.get(id)).is_some_and(|b| !b.body.is_gone(now_ms))
+    }
     /// A test's own doing: no time, no faults, no lag, not counted.
     pub(crate) fn plant<T>(&self, region: &str, work: impl FnOnce(&Region, &mut Draw<'_>) -> Result<(T, Vec<Edit>), Refusal>) -> Result<T, Refusal> {
         let (answer, file) = self.commit(region, work)?;

@@ -69,10 +69,24 @@ impl Cloud {
         .await
     }
     pub(crate) async fn change_records(&self, zone: &str, changes: &[RecordChange]) -> Result<(), Refusal> {
-        self.write(Action::ChangeRecords, GLOBAL, |r, _| changed(r, zone, changes)).await
+        let known = self.known_targets(changes);
+        self.write(Action::ChangeRecords, GLOBAL, |r, _| zone_of(r, zone).and(known).and_then(|()| changed(r, zone, changes))).await
     }
     pub(crate) async fn dry_change_records(&self, zone: &str, changes: &[RecordChange]) -> Result<(), Refusal> {
-        self.dry_run_global(|r, _| changed(r, zone, changes)).await
+        let known = self.known_targets(changes);
+        self.dry_run_global(|r, _| zone_of(r, zone).and(known).and_then(|()| changed(r, zone, changes))).await
+    }
+    /// Records lie in no region, load balancers do: this is looked at before the call takes the table of records. One that goes afterwards leaves its
+    /// aliases behind, as with Route 53, which answers nothing to them.
+    fn known_targets(&self, changes: &[RecordChange]) -> Result<(), Refusal> {
+        let created = changes.iter().filter_map(|change| if let RecordChange::Create(_, says) = change { Some(says) } else { None });
+        for target in created.flat_map(RecordSetSpec::aliases).filter_map(|alias| alias.load_balancer.as_ref()) {
+            let (region, id) = (target.name.parent.id.as_str(), target.vendor_id.as_ref().map_or("", |id| id.as_str()));
+            if !self.has_load_balancer(region, id) {
+                return Err(Refusal::new(Code::AliasTargetNotFound, format!("there is no load balancer {id:?} in {region}")));
+            }
+        }
+        Ok(())
     }
     pub(crate) fn plant_records(&self, zone: &str, id: RecordId, says: RecordSetSpec) -> Result<String, Refusal> {
         let planted = format!("{zone}/{id}");
@@ -94,7 +108,8 @@ fn dns_name(text: &str) -> Result<DnsName, Refusal> {
 
 fn changed(region: &Region, zone: &str, changes: &[RecordChange]) -> Result<((), Vec<Edit>), Refusal> {
     let begins = dns_name(&zone_of(region, zone)?.body.dns_name)?;
-    let values: usize = changes.iter().map(|c| c.says().values.len() + c.says().items.iter().map(|i| i.values.len()).sum::<usize>()).sum();
+    let count = |says: &RecordSetSpec| says.values.len() + says.items.iter().map(|i| i.values.len()).sum::<usize>() + says.aliases().count();
+    let values: usize = changes.iter().map(|c| count(c.says())).sum();
     if values > MOST_VALUES {
         return Err(Refusal::new(Code::TooManyValues, format!("a call carries at most {MOST_VALUES} values, got {values}")));
     }

@@ -19,7 +19,7 @@ codes! {
     AddressCount, ListenerExists, ListenerNotFound, LoadBalancerNotFound, NameTaken, SubnetsShareZone, TargetPoolNotFound, TargetOutsideNetwork, TooManyTargets,
     LastNetwork, ZoneConflict, ZoneIsPublic, ZoneNetworkNotFound, ZoneNotFound, ZoneNotEmpty,
     BelowMinimum, InstanceGroupNotFound, NotAMember, RefreshInProgress, SizeOutOfRange, TemplateNotFound,
-    RecordConflict, RecordExists, RecordMismatch, RecordMisplaced, RecordNotFound, TooManyValues,
+    AliasTargetNotFound, RecordConflict, RecordExists, RecordMismatch, RecordMisplaced, RecordNotFound, TooManyValues,
 }
 
 /// The vendor said no, or nothing.
