@@ -66,8 +66,8 @@ fn a_record_set_is_an_alias_of_a_load_balancer() {
         fs::write(&file, format!("changes:\n- {{record_set_id: www.example.com~A, record_set: {{alias: {{load_balancer: {of}}}}}}}\n")).unwrap();
         server.run_words(&["change-records", "dns-zone", "example", "-f", file.to_str().unwrap()])
     };
-    change("locations/sim-1/loadBalancers/nobody").fails(1, &["REFERENCE_NOT_FOUND", "changes[0].record_set.alias.load_balancer"]);
-    change("web").fails(1, &["changes[0].record_set.alias.load_balancer"]);
+    change("locations/sim-1/loadBalancers/nobody").fails(1, &["REFERENCE_NOT_FOUND", "--change"]);
+    change("web").fails(1, &["--change", "does not say where it is"]);
     change("locations/sim-1/loadBalancers/web").ok();
     let table = server.run("get record-sets --in example").ok();
     assert_eq!(table.lines().filter(|line| line.split_whitespace().any(|word| word == "web")).count(), 2, "{table}");
@@ -78,7 +78,9 @@ fn a_record_set_is_an_alias_of_a_load_balancer() {
     let values = dir.path().join("values.yaml");
     fs::write(&values, "{ttl_s: 60, values: [192.0.2.1]}\n").unwrap();
     server.run_words(&["update", "record-set", "example.com~A", "--in", "example", "-f", values.to_str().unwrap()]).fails(1, &["INVALID_FIELD"]);
-    server.run_words(&["update", "record-set", "example.com~A", "--in", "example", "-f", values.to_str().unwrap(), "--clear", "alias"]).ok();
+    server
+        .run_words(&["update", "record-set", "example.com~A", "--in", "example", "-f", values.to_str().unwrap(), "--clear", "alias-load-balancer", "--clear", "alias-check-health"])
+        .ok();
     assert_eq!((show()["values"][0].as_str(), show()["alias"].is_null()), (Some("192.0.2.1"), true));
     server.run("delete record-set www.example.com~A --in example").ok();
 }
