@@ -165,6 +165,11 @@ fn check_sayable(target: &Target<RecordSet>, row: &Row) -> Result<()> {
     Err(Error::new(ErrorKind::FailedPrecondition, Reason::WrongState, why).with_resource(target.to_string()))
 }
 
+/// Of a delete, which says exactly what is there.
+fn check_removable(target: &Target<RecordSet>, row: &Row) -> Result<()> {
+    if row.dangles { Ok(()) } else { check_sayable(target, row) }
+}
+
 impl Global {
     /// What a zone is called, which never changes; None where there is no such zone.
     async fn begins(&self, cx: &Cx, zone: &str) -> Result<Option<DnsName>> {
@@ -362,7 +367,7 @@ impl Aws {
     /// What a change is to be made from: refused where it is another than expected, or more than can be said.
     async fn expected_set(&self, cx: &Cx, change: &Change<RecordSet>) -> Result<Row> {
         let row = self.record_set(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
-        check_sayable(&change.target, &row)?;
+        if matches!(change.verb, Verb::Delete) { check_removable(&change.target, &row) } else { check_sayable(&change.target, &row) }?;
         RecordSet::check_expected(change, &row.spec)?;
         Ok(row)
     }
@@ -478,7 +483,7 @@ impl Driver<RecordSet> for Aws {
         }
         let (global, zone, id) = self.addressed(&change.target)?;
         let row = self.record_set(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
-        check_sayable(&change.target, &row)?;
+        if matches!(change.verb, Verb::Delete) { check_removable(&change.target, &row) } else { check_sayable(&change.target, &row) }?;
         if row.spec == *desired {
             return Ok(Step::Done(object(change.target.parent(), id, desired.clone())?));
         }
@@ -508,7 +513,7 @@ impl Driver<RecordSet> for Aws {
             let is_over = !resume.cleans_up || resume.is_past(self.horizon);
             return Ok(if is_over { Step::Done(()) } else { look_again(&resume) });
         };
-        if let Err(other) = check_sayable(&change.target, &row).and_then(|()| RecordSet::check_expected(change, &row.spec)) {
+        if let Err(other) = check_removable(&change.target, &row).and_then(|()| RecordSet::check_expected(change, &row.spec)) {
             return if resume.cleans_up { Ok(Step::Done(())) } else { Err(other) };
         }
         match global.change_records(cx, &zone, removed(&row)?).await {

@@ -52,10 +52,14 @@ impl Lead {
     }
 }
 
-/// The load balancers that aliases lead to, as far as they were looked for.
+/// The load balancers that aliases lead to, as far as they were looked for, and where nothing was found.
 #[derive(Debug, Default)]
-pub(super) struct Known(BTreeMap<Lead, Option<Ref<LoadBalancer>>>);
+pub(super) struct Known(BTreeMap<Lead, Option<Ref<LoadBalancer>>>, BTreeSet<Lead>);
 impl Known {
+    /// Was it looked for, and there is no such load balancer?
+    pub(super) fn is_gone(&self, target: &AliasTarget) -> bool {
+        self.1.contains(&Lead::of(target).plain())
+    }
     pub(super) fn get(&self, target: &AliasTarget) -> Option<&Ref<LoadBalancer>> {
         self.0.get(&Lead::of(target).plain())?.as_ref()
     }
@@ -108,6 +112,7 @@ impl Global {
                     break;
                 }
             }
+            known.1.extend(wanted);
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) spec: RecordSetSpec,
     /// What it has that no specification says, so that it is shown and never written.
     pub(super) beyond: Option<String>,
+    /// That is no more than an alias whose load balancer has gone, which can be removed as it is.
+    pub(super) dangles: bool,
     /// Where its aliases lead, in Route 53's spelling.
     pub(super) leads: Leads,
 }
@@ -66,7 +68,9 @@ impl Row {
         spec.ttl_s = ttl_s;
         let lead = |target: &AliasTarget| Some((known.get(target)?.vendor_id.as_ref()?.to_string(), Lead::of(target)));
         let leads = items.iter().filter_map(ResourceRecordSet::alias_target).filter_map(lead).collect();
-        Self { id, items, spec, beyond, leads }
+        let dangles = |set: &ResourceRecordSet| set.alias_target().is_some_and(|target| known.is_gone(target));
+        let dangles = items.iter().any(dangles) && items.iter().all(|set| dangles(set) || unsayable(set, known).is_none());
+        Self { id, items, spec, beyond, dangles, leads }
     }
     pub(super) fn spelled(&self) -> Spelled {
         let canonical = |value: &str| RecordData::parse(self.id.record_type, value).ok().map(|data| data.to_string());

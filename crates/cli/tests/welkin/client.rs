@@ -76,7 +76,7 @@ fn a_record_set_is_an_alias_of_a_load_balancer() {
     server.run("delete load-balancer web").ok();
     assert!(show()["alias"]["loadBalancer"].as_str().is_some_and(|of| of.starts_with("clouds/sim/locations/sim-1/loadBalancers/lb-")), "{}", show());
     let values = dir.path().join("values.yaml");
-    fs::write(&values, "{ttl_s: 60, values: [192.0.2.1]}\n").unwrap();
+    fs::write(&values, "ttl_s: 60\nvalues: [192.0.2.1]\n").unwrap();
     server.run_words(&["update", "record-set", "example.com~A", "--in", "example", "-f", values.to_str().unwrap()]).fails(1, &["INVALID_FIELD"]);
     server
         .run_words(&["update", "record-set", "example.com~A", "--in", "example", "-f", values.to_str().unwrap(), "--clear", "alias-load-balancer", "--clear", "alias-check-health"])
