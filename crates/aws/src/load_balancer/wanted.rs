@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(fields(LoadBalancerSpec { dual_stack: false, ..to_v6(vec![listener(Tcp, 80, None)]) }), ["backends[0].address"]);
         assert_eq!(fields(to_v6(vec![listener(Tcp, 80, None), listener(Udp, 80, None), listener(Udp, 53, None)])), [""; 0]);
         let both = LoadBalancerSpec { backends: [plain().backends, vec![v6.clone()]].concat(), ..to_v6(vec![listener(Tcp, 80, None)]) };
-        assert_eq!(fields(both.clone()), ["backends[1].address"]);
+        assert_eq!(fields(both), ["backends[1].address"]);
         assert_eq!(fields(LoadBalancerSpec { dual_stack: true, ..spec(vec![listener(Tcp, 80, None), listener(Udp, 53, None)]) }), ["listeners[1].protocol"]);
         // What an update does not name is no wish.
         let asked = LoadBalancerSpec { dual_stack: false, ..to_v6(vec![listener(Tcp, 80, None)]) };

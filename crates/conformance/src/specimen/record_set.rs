@@ -67,7 +67,7 @@ impl Specimen for RecordSet {
             let alias = RecordSetSpec { values: Vec::new(), ttl_s: None, alias: RecordAlias { load_balancer: nowhere, check_health: true }, ..plain.clone() };
             out.push(Wrong::new("values beside an alias", RecordSetSpec { alias: alias.alias.clone(), ..plain.clone() }, "alias"));
             out.push(Wrong::new("the TTL of an alias", RecordSetSpec { ttl_s: Some(60), ..alias.clone() }, "ttl_s"));
-            let of_nothing = RecordAlias { load_balancer: None, ..alias.alias.clone() };
+            let of_nothing = RecordAlias { load_balancer: None, ..alias.alias };
             out.push(Wrong::new("an alias of nothing", RecordSetSpec { alias: of_nothing, ..alias }, "alias.load_balancer"));
         }
         if policies(stand).contains(&Routing::Weighted) {
