@@ -88,18 +88,15 @@ impl Account {
         let id = Uuid::now_v7();
         self.names.read().inward(&mut name)?;
         let payload = self.digester.payload(&name, &wish, options.etag.as_ref())?;
-        if matches!(wish, Wish::Delete { release: true, .. })
+        let queues = matches!(&wish, Wish::Act(action) if K::queues(action));
+        if (queues || matches!(wish, Wish::Delete { release: true, .. }))
             && let Some(row) = self.names.read().find(&name.to_string())
         {
-            // Nothing is resolved for it that would move it from the place of the vendor's id to that of the name.
+            // Of a release nothing is resolved that would move it from the place of the vendor's id to that of the name, and there is one line before a
+            // resource, whatever it is called.
             name = row.name.parse()?;
         }
         let digest = if let Wish::Create { digest, .. } = &wish { Some(digest.clone()) } else { None };
-        let queues = matches!(&wish, Wish::Act(action) if K::queues(action));
-        if queues && let Some(row) = self.names.read().find(&name.to_string()) {
-            // There is one line before a resource, whatever it is called.
-            name = row.name.parse()?;
-        }
         let (verb, target) = (wish.verb(), name.to_string());
         let intent = Intent { name, uid: Uuid::new_v4().simple().to_string().parse()?, token: id.to_string(), etag: options.etag, wish };
         if options.validate_only {
@@ -201,7 +198,7 @@ impl Account {
         if self.stop.is_stopping() {
             return Err(Error::new(ErrorKind::Unavailable, Reason::ShuttingDown, "the server is shutting down").with_retry(Retry::After(Duration::from_secs(1))));
         }
-        let mut open = self.open.lock();
+        let (mut open, mut row) = (self.open.lock(), row.clone());
         if let Some(request_id) = &row.request_id
             && let Some((id, its_payload)) = open.by_request.get(request_id)
             && let Some(live) = open.by_id.get(id)
@@ -213,21 +210,17 @@ impl Account {
             if digest.is_some() && other.digest.as_ref() == digest && other.failure().is_none() && !other.is_cancelled() {
                 return Ok(Place::Join(Arc::clone(other)));
             }
-            if queues && other.row().verb == row.verb && open.waiting(&row.target) < MOST_WAITING {
-                let progress = Progress { queued: true, note: format!("waiting for operation {} to end", other.id), ..row.progress.clone() };
-                let row = Row { progress, ..row.clone() };
-                let live = Live::new(row.clone(), Arc::clone(&self.cloud), None, Arc::clone(&self.journal), self.clock);
-                open.register(&live, &row, Some(payload));
-                return Ok(Place::Taken(live));
+            if !queues || other.row().verb != row.verb || open.waiting(&row.target) >= MOST_WAITING {
+                let message = format!("operation {} is working on {}: {}", other.id, row.target, other.row().verb);
+                return Err(Error::new(ErrorKind::Aborted, Reason::OperationInProgress, message)
+                    .with_retry(Retry::After(Duration::from_secs(1)))
+                    .with_resource(&row.target)
+                    .with_operation(&other.id));
             }
-            let message = format!("operation {} is working on {}: {}", other.id, row.target, other.row().verb);
-            return Err(Error::new(ErrorKind::Aborted, Reason::OperationInProgress, message)
-                .with_retry(Retry::After(Duration::from_secs(1)))
-                .with_resource(&row.target)
-                .with_operation(&other.id));
+            row.progress = Progress { queued: true, note: format!("waiting for operation {} to end", other.id), ..row.progress };
         }
         let live = Live::new(row.clone(), Arc::clone(&self.cloud), digest.cloned(), Arc::clone(&self.journal), self.clock);
-        open.register(&live, row, Some(payload));
+        open.register(&live, &row, Some(payload));
         Ok(Place::Taken(live))
     }
 

@@ -29,13 +29,13 @@ use welkin_core::{
 };
 
 /// What Elastic Load Balancing answers where it does not know the load balancer.
-pub(super) const GONE: &[&str] = &["LoadBalancerNotFound"];
+pub(crate) const GONE: &[&str] = &["LoadBalancerNotFound"];
 /// Where it does not know the target group, or a load balancer has none.
 pub(super) const NO_POOL: &[&str] = &["TargetGroupNotFound"];
 /// The tags of so many are told by one call (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeTags.html>).
 pub(super) const MOST_TAGGED: usize = 20;
 /// The largest page (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeLoadBalancers.html>).
-pub(super) const WHOLE: i32 = 400;
+pub(crate) const WHOLE: i32 = 400;
 
 pub(super) type Told = BTreeMap<String, String>;
 
@@ -128,7 +128,7 @@ pub(super) fn leads_to(listener: &Front2) -> Option<&str> {
 
 impl Region {
     /// Those of these names or ids, or all: one page, and where the next begins.
-    pub(super) async fn balancers(&self, cx: &Cx, size: i32, marker: Option<String>) -> Result<(Vec<Vendors>, Option<String>)> {
+    pub(crate) async fn balancers(&self, cx: &Cx, size: i32, marker: Option<String>) -> Result<(Vec<Vendors>, Option<String>)> {
         let call = self.elb.describe_load_balancers().page_size(size).set_marker(marker);
         self.elb.read(cx, "DescribeLoadBalancers", call.send()).await.map(|a| (a.load_balancers.unwrap_or_default(), a.next_marker))
     }

@@ -4,6 +4,7 @@
 use crate::{
     client::{Global, Region},
     error,
+    load_balancer::{GONE, WHOLE},
     single::by_vendor_id,
     step::{answered, told},
 };
@@ -12,11 +13,6 @@ use aws_sdk_route53::types::{AliasTarget, ResourceRecordSet};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::{AnyRef, Cx, Error, LoadBalancer, Ref, Result, VendorId};
-
-/// What Elastic Load Balancing answers where it does not know the load balancer.
-pub(super) const GONE: &[&str] = &["LoadBalancerNotFound"];
-/// The largest page (<https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_DescribeLoadBalancers.html>).
-const WHOLE: i32 = 400;
 
 /// Where an alias leads, as Route 53 says it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,16 +94,15 @@ impl Global {
             let Some(region) = self.regions.get(&id) else { continue };
             let mut marker = None;
             while !wanted.is_empty() {
-                let call = region.elb.describe_load_balancers().page_size(WHOLE).set_marker(marker.take());
-                let answer = region.elb.read(cx, "DescribeLoadBalancers", call.send()).await?;
-                for balancer in answer.load_balancers() {
+                let (balancers, next) = region.balancers(cx, WHOLE, marker.take()).await?;
+                for balancer in &balancers {
                     let Some(lead) = Lead::to(balancer).map(|lead| lead.plain()).filter(|lead| wanted.remove(lead)) else { continue };
                     if balancer.r#type() == Some(&LoadBalancerTypeEnum::Network) {
                         let arn = answered(told(balancer.load_balancer_arn()), "LoadBalancerArn")?;
                         known.0.insert(lead, Some(by_vendor_id(region, arn)?));
                     }
                 }
-                marker = answer.next_marker;
+                marker = next;
                 if marker.is_none() {
                     break;
                 }
