@@ -17,6 +17,7 @@ const FILES: &[&str] = &[
     "welkin/v1/nat_gateway.proto",
     "welkin/v1/network.proto",
     "welkin/v1/operation.proto",
+    "welkin/v1/quota.proto",
     "welkin/v1/record_set.proto",
     "welkin/v1/route_table.proto",
     "welkin/v1/security_group.proto",

@@ -15,6 +15,7 @@ mod machine_type;
 mod nat_gateway;
 mod network;
 pub mod operation;
+mod quota;
 mod record_set;
 mod route_table;
 mod security_group;

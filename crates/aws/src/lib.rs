@@ -34,7 +34,7 @@ use client::{Global, Region};
 use std::{collections::BTreeMap, time::Duration};
 use welkin_core::{
     Address, Capabilities, CloudProvider, Disk, DnsZone, Driver, Error, ErrorKind, Image, Instance, InstanceGroup, LoadBalancer, Location, LocationName, MachineType, Managed,
-    NatGateway, Network, Object, Reader, Reason, RecordSet, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
+    NatGateway, Network, Object, Quota, Reader, Reason, RecordSet, Result, RouteTable, SecurityGroup, Shard, Subnet, Target, Uid,
 };
 
 /// One AWS account in its configured regions.
@@ -139,6 +139,9 @@ impl CloudProvider for Aws {
     }
     fn images(&self) -> Option<&dyn Reader<Image>> {
         Some(self)
+    }
+    fn quotas(&self) -> Option<&dyn Reader<Quota>> {
+        None
     }
 }
 

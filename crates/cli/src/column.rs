@@ -172,6 +172,20 @@ const COLUMNS: &[(&str, &[Column])] = &[
             always("DISPLAY NAME", "display_name"),
         ],
     ),
+    (
+        "quotas",
+        &[
+            always("COLLECTION", "collection"),
+            always("PER", "per"),
+            always("USED", "used"),
+            always("LIMIT", "limit"),
+            always("UNIT", "unit"),
+            wide("ADJUSTABLE", "adjustable"),
+            wide("SERVICE", "service"),
+            wide("UNKNOWN", "unknown_reason"),
+            always("DISPLAY NAME", "display_name"),
+        ],
+    ),
 ];
 
 /// For kinds without a line above.

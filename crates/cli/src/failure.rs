@@ -180,7 +180,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("IMAGE_NOT_FOUND", "`welkin get images` lists the images"),
     ("MACHINE_TYPE_NOT_FOUND", "`welkin get machine-types` lists the machine types"),
     ("THROTTLED", "the cloud limits our calls: wait and repeat the command"),
-    ("QUOTA_EXCEEDED", "delete what is not needed, or ask the vendor for a higher quota"),
+    ("QUOTA_EXCEEDED", "`welkin get quotas` shows what there may be: delete what is not needed, or ask the vendor for a higher quota"),
     ("CAPACITY", "try another zone or machine type, or later"),
     ("CLOUD_CREDENTIALS", "check this cloud's credentials in the server's configuration"),
     ("CLOUD_PERMISSION", "give the server's credentials this permission; the provider's documentation lists what it needs"),

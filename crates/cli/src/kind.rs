@@ -234,6 +234,7 @@ mod tests {
                 "machineTypes",
                 "natGateways",
                 "networks",
+                "quotas",
                 "recordSets",
                 "routeTables",
                 "securityGroups",

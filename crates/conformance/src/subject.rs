@@ -21,6 +21,8 @@ pub struct Subject {
     pub machine_types: [String; 2],
     /// A portable family of images that runs on them.
     pub image_family: String,
+    /// The quota of networks there, where the provider tells of quotas.
+    pub quota: String,
     /// Something to be the identity of an instance; without it that field is not tried.
     pub identity: Option<String>,
     /// A disk type other than the default, of which operations and throughput are numbers; without it that field is not tried.
@@ -63,6 +65,7 @@ impl Subject {
             location,
             machine_types: ["small".into(), "medium".into()],
             image_family: "debian-12".into(),
+            quota: "networks".into(),
             identity: None,
             disk_type: None,
             encryption_key: None,

@@ -36,6 +36,7 @@ macro_rules! all {
             out.extend(record::all());
             out.extend(instance_group::all());
             $(out.extend(catalogue::of::<welkin_core::$c>());)*
+            out.extend(catalogue::all());
             out
         }
     };

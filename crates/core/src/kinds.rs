@@ -11,6 +11,7 @@ pub(crate) mod location;
 pub(crate) mod machine_type;
 pub(crate) mod nat_gateway;
 pub(crate) mod network;
+pub(crate) mod quota;
 pub(crate) mod record_set;
 pub(crate) mod route_table;
 pub(crate) mod security_group;

@@ -36,6 +36,7 @@ pub use kinds::location::{Location, LocationSpec, LocationStatus};
 pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};
 pub use kinds::nat_gateway::{Connectivity, NatGateway, NatGatewaySpec, NatGatewayState, NatGatewayStatus};
 pub use kinds::network::{Network, NetworkSpec, NetworkState, NetworkStatus};
+pub use kinds::quota::{Quota, QuotaSpec, QuotaStatus};
 pub use kinds::record_set::{FailoverRole, RecordAlias, RecordItem, RecordSet, RecordSetSpec, RecordSetStatus, Routing};
 pub use kinds::route_table::{Route, RouteChanges, RouteTable, RouteTableSpec, RouteTableState, RouteTableStatus};
 pub use kinds::security_group::{Direction, Peer, PeerRule, Protocol, SecurityGroup, SecurityGroupSpec, SecurityGroupState, SecurityGroupStatus, SecurityRule};

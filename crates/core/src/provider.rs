@@ -2,7 +2,7 @@
 
 use crate::{
     Address, Capabilities, Change, Cursor, Cx, Disk, DnsZone, FieldPath, Image, Instance, InstanceGroup, Kind, LoadBalancer, Location, MachineType, Managed, NatGateway, Network,
-    Object, Page, Query, RecordSet, Result, Resume, RouteTable, SecurityGroup, Shard, Step, Subnet, Target,
+    Object, Page, Query, Quota, RecordSet, Result, Resume, RouteTable, SecurityGroup, Shard, Step, Subnet, Target,
 };
 use async_trait::async_trait;
 use std::{collections::BTreeSet, fmt::Debug};
@@ -103,7 +103,7 @@ macro_rules! kinds {
                 load_balancers: LoadBalancer,
                 instance_groups: InstanceGroup
             }
-            catalogue { locations: Location, machine_types: MachineType, images: Image }
+            catalogue { locations: Location, machine_types: MachineType, images: Image, quotas: Quota }
         }
     };
 }

@@ -176,6 +176,9 @@ impl CloudProvider for Bent {
     fn images(&self) -> Option<&dyn Reader<Image>> {
         None
     }
+    fn quotas(&self) -> Option<&dyn Reader<Quota>> {
+        None
+    }
 }
 
 async fn open(bent: &Arc<Bent>, settings: Settings) -> (Engine, Arc<Account>) {

@@ -155,6 +155,9 @@ impl CloudProvider for Regions {
     fn images(&self) -> Option<&dyn Reader<Image>> {
         None
     }
+    fn quotas(&self) -> Option<&dyn Reader<Quota>> {
+        None
+    }
 }
 
 /// What a whole list came to.

@@ -7,7 +7,7 @@ use std::{
 };
 use welkin_core::{
     Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, InstanceGroup, Kind, KindCapabilities, LoadBalancer, Location, MachineType,
-    Mutability, NatGateway, Network, RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
+    Mutability, NatGateway, Network, Quota, RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 const EMULATED: Field = Field { support: Support::Emulated, ..Field::NATIVE };
@@ -252,6 +252,7 @@ pub(crate) fn capabilities(config: &Config) -> Capabilities {
         (Location::COLLECTION, kind(Scope::Global, READ, &[], IdShape::Other, Duration::ZERO)),
         (MachineType::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
         (Image::COLLECTION, kind(Scope::Region, READ, &[], IdShape::PrefixedHex("img-"), Duration::ZERO)),
+        (Quota::COLLECTION, kind(Scope::Region, READ, &[], IdShape::Other, Duration::ZERO)),
     ];
     Capabilities { vendor: "sim", kinds: kinds.into() }
 }

@@ -17,6 +17,7 @@ mod mark;
 mod nat_gateway;
 mod network;
 mod provider;
+mod quota;
 mod record_set;
 mod resource;
 mod route_table;

@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 use welkin_core::{
-    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, InstanceGroup, Kind, LoadBalancer, Location, MachineType, NatGateway, Network, Reader,
-    RecordSet, Result, Resume, RouteTable, Scope, SecurityGroup, Subnet,
+    Address, Api, Capabilities, CloudProvider, Cx, Disk, DnsZone, Driver, Image, Instance, InstanceGroup, Kind, LoadBalancer, Location, MachineType, NatGateway, Network, Quota,
+    Reader, RecordSet, Result, Resume, RouteTable, Scope, SecurityGroup, Subnet,
 };
 
 /// A simulated cloud.
@@ -168,6 +168,9 @@ impl CloudProvider for Sim {
         Some(self)
     }
     fn images(&self) -> Option<&dyn Reader<Image>> {
+        Some(self)
+    }
+    fn quotas(&self) -> Option<&dyn Reader<Quota>> {
         Some(self)
     }
 }

@@ -348,6 +348,32 @@ async fn limits_say_what_to_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn quotas_tell_what_is_used() {
+    let config = Config { quotas: Quotas { networks: Some(3), instances: Some(1), ..Quotas::default() }, transition_time_ms: 1000, ..Config::default() };
+    let sim = open(config);
+    let told = async |name: &str| sim.quotas().unwrap().get(&cx(), &Target::named(name.parse().unwrap())).await.map(|q| (q.status.collection, q.status.used, q.status.limit));
+    let n = make(&sim, &network("n", false)).await.unwrap();
+    let s = make(&sim, &subnet("s", &n, "10.0.1.0/24")).await.unwrap();
+    assert_eq!(told("locations/sim-1/quotas/networks").await.unwrap(), ("networks".into(), Some(1), Some(3)));
+    assert_eq!(told("locations/sim-1/quotas/nat-gateways").await.unwrap(), ("natGateways".into(), Some(0), None));
+    // What lies in no region is told in `global`, and there alone.
+    assert_eq!(told("locations/global/quotas/zones").await.unwrap(), ("dnsZones".into(), Some(0), None));
+    assert!(told("locations/sim-1/quotas/zones").await.unwrap_err().is_not_found() && told("locations/global/quotas/networks").await.unwrap_err().is_not_found());
+    // One that is on its way out counts until it has gone, as it does for the next one.
+    let change = instance(&sim, "i", &s).await;
+    let made = make(&sim, &change).await.unwrap();
+    let delete = Change { target: Target::Named { name: made.name.clone(), uid: None, vendor_id: Some(made.vendor_id.clone()) }, verb: Verb::Delete, ..change };
+    let mut resume = Resume::default();
+    let mut counted = Vec::new();
+    while let Step::Wait { handle, after, .. } = sim.instances().unwrap().delete(&cx(), &delete, &resume).await.unwrap() {
+        counted.push(told("locations/sim-1/quotas/instances").await.unwrap().1);
+        resume.handle = handle.or(resume.handle);
+        tokio::time::sleep(after).await;
+    }
+    assert_eq!((counted[0], told("locations/sim-1/quotas/instances").await.unwrap().1), (Some(1), Some(0)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn throttling_tells_when_to_come_back() {
     let sim = open(Config { throttle: Some(Throttle { rate_per_s: 2.0, burst: 3 }), ..Config::default() });
     let (reader, target) = (sim.images().unwrap(), Target::named("locations/sim-1/images/debian-12".parse().unwrap()));

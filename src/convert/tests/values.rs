@@ -382,6 +382,11 @@ proptest! {
         object_comes_back(&Object { mark: None, ..o });
     }
     #[test]
+    fn quotas_come_back(o in object::<Quota>(Just(QuotaSpec {}), (text(), option::of(any::<u64>()), option::of(any::<u64>()), any::<bool>()).prop_map(|(t, limit, used, adjustable)| QuotaStatus {
+        display_name: "d".into(), service: "s".into(), collection: "networks".into(), per: "zones".into(), limit, used, unit: "TiB".into(), unknown_reason: t.unwrap_or_default(), adjustable }))) {
+        object_comes_back(&Object { mark: None, ..o });
+    }
+    #[test]
     fn names_come_apart(cloud in label(), name in name::<Instance>()) {
         let (full, below) = (full_name(&cloud, &name), name.to_string());
         prop_assert_eq!(split_name(&full).unwrap(), (cloud.as_str(), below.as_str()));

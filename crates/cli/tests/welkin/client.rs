@@ -292,6 +292,22 @@ fn the_catalogue_is_listed_by_any_word_for_it() {
 }
 
 #[test]
+fn quotas_are_listed_with_what_is_used() {
+    let server = Server::configured("[clouds.lab]\nprovider = 'sim'\nquotas.networks = 2\n");
+    server.run("create network n1 --cidr 10.0.0.0/16").ok();
+    let listed = server.run("get quotas").ok();
+    let row = |collection: &str| listed.lines().find(|l| l.contains(collection)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(row(" networks "), "networks lab sim-1 networks - 1 2 - Simulated networks -", "{listed}");
+    assert_eq!(row("dnsZones"), "zones lab global dnsZones - 0 - - Simulated zones -", "{listed}");
+    let narrowed = json(&server.run_words(&["get", "quotas", "--filter", "collection = networks", "-o", "json"]).ok());
+    assert_eq!((narrowed["quotas"].as_array().unwrap().len(), &narrowed["quotas"][0]["limit"], &narrowed["quotas"][0]["used"]), (1, &"2".into(), &"1".into()));
+    assert_eq!(json(&server.run("get quota networks -o json").ok()), narrowed["quotas"][0]);
+    assert!(server.run("get quota zones --location global -o json").ok().contains("dnsZones"));
+    server.run("create network n2 --cidr 10.0.0.0/16").ok();
+    server.run("create network n3 --cidr 10.0.0.0/16").fails(1, &["QUOTA_EXCEEDED"]);
+}
+
+#[test]
 fn every_form_of_output_says_the_same() {
     let server = Server::start();
     with_subnet(&server);

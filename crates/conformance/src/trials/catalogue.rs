@@ -1,11 +1,13 @@
 //! What there is to choose from.
 
 use crate::{
-    stand::{Stand, Verdict, ensure, failed},
+    runner::Manner,
+    specimen::{Depth, Specimen},
+    stand::{Stand, Stop, Verdict, ensure, failed, skipped},
     trial::Trial,
 };
 use std::collections::BTreeSet;
-use welkin_core::{Architecture, ErrorKind, Image, Kind, Location, MachineType, Name, Object, Query, Target, VerbName};
+use welkin_core::{Architecture, COLLECTIONS, ErrorKind, Image, Kind, Location, MachineType, Name, Network, Object, Query, Quota, Target, VerbName};
 
 /// A read-only kind as the trials need it.
 pub(super) trait Catalogued: Kind {
@@ -63,6 +65,24 @@ impl Catalogued for Image {
     }
 }
 
+impl Catalogued for Quota {
+    fn query(stand: &Stand<'_>, page_size: usize) -> Query<Self> {
+        Query::below(stand.subject.location.clone(), page_size)
+    }
+    fn known(stand: &Stand<'_>) -> Verdict<Vec<Name<Self>>> {
+        Ok(vec![Name::new(stand.subject.location.clone(), stand.subject.quota.parse()?)])
+    }
+    fn unknown(stand: &Stand<'_>) -> Verdict<Name<Self>> {
+        Ok(Name::new(stand.subject.location.clone(), "no.such-quota".parse()?))
+    }
+    fn is_whole(object: &Object<Self>) -> bool {
+        let status = &object.status;
+        let is_collection = |text: &str| text.is_empty() || COLLECTIONS.contains(&text);
+        let says_of_what = !status.display_name.is_empty() && !status.service.is_empty() && is_collection(&status.collection);
+        says_of_what && (status.per == "zones" || is_collection(&status.per)) && (status.limit.is_some() || status.used.is_some() || !status.unknown_reason.is_empty())
+    }
+}
+
 pub(super) fn of<K: Catalogued>() -> Vec<Trial> {
     let c = K::COLLECTION;
     vec![
@@ -70,6 +90,39 @@ pub(super) fn of<K: Catalogued>() -> Vec<Trial> {
         Trial::new(c, "listed", "pages of any size list the same, each once, and what is listed can be read", |stand| Box::pin(listed::<K>(stand))),
         Trial::new(c, "absent", "what there is not is NOT_FOUND", |stand| Box::pin(absent::<K>(stand))),
     ]
+}
+
+/// What only quotas have.
+pub(super) fn all() -> Vec<Trial> {
+    vec![Trial::new(Quota::COLLECTION, "counted", "what is used of a quota is what there is, before and after one is made", |stand| Box::pin(counted(stand)))]
+}
+
+async fn counted(stand: &Stand<'_>) -> Verdict {
+    stand.needs::<Quota>(VerbName::Get)?;
+    is_counted(stand).await?;
+    let ground = Network::ground(stand, Depth::Plain).await?;
+    let made = stand.create::<Network>(Network::plain(stand, &ground, 0)).await?;
+    is_counted(stand).await?;
+    stand.delete(&made, Manner::PLAIN).await?;
+    is_counted(stand).await
+}
+
+async fn is_counted(stand: &Stand<'_>) -> Verdict {
+    let name = Quota::known(stand)?.remove(0);
+    let networks = async || Ok::<_, Stop>(stand.inventory().await?.into_iter().filter(|o| o.collection == Some(Network::COLLECTION)).map(|o| o.vendor_id).collect::<BTreeSet<_>>());
+    // Other trials make and delete networks, too.
+    for _ in 0..LOOKS {
+        let before = networks().await?;
+        let quota = stand.get(&Target::named(name.clone())).await?.status;
+        ensure!(quota.collection == Network::COLLECTION, "it is about {:?}", quota.collection);
+        let Some(used) = quota.used else { return skipped("the cloud does not tell what is used") };
+        if networks().await? == before {
+            ensure!(usize::try_from(used) == Ok(before.len()), "{used} are used, and the vendor has {before:?}");
+            return Ok(());
+        }
+        stand.settle().await;
+    }
+    failed("the networks never were the same before and after a read")
 }
 
 async fn known<K: Catalogued>(stand: &Stand<'_>) -> Verdict {
@@ -83,6 +136,8 @@ async fn known<K: Catalogued>(stand: &Stand<'_>) -> Verdict {
     Ok(())
 }
 
+/// So often is looked for a moment in which nothing else happens.
+const LOOKS: usize = 50;
 /// How many of the listed ones are read, too.
 const SAMPLE: usize = 5;
 

@@ -134,6 +134,9 @@ async fn a_cloud_keeps_its_owner_and_its_vendor() {
         fn images(&self) -> Option<&dyn welkin_core::Reader<welkin_core::Image>> {
             None
         }
+        fn quotas(&self) -> Option<&dyn welkin_core::Reader<welkin_core::Quota>> {
+            None
+        }
     }
     let (sim, journal) = (Sim::open(Config::default(), None).unwrap(), MemoryJournal::new());
     let builder = || Engine::builder().journal(journal.clone());

@@ -4,6 +4,7 @@ use super::{
     item::{Address, Condition, Item, NatGateway, Shown, Tags},
     load_balancers,
     networks::expect_version,
+    quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     table::{Filter, Listed},
@@ -125,7 +126,7 @@ impl Cloud {
 }
 
 fn allocated(region: &Region, draw: &mut Draw<'_>, tags: Tags) -> Result<(Held, Vec<Edit>), Refusal> {
-    draw.check_quota(draw.config.quotas.addresses, region.addresses.len(), "addresses")?;
+    draw.has_room(region, &quotas::ADDRESSES)?;
     let ip = public_ip(region, draw)?;
     Ok(put(region, draw.item(tags, Address { ip, leads_to: None }), draw.now_ms))
 }

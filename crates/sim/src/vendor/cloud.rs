@@ -46,10 +46,8 @@ macro_rules! actions {
 actions! {
     reads {
         DescribeRegions, DescribeMachineTypes, DescribeImages, DescribeNetworks, DescribeGateways, DescribeSubnets, DescribeSecurityGroups, DescribeInstances, GetConsoleOutput,
-        DescribeAddresses, DescribeDisks, DescribeZones,
-        DescribeNatGateways,
-        DescribeRouteTables,
-    DescribeLoadBalancers, DescribePools, DescribeRecords, DescribeTargetHealth,
+        DescribeAddresses, DescribeDisks, DescribeZones, DescribeNatGateways, DescribeRouteTables, DescribeQuotas,
+        DescribeLoadBalancers, DescribePools, DescribeRecords, DescribeTargetHealth,
         DescribeTemplates, DescribeInstanceGroups, DescribeGroupInstances,
         DryRun,
     }
@@ -104,12 +102,6 @@ impl Draw<'_> {
     pub(crate) fn item<T: Body>(&mut self, tags: Tags, body: T) -> Item<T> {
         let visible_ms = self.now_ms + self.config.read_lag_ms;
         Item { id: self.id(T::PREFIX), tags, created_ms: self.now_ms, visible_ms, tagged_ms: visible_ms.max(self.now_ms + self.config.tag_lag_ms), version: 1, body }
-    }
-    pub(crate) fn check_quota(&self, quota: Option<usize>, have: usize, what: &str) -> Result<(), Refusal> {
-        match quota {
-            Some(max) if have >= max => Err(Refusal::new(Code::QuotaExceeded, format!("this region may hold {max} {what}"))),
-            _ => Ok(()),
-        }
     }
 }
 
@@ -184,7 +176,7 @@ impl Cloud {
     pub(crate) async fn read<T>(&self, action: Action, region: &str, work: impl FnOnce(&Region, u64) -> Result<T, Refusal>) -> Result<T, Refusal> {
         self.look(action, action.is_global(), region, work).await
     }
-    async fn look<T>(&self, action: Action, is_global: bool, region: &str, work: impl FnOnce(&Region, u64) -> Result<T, Refusal>) -> Result<T, Refusal> {
+    pub(super) async fn look<T>(&self, action: Action, is_global: bool, region: &str, work: impl FnOnce(&Region, u64) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let fault = self.arrive(action, region).await?;
         if let Some(file) = self.happened(region)? {
             synced(file).await?;

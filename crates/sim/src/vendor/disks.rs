@@ -3,6 +3,7 @@ use super::{
     instances::instance_of,
     item::{Attachment, Condition, Disk, Item, Performance, Shown, Tags},
     networks::expect_version,
+    quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     table::{Filter, Listed},
@@ -162,7 +163,7 @@ fn created(region: &Region, draw: &mut Draw<'_>, DiskRequest { new, token }: Dis
     if !Config::zones(draw.region).contains(&new.zone) {
         return Err(Refusal::new(Code::InvalidZone, format!("{} has the zones {}, not {:?}", draw.region, Config::zones(draw.region).join(", "), new.zone)));
     }
-    draw.check_quota(draw.config.quotas.disks, region.disks.len(), "disks")?;
+    draw.has_room(region, &quotas::DISKS)?;
     let (disk_type, performance) = new.edit.settled()?;
     let body = Disk {
         disk_type: disk_type.to_owned(),

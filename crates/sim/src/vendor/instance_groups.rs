@@ -5,7 +5,7 @@ use super::{
     instances::{instance_of, members_of, moved},
     item::{Condition, GroupSettings, Instance, InstanceGroup, Item, LaunchSpec, Member, Refresh, RefreshState, Shown, Tags},
     networks::expect_version,
-    pools,
+    pools, quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     subnets::subnet_of,
@@ -258,7 +258,7 @@ fn created(region: &Region, draw: &mut Draw<'_>, new: NewInstanceGroup, launch: 
             None => Err(Refusal::new(Code::NameTaken, format!("{} is the name of {id}", new.name))),
         };
     }
-    draw.check_quota(draw.config.quotas.instance_groups, region.instance_groups.len(), "instance groups")?;
+    draw.has_room(region, &quotas::INSTANCE_GROUPS)?;
     let version = match &new.template {
         Some(id) => u32::try_from(template_of(region, id)?.body.versions.len()).unwrap_or(u32::MAX),
         None => 0,

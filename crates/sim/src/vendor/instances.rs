@@ -4,7 +4,7 @@ use super::{
     disks,
     item::{Condition, ConsoleLine, Instance, Item, Shown, Subnet, Tags},
     networks::expect_version,
-    pools,
+    pools, quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     subnets::{hosts, subnet_of},
@@ -179,7 +179,7 @@ impl Cloud {
         if let Some(zone) = new.zone.filter(|z| *z != subnet.body.zone) {
             return Err(Refusal::new(Code::ZoneMismatch, format!("{} lies in {}, not in {zone:?}", subnet.id, subnet.body.zone)));
         }
-        draw.check_quota(draw.config.quotas.instances, region.instances.len(), "instances")?;
+        draw.has_room(region, &quotas::INSTANCES)?;
         if self.is_short(machine.name, &subnet.body.zone) {
             return Err(Refusal::new(Code::InsufficientCapacity, format!("there is no {} left in {}", machine.name, subnet.body.zone)));
         }

@@ -4,6 +4,7 @@ use super::{
     instance_groups, instances,
     item::{BalancerSettings, Condition, GroupPeer, Instance, Item, LoadBalancer, Place, Pool, PoolTarget, SecurityGroup, Shown, Tags, VendorListener},
     networks::{expect_version, network_of},
+    quotas,
     refusal::{Code, Refusal},
     security_groups::speaks_of,
     state::{Edit, Region},
@@ -214,7 +215,7 @@ fn created(region: &Region, draw: &mut Draw<'_>, new: NewLoadBalancer) -> Result
         };
     }
     network_of(region, &new.network)?;
-    draw.check_quota(draw.config.quotas.load_balancers, region.load_balancers.len(), "load balancers")?;
+    draw.has_room(region, &quotas::LOAD_BALANCERS)?;
     if !new.addresses.is_empty() && new.addresses.len() != new.subnets.len() {
         return Err(Refusal::new(Code::AddressCount, format!("one address for each subnet or none: {} for {}", new.addresses.len(), new.subnets.len())));
     }

@@ -4,6 +4,7 @@ use super::{
     instances,
     item::{Item, NatGateway, Shown, Tags},
     networks::{expect_version, network_of},
+    quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     subnets::subnet_of,
@@ -88,7 +89,7 @@ fn created(region: &Region, draw: &mut Draw<'_>, NatGatewayRequest { new, token 
         Some(id) => Some(addresses::free(region, &id, draw.now_ms).map(|item| (id, item.body.ip))?),
         None => None,
     };
-    draw.check_quota(draw.config.quotas.nat_gateways, region.nat_gateways.len(), "NAT gateways")?;
+    draw.has_room(region, &quotas::NAT_GATEWAYS)?;
     let network = network_of(region, &subnet.body.network)?;
     let failure = (address.is_some() && network.body.gateway.is_none()).then(|| format!("network {} has no gateway to the internet attached", network.id));
     let private_ip = match failure {

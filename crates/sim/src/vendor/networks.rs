@@ -1,6 +1,7 @@
 use super::{
     cloud::{Action, Cloud, Draw, changed},
     item::{Item, Network, Shown, Tags},
+    quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     table::{Filter, Listed},
@@ -69,7 +70,7 @@ pub(super) fn expect_version<T>(item: &Item<T>, expect: Option<u64>) -> Result<(
 }
 
 fn created(region: &Region, draw: &mut Draw<'_>, new: NewNetwork) -> Result<(Shown<Network>, Vec<Edit>), Refusal> {
-    draw.check_quota(draw.config.quotas.networks, region.networks.len(), "networks")?;
+    draw.has_room(region, &quotas::NETWORKS)?;
     if new.cidrs.is_empty() {
         return Err(Refusal::new(Code::InvalidAddressRange, "a network needs a range"));
     }

@@ -3,6 +3,7 @@ use super::{
     instances::instance_of,
     item::{Item, RouteTable, Shown, Tags, VendorRoute, Way},
     networks::{expect_version, network_of},
+    quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     subnets::subnet_of,
@@ -178,7 +179,7 @@ impl Cloud {
 
 fn created(region: &Region, draw: &mut Draw<'_>, new: NewRouteTable) -> Result<(Traced, Vec<Edit>), Refusal> {
     network_of(region, &new.network)?;
-    draw.check_quota(draw.config.quotas.route_tables, region.route_tables.len(), "route tables")?;
+    draw.has_room(region, &quotas::ROUTE_TABLES)?;
     let body = RouteTable { network: new.network, routes: Vec::new(), propagated: Vec::new(), subnets: Vec::new() };
     Ok(put(region, draw.item(new.tags, body), draw.now_ms))
 }

@@ -2,6 +2,7 @@ use super::{
     cloud::{Action, Cloud, Draw, changed},
     item::{GroupPeer, GroupRule, Item, SecurityGroup, Shown, Tags},
     networks::{expect_version, network_of},
+    quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     table::{Filter, Listed},
@@ -103,7 +104,7 @@ impl Cloud {
 
 fn created(region: &Region, draw: &mut Draw<'_>, new: NewSecurityGroup) -> Result<(Shown<SecurityGroup>, Vec<Edit>), Refusal> {
     network_of(region, &new.network)?;
-    draw.check_quota(draw.config.quotas.security_groups, region.security_groups.len(), "security groups")?;
+    draw.has_room(region, &quotas::SECURITY_GROUPS)?;
     let body = SecurityGroup { network: new.network, description: new.description, restrict_egress: new.restrict_egress, rules: Vec::new() };
     Ok(put(draw.item(new.tags, body), draw.now_ms))
 }

@@ -3,6 +3,7 @@ use super::{
     item::{Item, Network, Shown, Subnet, Tags},
     load_balancers,
     networks::{expect_version, network_of},
+    quotas,
     refusal::{Code, Refusal},
     route_tables,
     state::{Edit, Region},
@@ -88,7 +89,7 @@ fn counted(region: &Region, subnet: Shown<Subnet>) -> (Shown<Subnet>, usize) {
 
 fn created(region: &Region, draw: &mut Draw<'_>, new: NewSubnet) -> Result<(Shown<Subnet>, Vec<Edit>), Refusal> {
     let network = network_of(region, &new.network)?;
-    draw.check_quota(draw.config.quotas.subnets, region.subnets.len(), "subnets")?;
+    draw.has_room(region, &quotas::SUBNETS)?;
     if !Config::zones(draw.region).contains(&new.zone) {
         return Err(Refusal::new(Code::InvalidZone, format!("{} has the zones {}, not {:?}", draw.region, Config::zones(draw.region).join(", "), new.zone)));
     }

@@ -4,6 +4,7 @@ use super::{
     cloud::{Action, Cloud, Draw, GLOBAL, changed},
     item::{Item, Shown, Tags, Zone, ZoneNetwork},
     networks::expect_version,
+    quotas,
     refusal::{Code, Refusal},
     state::{Edit, Region},
     table::{Filter, Listed},
@@ -113,7 +114,7 @@ impl Cloud {
 }
 
 fn created(region: &Region, draw: &mut Draw<'_>, new: NewZone) -> Result<(Shown<Zone>, Vec<Edit>), Refusal> {
-    draw.check_quota(draw.config.quotas.dns_zones, region.zones.len(), "zones")?;
+    draw.has_room(region, &quotas::ZONES)?;
     new.networks.iter().try_for_each(|network| check_conflict(region, None, &new.dns_name, network))?;
     let name_servers = if new.networks.is_empty() { name_servers(draw.random()) } else { Vec::new() };
     let body = Zone { dns_name: new.dns_name, networks: new.networks, comment: new.comment, name_servers };
