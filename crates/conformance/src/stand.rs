@@ -390,6 +390,16 @@ impl<'a> Stand<'a> {
         let driver = self.driver::<K>()?;
         self.repeated(async || driver.ask(&context(self.subject, Arc::new(ReadOnly)), target, question).await).await
     }
+    /// Asks until what it is asked of is there: that a read has shown it does not say that the next one does.
+    pub(crate) async fn eventually_asked<K: Specimen>(&self, target: &Target<K>, question: &K::Question) -> Verdict<K::Answer> {
+        let (begin, most) = (Instant::now(), self.horizon::<K>() + GRACE);
+        loop {
+            match self.ask(target, question).await {
+                Err(e) if e.is_not_found() && begin.elapsed() < most => tokio::time::sleep(LOOK).await,
+                answer => return Ok(answer?),
+            }
+        }
+    }
     /// Reads until it is there: within the horizon it may not be seen yet.
     pub(crate) async fn eventually<K: Kind>(&self, target: &Target<K>) -> Verdict<Object<K>> {
         self.eventually_with(target, |_| true).await

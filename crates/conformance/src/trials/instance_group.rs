@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(100);
 
 async fn asked(stand: &Stand<'_>, group: &Object<InstanceGroup>) -> Verdict<Vec<GroupMember>> {
-    Ok(stand.ask::<InstanceGroup>(&Target::named(group.name.clone()), &InstanceGroupQuestion::Members).await?)
+    stand.eventually_asked::<InstanceGroup>(&Target::named(group.name.clone()), &InstanceGroupQuestion::Members).await
 }
 /// Those that are not on their way out.
 fn staying(all: &[GroupMember]) -> impl Iterator<Item = &GroupMember> {
@@ -41,7 +41,6 @@ fn ids<'a>(all: impl IntoIterator<Item = &'a GroupMember>) -> BTreeSet<String> {
 }
 /// Asks until its members are so.
 async fn becomes(stand: &Stand<'_>, group: &Object<InstanceGroup>, what: &str, wanted: impl Fn(&[GroupMember]) -> bool) -> Verdict<Vec<GroupMember>> {
-    stand.eventually::<InstanceGroup>(&Target::named(group.name.clone())).await?;
     let begin = Instant::now();
     loop {
         let all = asked(stand, group).await?;

@@ -251,9 +251,9 @@ async fn followed(stand: &Stand<'_>) -> Verdict {
         stand.update::<InstanceGroup>(&now, InstanceGroupSpec { size: Some(size), ..now.spec.clone() }, Manner::PLAIN).await?;
         let begin = Instant::now();
         loop {
-            let members = stand.ask::<InstanceGroup>(&Target::named(group.name.clone()), &InstanceGroupQuestion::Members).await?;
+            let members = stand.eventually_asked::<InstanceGroup>(&Target::named(group.name.clone()), &InstanceGroupQuestion::Members).await?;
             let there: BTreeSet<String> = members.iter().filter(|m| m.state == MemberState::Running).map(|m| m.instance.clone()).collect();
-            let health = stand.ask::<LoadBalancer>(&Target::named(made.name.clone()), &LoadBalancerQuestion::TargetHealth).await?;
+            let health = stand.eventually_asked::<LoadBalancer>(&Target::named(made.name.clone()), &LoadBalancerQuestion::TargetHealth).await?;
             let led: BTreeSet<String> = health.iter().filter(|t| t.state == TargetState::Healthy).map(|t| t.backend.clone()).collect();
             if led == there && u32::try_from(led.len()) == Ok(size) && led.len() == health.len() {
                 break;
@@ -265,7 +265,7 @@ async fn followed(stand: &Stand<'_>) -> Verdict {
     // One that is gone is led to no more, and what it is in is shut with the load balancer.
     let now = stand.eventually(&Target::named(group.name.clone())).await?;
     stand.delete(&now, Manner::PLAIN).await?;
-    let health = stand.ask::<LoadBalancer>(&Target::named(made.name.clone()), &LoadBalancerQuestion::TargetHealth).await?;
+    let health = stand.eventually_asked::<LoadBalancer>(&Target::named(made.name.clone()), &LoadBalancerQuestion::TargetHealth).await?;
     ensure!(health.is_empty(), "the group is gone, and it leads to {health:?}");
     stand.delete(&made, Manner::PLAIN).await?;
     opened(stand, door, 0).await?;

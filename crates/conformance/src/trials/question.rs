@@ -22,16 +22,13 @@ pub(super) async fn questions<K: Specimen>(stand: &Stand<'_>) -> Verdict {
         let planted = stand.plant(Plant { what: K::planted(&ground)?, mark: None }).await?;
         targets.push(Target::Vendor { parent: parent(), vendor_id: planted.parse()? });
     }
-    for target in &targets {
-        stand.eventually(target).await?;
-    }
     let before = stand.inventory().await?;
     let name: Name<K> = stand.name()?;
     let nothing = [Target::named(name), Target::Vendor { parent: parent(), vendor_id: id_of_nothing::<K>(stand).parse()? }];
     for (question, is_plausible) in questions {
         stand.needs_verb::<K>(&question)?;
         for target in &targets {
-            let answer = stand.ask(target, &question).await?;
+            let answer = stand.eventually_asked(target, &question).await?;
             ensure!(is_plausible(&answer), "{question} of {target}: {answer:?}");
         }
         for target in &nothing {
