@@ -9,6 +9,7 @@ use crate::{
 use futures::future::join_all;
 use std::{
     cell::RefCell,
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     pin::Pin,
     time::{Duration, Instant},
@@ -55,15 +56,15 @@ pub async fn run_some(subject: &Subject, wanted: impl Fn(&str) -> bool) -> Repor
 }
 
 /// Each goes through every write of every change.
-const LONGEST: [&str; 4] = ["faults", "crash", "cancel", "amnesia"];
+const LONGEST: [&str; 6] = ["faults_before", "faults_after", "faults_hanging", "crash", "cancel", "amnesia"];
 
 /// The same over several subjects that are alike but for what they act on: each takes the next trial when it has ended its last one. For clouds
 /// that keep a trial waiting.
 pub async fn run_shared(alike: &[Subject], wanted: impl Fn(&str) -> bool) -> Report {
     let offers = |name: &str| alike.first().is_some_and(|subject| offers(subject, name));
     let mut wanted: Vec<_> = list().into_iter().enumerate().filter(|(_, t)| offers(&t.name) && wanted(&t.name)).collect();
-    // Begun last, one of them would go on alone when all others have ended.
-    wanted.sort_by_key(|(_, trial)| LONGEST.iter().position(|what| trial.name.rsplit('.').next() == Some(what)).unwrap_or(LONGEST.len()));
+    // Begun last, one of them would go on alone when all others have ended. The later kinds are made of the most parts.
+    wanted.sort_by_key(|(number, trial)| (!trial.name.rsplit('.').next().is_some_and(|what| LONGEST.contains(&what)), Reverse(*number)));
     let trials = RefCell::new(wanted.into_iter());
     let tried = join_all(alike.iter().map(async |subject| {
         let mut tried = Vec::new();

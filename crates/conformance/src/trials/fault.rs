@@ -9,11 +9,43 @@ use crate::{
 };
 use welkin_core::{Effect, Object, Reason, Verb};
 
-pub(super) async fn faults<K: Specimen>(stand: &Stand<'_>) -> Verdict {
+/// What has become of a call that went wrong. Each has a trial of its own, which together take every fault: all in one outlast every other trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    WithoutEffect,
+    AnswerLost,
+    Hanging,
+}
+impl Fate {
+    fn of(point: FaultPoint) -> Self {
+        match point {
+            FaultPoint::Refused | FaultPoint::Throttled | FaultPoint::BeforeEffect => Self::WithoutEffect,
+            FaultPoint::AfterEffect | FaultPoint::Truncated => Self::AnswerLost,
+            FaultPoint::Hangs => Self::Hanging,
+        }
+    }
+}
+
+pub(super) async fn before<K: Specimen>(stand: &Stand<'_>) -> Verdict {
+    faults::<K>(stand, Fate::WithoutEffect).await
+}
+
+pub(super) async fn after<K: Specimen>(stand: &Stand<'_>) -> Verdict {
+    faults::<K>(stand, Fate::AnswerLost).await
+}
+
+pub(super) async fn hanging<K: Specimen>(stand: &Stand<'_>) -> Verdict {
+    faults::<K>(stand, Fate::Hanging).await
+}
+
+async fn faults<K: Specimen>(stand: &Stand<'_>, fate: Fate) -> Verdict {
     if !stand.subject.world.abilities().faults {
         return skipped("no faults can be injected");
     }
-    let points: Vec<_> = stand.subject.fault_points.iter().copied().map(Mishap::Fault).collect();
+    let points: Vec<_> = stand.subject.fault_points.iter().copied().filter(|point| Fate::of(*point) == fate).map(Mishap::Fault).collect();
+    if points.is_empty() {
+        return skipped("no such faults can be injected");
+    }
     every_verb::<K>(stand, &points).await
 }
 

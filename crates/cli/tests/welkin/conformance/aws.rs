@@ -127,7 +127,7 @@ const LAGGING_PERCENT: u64 = 67;
 /// Longer than anything lags, by more than a call takes to arrive: the horizon runs from when a write leaves.
 const LATE_HORIZON: Duration = Duration::from_millis(800);
 /// The trials for which it matters most: what is made, changed and removed, by whom, and through what mishaps.
-const LATE: [&str; 6] = ["life", "amnesia", "crash", "cancel", "faults", "foreign"];
+const LATE: [&str; 6] = ["life", "amnesia", "crash", "cancel", "faults_after", "foreign"];
 
 #[tokio::test]
 async fn conformance_of_a_lagging_aws() {

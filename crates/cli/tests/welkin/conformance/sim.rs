@@ -157,6 +157,6 @@ async fn conformance_of_a_difficult_sim() {
 #[tokio::test(start_paused = true)]
 async fn without_look_ups_the_trials_fail() {
     let subject = in_process("sim that never looks", Config { unsafe_skip_look_up: true, tag_lag_ms: 500, client_tokens: false, ..Config::default() }).unwrap();
-    let report = welkin_conformance::run_some(&subject, |name| ["networks.crash", "instances.faults", "addresses.crash", "disks.faults"].contains(&name)).await;
+    let report = welkin_conformance::run_some(&subject, |name| ["networks.crash", "instances.faults_after", "addresses.crash", "disks.faults_hanging"].contains(&name)).await;
     assert_eq!(report.counts(), (0, 4, 0), "{report}");
 }
