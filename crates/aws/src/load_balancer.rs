@@ -15,7 +15,6 @@ mod opening;
 mod placement;
 mod read;
 mod wanted;
-mod wish;
 mod write;
 
 use crate::{
@@ -23,7 +22,7 @@ use crate::{
     client::{AT_ONCE, Region},
     error, owned,
     page::At,
-    resource::{Looking, Pieces, copies, is_adopted, is_mine, names, not_owned, not_yet_shown},
+    resource::{Looking, Pieces, copies, is_adopted, is_mine, not_owned, not_yet_shown},
     step::{age, now_ms, pace, unresolved_ms},
 };
 use async_trait::async_trait;
@@ -36,10 +35,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wanted::{Names, Wanted};
 use welkin_core::{
-    BackendsChanged, Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, Object, Page, Past,
-    Query, Reader, Reason, Result, Resume, Shard, Step, Target, TargetHealth, Verb,
+    BackendsChanged, Change, Cursor, Cx, Driver, Effect, Error, ErrorKind, FieldPath, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerWish,
+    Object, Page, Past, Query, Reader, Reason, Result, Resume, Shard, Step, Target, TargetHealth, Verb,
 };
-use wish::Wish;
 use write::{Asks, Building, Targets, There, arn, remove_groups};
 
 /// What its ARN begins with; what is left of one that is gone has other ids.
@@ -180,8 +178,8 @@ impl Driver<LoadBalancer> for Aws {
                 Wanted::of(spec)?;
                 doors(region, cx, network(spec)?, ("backends", &spec.backends)).await.map(drop)
             }
-            Verb::Update { desired, paths } => self.may_become(cx, change, Wish::Fields(desired, paths)).await,
-            Verb::Act(LoadBalancerAction::ChangeBackends(delta)) => self.may_become(cx, change, Wish::Backends(delta)).await,
+            Verb::Update { desired, paths } => self.may_become(cx, change, LoadBalancerWish::Fields(desired, paths)).await,
+            Verb::Act(LoadBalancerAction::ChangeBackends(delta)) => self.may_become(cx, change, LoadBalancerWish::Backends(delta)).await,
             Verb::Delete => {
                 let object = self.get(cx, &change.target).await?;
                 self.may_be_changed(cx, change, &object).await?;
@@ -230,7 +228,7 @@ impl Driver<LoadBalancer> for Aws {
     }
 
     async fn update(&self, cx: &Cx, change: &Change<LoadBalancer>, desired: &LoadBalancerSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
-        Box::pin(self.become_as(cx, change, Wish::Fields(desired, paths), resume)).await
+        Box::pin(self.become_as(cx, change, LoadBalancerWish::Fields(desired, paths), resume)).await
     }
 
     async fn delete(&self, cx: &Cx, change: &Change<LoadBalancer>, resume: &Resume) -> Result<Step<()>> {
@@ -238,7 +236,7 @@ impl Driver<LoadBalancer> for Aws {
     }
 
     async fn act(&self, cx: &Cx, change: &Change<LoadBalancer>, LoadBalancerAction::ChangeBackends(delta): &LoadBalancerAction, resume: &Resume) -> Result<Step<BackendsChanged>> {
-        Ok(Box::pin(self.become_as(cx, change, Wish::Backends(delta), resume)).await?.map(|after| BackendsChanged::to(after.spec)))
+        Ok(Box::pin(self.become_as(cx, change, LoadBalancerWish::Backends(delta), resume)).await?.map(|after| BackendsChanged::to(after.spec)))
     }
 
     async fn ask(&self, cx: &Cx, target: &Target<LoadBalancer>, question: &LoadBalancerQuestion) -> Result<Vec<TargetHealth>> {
@@ -256,7 +254,7 @@ impl Driver<LoadBalancer> for Aws {
 
 impl Aws {
     /// Is it there, ours, and can it become what is wished?
-    async fn may_become(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: Wish<'_>) -> Result<()> {
+    async fn may_become(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: LoadBalancerWish<'_>) -> Result<()> {
         let object = self.get(cx, &change.target).await?;
         self.may_be_changed(cx, change, &object).await?;
         let asked = wish.after(&object.spec)?;
@@ -271,13 +269,13 @@ impl Aws {
         doors(self.region(change.target.parent())?, cx, network(&object.spec)?, wish.let_in(&asked)).await.map(drop)
     }
     /// For a check: AWS can have it stand so. `specs`: before the change and after it.
-    async fn may_be_placed(&self, cx: &Cx, change: &Change<LoadBalancer>, specs: (&LoadBalancerSpec, &LoadBalancerSpec), wish: Wish<'_>) -> Result<()> {
+    async fn may_be_placed(&self, cx: &Cx, change: &Change<LoadBalancer>, specs: (&LoadBalancerSpec, &LoadBalancerSpec), wish: LoadBalancerWish<'_>) -> Result<()> {
         let row = self.balancer_at(cx, &change.target, Some(&change.uid)).await?.ok_or_else(|| Error::not_found(&change.target))?;
         let stands = Placement::shown(&row.vendors);
         let placed = stands.after(specs.1, &|field| wish.has(field))?;
         stands.refuse(&placed, self.region(change.target.parent())?, cx, &row.vendors, (&specs.0.listeners, &specs.1.listeners)).await
     }
-    async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: Wish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
+    async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: LoadBalancerWish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
         let region = self.region(change.target.parent())?;
         let looking = Looking::of(resume);
         refuse_unknown_parts(change, wish)?;
@@ -295,10 +293,7 @@ impl Aws {
         }
         let has = |field: &str| wish.has(field);
         let asked = wish.after(&before.spec)?;
-        let delta = match wish {
-            Wish::Fields(..) => None,
-            Wish::Backends(delta) => Some(delta.changes()?),
-        };
+        let delta = wish.changes()?;
         let wanted = Wanted::after(&asked, &has)?;
         let stands = Placement::shown(&row.vendors);
         let placed = stands.after(&asked, &has)?;
@@ -400,7 +395,7 @@ impl Aws {
 }
 
 /// Its target groups, its security group and their rules are not known to be its own.
-fn refuse_unknown_parts(change: &Change<LoadBalancer>, wish: Wish<'_>) -> Result<()> {
+fn refuse_unknown_parts(change: &Change<LoadBalancer>, wish: LoadBalancerWish<'_>) -> Result<()> {
     match OF_PARTS.into_iter().find(|field| is_adopted(&change.target) && wish.has(field)) {
         Some(field) => {
             let why = format!("{} was adopted without its target groups and its security group: what is theirs cannot be changed", change.target);
@@ -411,14 +406,4 @@ fn refuse_unknown_parts(change: &Change<LoadBalancer>, wish: Wish<'_>) -> Result
 }
 fn network(spec: &LoadBalancerSpec) -> Result<&str> {
     spec.network.as_ref().ok_or_else(|| Error::invalid("network", "a load balancer needs the network that it is in"))?.vendor_id().map(|id| id.as_str())
-}
-/// What there is, with what is asked for in its place.
-fn after(before: &LoadBalancerSpec, desired: &LoadBalancerSpec, paths: &BTreeSet<FieldPath>) -> LoadBalancerSpec {
-    let (mut spec, desired) = (before.clone(), desired.clone());
-    let has = |field: &str| names(paths, field);
-    macro_rules! take {
-        ($($field:ident)*) => { $(if has(stringify!($field)) { spec.$field = desired.$field; })* };
-    }
-    take!(subnets addresses dual_stack listeners backends health_check source_ranges client_ip_affinity preserve_client_ip proxy_protocol cross_zone idle_timeout_s deletion_protection labels);
-    spec
 }

@@ -30,7 +30,7 @@ pub use kinds::instance_group::{
 };
 pub use kinds::load_balancer::{
     Backend, BackendChanges, BackendDelta, BackendsChanged, HealthCheck, HealthProtocol, Listener, ListenerChanges, ListenerProtocol, LoadBalancer, LoadBalancerAction,
-    LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, Scheme, TargetHealth, TargetState,
+    LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, LoadBalancerWish, Scheme, TargetHealth, TargetState,
 };
 pub use kinds::location::{Location, LocationSpec, LocationStatus};
 pub use kinds::machine_type::{Architecture, MachineType, MachineTypeSpec, MachineTypeStatus};

@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 use welkin_core::{
-    Address, Backend, BackendChanges, BackendDelta, BackendsChanged, Change, Cx, Driver, Error, ErrorKind, FieldPath, HealthCheck, HealthProtocol, Instance, InstanceGroup, Kind,
-    Listener, ListenerChanges, ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, LocationName,
-    Name, Network, Object, Past, Reader, Reason, Ref, ResourceId, Result, Resume, Scheme, Step, Subnet, Target, TargetHealth, TargetState, Verb, Violation,
+    Address, Backend, BackendChanges, BackendsChanged, Change, Cx, Driver, Error, ErrorKind, FieldPath, HealthCheck, HealthProtocol, Instance, InstanceGroup, Kind, Listener,
+    ListenerChanges, ListenerProtocol, LoadBalancer, LoadBalancerAction, LoadBalancerQuestion, LoadBalancerSpec, LoadBalancerState, LoadBalancerStatus, LoadBalancerWish,
+    LocationName, Name, Network, Object, Past, Reader, Reason, Ref, ResourceId, Result, Resume, Scheme, Step, Subnet, Target, TargetHealth, TargetState, Verb, Violation,
 };
 
 pub(crate) use crate::mark::PART;
@@ -37,40 +37,6 @@ struct Ours<'a> {
     uid: &'a str,
 }
 
-/// What is asked for of a load balancer that is there.
-enum Wish<'a> {
-    Fields(&'a LoadBalancerSpec, &'a BTreeSet<FieldPath>),
-    Backends(&'a BackendDelta),
-}
-impl Wish<'_> {
-    fn has(&self, field: &str) -> bool {
-        match self {
-            Self::Fields(_, paths) => paths.iter().any(|p| p.0.split('.').next() == Some(field)),
-            Self::Backends(_) => field == "backends",
-        }
-    }
-    /// What it is afterwards, from what it is.
-    fn after(&self, before: &LoadBalancerSpec) -> Result<LoadBalancerSpec> {
-        match self {
-            Self::Fields(desired, _) => Ok((*desired).clone()),
-            Self::Backends(delta) => delta.applied(before),
-        }
-    }
-    /// No target that is one already is touched; of a delta everything is written, whatever is seen.
-    fn changes(&self, there: &Pool) -> Result<BackendChanges> {
-        match self {
-            Self::Fields(desired, _) => changes(there, &desired.backends),
-            Self::Backends(delta) => delta.changes(),
-        }
-    }
-    /// The backends that have to be let in, with the field that names them.
-    fn let_in(&self) -> (&'static str, &[Backend]) {
-        match self {
-            Self::Fields(desired, _) => ("backends", &desired.backends),
-            Self::Backends(delta) => ("add", &delta.add),
-        }
-    }
-}
 fn changes(there: &Pool, backends: &[Backend]) -> Result<BackendChanges> {
     BackendChanges::between(there.targets.iter().filter(|t| t.drains_until_ms.is_none()).map(|t| t.id.as_str()), backends)
 }
@@ -274,7 +240,7 @@ fn new_load_balancer(cx: &Cx, change: &Change<LoadBalancer>, spec: &LoadBalancer
     })
 }
 /// Where it should stand, if that is elsewhere or with other families than now.
-fn moves(there: &vendor::LoadBalancer, desired: &LoadBalancerSpec, wish: &Wish<'_>) -> Result<Option<Vec<Wanted>>> {
+fn moves(there: &vendor::LoadBalancer, desired: &LoadBalancerSpec, wish: LoadBalancerWish<'_>) -> Result<Option<Vec<Wanted>>> {
     if !["subnets", "addresses", "dual_stack"].into_iter().any(|field| wish.has(field)) {
         return Ok(None);
     }
@@ -345,7 +311,7 @@ impl Sim {
         Ok(())
     }
     /// Is it there to become what is wished?
-    async fn may_become(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: &Wish<'_>) -> Result<()> {
+    async fn may_become(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: LoadBalancerWish<'_>) -> Result<()> {
         let location = change.target.parent();
         let row = self.present(cx, change).await?.ok_or_else(|| Error::not_found(&change.target))?;
         let after = wish.after(&Self::object::<LoadBalancer>(cx, location, &row, None)?.spec)?;
@@ -354,9 +320,9 @@ impl Sim {
             let call = self.cloud.dry_place_load_balancer(region, row.0.id(), &wanted, after.dual_stack);
             self.call(cx, Action::DryRun, region, call).await.map_err(of_load_balancer)?;
         }
-        if wish.has("backends") { self.doors(cx, location.id.as_str(), &row.0.body().network, wish.let_in()).await.map(drop) } else { Ok(()) }
+        if wish.has("backends") { self.doors(cx, location.id.as_str(), &row.0.body().network, wish.let_in(&after)).await.map(drop) } else { Ok(()) }
     }
-    async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: &Wish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
+    async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: LoadBalancerWish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
         let location = change.target.parent();
         let region = location.id.as_str();
         let (row, around) = match self.located(cx, change, resume).await? {
@@ -390,7 +356,7 @@ impl Sim {
         // What is new is let in before it is led anywhere, and what is old is shut out after that.
         if let Some((group, pool, there)) = parts {
             if is_led {
-                doors = self.doors(cx, region, &row.body().network, wish.let_in()).await?;
+                doors = self.doors(cx, region, &row.body().network, wish.let_in(desired)).await?;
                 self.opened(cx, change, group, &doors, desired).await?;
             }
             if is_let_in {
@@ -401,7 +367,11 @@ impl Sim {
                 self.call(cx, Action::ModifyPool, region, self.cloud.modify_pool(region, pool, settings)).await?;
             }
             if has("backends") {
-                self.targeted(cx, region, pool, &wish.changes(there)?).await?;
+                let changes = match wish.changes()? {
+                    Some(all) => all,
+                    None => changes(there, &desired.backends)?,
+                };
+                self.targeted(cx, region, pool, &changes).await?;
             }
         }
         if has("listeners") {
@@ -421,9 +391,9 @@ impl Sim {
                 self.own_group_ruled(cx, region, &Ours { group, uid: change.uid.as_str() }, opening::own_rules(desired, &tags), true).await?;
             }
             let led = match wish {
-                Wish::Fields(..) => is_led.then_some(doors),
-                Wish::Backends(delta) if delta.remove.is_empty() => None,
-                Wish::Backends(_) => {
+                LoadBalancerWish::Fields(..) => is_led.then_some(doors),
+                LoadBalancerWish::Backends(delta) if delta.remove.is_empty() => None,
+                LoadBalancerWish::Backends(_) => {
                     let looking = self.later::<()>(resume);
                     match (self.still_led(cx, region, &desired.backends, matches!(looking, Found::Gone)).await?, looking) {
                         (None, Found::NotYet(looking)) => return Step::wait(&looking, self.pause(), "waiting for the cloud to show what is still led to"),
@@ -466,8 +436,8 @@ impl Driver<LoadBalancer> for Sim {
                 self.call(cx, Action::DryRun, region, self.cloud.dry_create_pool(region, new_pool(cx, change, spec)?)).await.map_err(of_load_balancer)?;
                 self.doors(cx, region, network(spec)?.vendor_id()?.as_str(), ("backends", &spec.backends)).await.map(drop)
             }
-            Verb::Update { desired, paths } => self.may_become(cx, change, &Wish::Fields(desired, paths)).await,
-            Verb::Act(LoadBalancerAction::ChangeBackends(delta)) => self.may_become(cx, change, &Wish::Backends(delta)).await,
+            Verb::Update { desired, paths } => self.may_become(cx, change, LoadBalancerWish::Fields(desired, paths)).await,
+            Verb::Act(LoadBalancerAction::ChangeBackends(delta)) => self.may_become(cx, change, LoadBalancerWish::Backends(delta)).await,
             Verb::Delete => match self.present(cx, change).await? {
                 Some((row, _)) => self.call(cx, Action::DryRun, region, self.cloud.dry_delete_load_balancer(region, row.id())).await,
                 None => Ok(()),
@@ -511,7 +481,7 @@ impl Driver<LoadBalancer> for Sim {
     }
 
     async fn update(&self, cx: &Cx, change: &Change<LoadBalancer>, desired: &LoadBalancerSpec, paths: &BTreeSet<FieldPath>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
-        self.become_as(cx, change, &Wish::Fields(desired, paths), resume).await
+        self.become_as(cx, change, LoadBalancerWish::Fields(desired, paths), resume).await
     }
 
     async fn delete(&self, cx: &Cx, change: &Change<LoadBalancer>, resume: &Resume) -> Result<Step<()>> {
@@ -519,7 +489,7 @@ impl Driver<LoadBalancer> for Sim {
     }
 
     async fn act(&self, cx: &Cx, change: &Change<LoadBalancer>, LoadBalancerAction::ChangeBackends(delta): &LoadBalancerAction, resume: &Resume) -> Result<Step<BackendsChanged>> {
-        Ok(self.become_as(cx, change, &Wish::Backends(delta), resume).await?.map(|after| BackendsChanged::to(after.spec)))
+        Ok(self.become_as(cx, change, LoadBalancerWish::Backends(delta), resume).await?.map(|after| BackendsChanged::to(after.spec)))
     }
 
     async fn ask(&self, cx: &Cx, target: &Target<LoadBalancer>, question: &LoadBalancerQuestion) -> Result<Vec<TargetHealth>> {

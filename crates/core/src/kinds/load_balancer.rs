@@ -1,7 +1,9 @@
 //! What spreads connections over many machines, without looking into them.
 
 mod delta;
+mod wish;
 pub use delta::{BackendDelta, BackendsChanged, LoadBalancerAction};
+pub use wish::LoadBalancerWish;
 
 use super::{Labels, api_enum, kind, label_violations, word_violation};
 use crate::{
