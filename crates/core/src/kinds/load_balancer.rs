@@ -1,21 +1,19 @@
 //! What spreads connections over many machines, without looking into them.
 
 mod delta;
+mod difference;
+mod specification;
+mod violations;
 mod wish;
 pub use delta::{BackendDelta, BackendsChanged, LoadBalancerAction};
+pub use difference::{BackendChanges, ListenerChanges};
+pub use specification::{Backend, HealthCheck, HealthProtocol, Listener, ListenerProtocol, LoadBalancerSpec, Scheme};
 pub use wish::LoadBalancerWish;
 
-use super::{Labels, api_enum, kind, label_violations, word_violation};
-use crate::{
-    Address, AnyRef, CloudProvider, Condition, Driver, Instance, InstanceGroup, LocationName, Managed, Name, Network, Protocol, Ref, ResourceId, Subnet, VendorConfig, Violation,
-};
-use ipnet::IpNet;
+use super::{api_enum, kind};
+use crate::{AnyRef, CloudProvider, Condition, Driver, LocationName, Managed, Name, ResourceId, Violation};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    net::IpAddr,
-};
+use std::{fmt, net::IpAddr};
 
 kind! {
     /// Spreads connections over many machines (layer 4): of each listener over all of its backends that are healthy.
@@ -41,204 +39,6 @@ kind! {
     }
 }
 
-/// What a load balancer should be.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LoadBalancerSpec {
-    /// The network that it and its backends are in. Required.
-    pub network: Option<Ref<Network>>,
-    /// Where it stands in that network. Required: at least one, on zonal clouds one of each zone that it serves.
-    pub subnets: Vec<Ref<Subnet>>,
-    /// For whom it is. Required.
-    pub scheme: Scheme,
-    /// What it takes. Required: at least one, no two for one port and protocol.
-    pub listeners: Vec<Listener>,
-    /// Over what it spreads that. Required: at least one; all of them instances, or instance groups, or addresses.
-    pub backends: Vec<Backend>,
-    /// How it finds out which of them work.
-    pub health_check: HealthCheck,
-    /// Whose connections it takes. None: everybody's.
-    pub source_ranges: Vec<IpNet>,
-    /// All connections of one client go to one backend, for as long as that works.
-    pub client_ip_affinity: bool,
-    /// The backends see the client's address as the sender. What is left open is the cloud's choice.
-    pub preserve_client_ip: Option<bool>,
-    /// The backends are told the client's address by a header of PROXY protocol version 2 before everything else.
-    pub proxy_protocol: bool,
-    /// Each of its zones serves the backends of all of them.
-    pub cross_zone: bool,
-    /// A connection on which nothing goes for this long is forgotten.
-    pub idle_timeout_s: Option<u32>,
-    /// Kept addresses that it is reached at, where it is public; as many as the cloud wants (AWS: one for each subnet). None: the cloud's own.
-    pub addresses: Vec<Ref<Address>>,
-    /// It is reached at IPv6 addresses too.
-    pub dual_stack: bool,
-    /// A delete is refused, by the cloud itself.
-    pub deletion_protection: bool,
-    /// A user's own labels.
-    pub labels: Labels,
-    /// The vendor's extension.
-    pub provider_config: Option<VendorConfig>,
-}
-impl LoadBalancerSpec {
-    /// Puts what has no order in order, and leaves out what says nothing, so that two that mean the same are the same. What a driver answers is so.
-    pub fn settle(&mut self) {
-        for listener in &mut self.listeners {
-            listener.target_port = listener.target_port.filter(|target| Some(*target) != listener.port);
-        }
-        self.listeners.sort_by_key(Listener::key);
-        self.backends.sort_unstable();
-        self.source_ranges.sort_unstable();
-        self.subnets.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        self.addresses.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    }
-    /// Which kept address it is reached at in each subnet, by the vendor's ids, where `there` is how that is now: empty of a new one. A subnet that stays keeps
-    /// its own, because no cloud moves one; new subnets and new addresses meet in the order in which they are named.
-    ///
-    /// # Errors
-    /// `InvalidArgument` with `addresses` where these cannot be theirs; `Internal` where nobody resolved what it refers to.
-    pub fn places(&self, there: &BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, Option<String>>, crate::Error> {
-        let subnets = self.subnets.iter().map(|r| r.vendor_id().map(ToString::to_string)).collect::<Result<Vec<_>, _>>()?;
-        let addresses = self.addresses.iter().map(|r| r.vendor_id().map(ToString::to_string)).collect::<Result<Vec<_>, _>>()?;
-        let (stay, new): (Vec<String>, Vec<String>) = subnets.into_iter().partition(|subnet| there.contains_key(subnet));
-        let mut places: BTreeMap<_, _> = stay.into_iter().filter_map(|subnet| there.get(&subnet).cloned().map(|at| (subnet, at))).collect();
-        let kept: BTreeSet<&String> = places.values().flatten().collect();
-        let left: Vec<&String> = addresses.iter().filter(|at| !kept.contains(at)).collect();
-        if kept.iter().any(|at| !addresses.contains(at)) || left.len() != if addresses.is_empty() { 0 } else { new.len() } {
-            return Err(crate::Error::invalid("addresses", "a subnet that stays keeps its address, or none: each new one takes one of the others, where there are any"));
-        }
-        let mut left = left.into_iter().cloned();
-        places.extend(new.into_iter().map(|subnet| (subnet, left.next())));
-        Ok(places)
-    }
-    /// What its backends have to let in from it, each once: what listeners lead there, and the checks, which are TCP whatever the listener takes.
-    #[must_use]
-    pub fn openings(&self) -> BTreeSet<(Protocol, u16)> {
-        let led = self.listeners.iter().filter_map(|l| Some((l.protocol.transport()?, l.leads_to()?)));
-        led.flat_map(|(transport, port)| [(transport, port), (Protocol::TCP, self.health_check.port.unwrap_or(port))]).collect()
-    }
-}
-
-/// Connections that are taken, and where on a backend they lead.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Listener {
-    /// Of which protocol. Required. One port can have a listener for TCP and one for UDP.
-    pub protocol: ListenerProtocol,
-    /// At which port. Required.
-    pub port: Option<u16>,
-    /// The port of the backends; None: the same one.
-    pub target_port: Option<u16>,
-    /// With which certificate TLS ends here, by the vendor's id.
-    pub certificate: Option<String>,
-}
-impl Listener {
-    /// What tells one listener from another.
-    #[must_use]
-    pub fn key(&self) -> (ListenerProtocol, Option<u16>) {
-        (self.protocol, self.port)
-    }
-    /// The port of the backends.
-    #[must_use]
-    pub fn leads_to(&self) -> Option<u16> {
-        self.target_port.or(self.port)
-    }
-}
-
-/// Where connections are led: exactly one of the three.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Backend {
-    /// To an instance of the network.
-    pub instance: Option<Ref<Instance>>,
-    /// To whatever instances a group has.
-    pub instance_group: Option<Ref<InstanceGroup>>,
-    /// To an address that the network leads to.
-    pub address: Option<IpAddr>,
-}
-impl Backend {
-    /// What it refers to, as the item at `path`.
-    fn refs(&mut self, path: String) -> impl Iterator<Item = AnyRef<'_>> {
-        let group = self.instance_group.iter_mut().map({
-            let path = format!("{path}.instance_group");
-            move |r| r.any(path.clone())
-        });
-        self.instance.iter_mut().map(move |r| r.any(format!("{path}.instance"))).chain(group)
-    }
-    /// What it is at the vendor: an instance's or a group's id, or an address.
-    ///
-    /// # Errors
-    /// `Internal` where nobody resolved what it refers to; `InvalidArgument` where it is nothing.
-    pub fn vendor_id(&self) -> Result<String, crate::Error> {
-        match (&self.instance, &self.instance_group, self.address) {
-            (Some(instance), _, _) => instance.vendor_id().map(ToString::to_string),
-            (None, Some(group), _) => group.vendor_id().map(ToString::to_string),
-            (None, None, Some(ip)) => Ok(ip.to_string()),
-            (None, None, None) => Err(crate::Error::invalid("backends", "a backend is an instance, an instance group or an address")),
-        }
-    }
-}
-
-/// How it is found out which backends work. What is left open is the cloud's choice.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HealthCheck {
-    /// By a connection, or by a request over HTTP or HTTPS.
-    pub protocol: HealthProtocol,
-    /// At which port; None: the one that the listener leads to.
-    pub port: Option<u16>,
-    /// What is requested, over HTTP and HTTPS.
-    pub path: Option<String>,
-    /// How often.
-    pub interval_s: Option<u32>,
-    /// After how many that went well a backend works again.
-    pub healthy_threshold: Option<u32>,
-    /// After how many that failed it works no longer.
-    pub unhealthy_threshold: Option<u32>,
-}
-
-api_enum! {
-    /// For whom a load balancer is.
-    Scheme {
-        /// For the internet, at public addresses.
-        Public = "PUBLIC",
-        /// For its network and what is connected to that, at private addresses.
-        Internal = "INTERNAL",
-    }
-}
-api_enum! {
-    /// What a listener takes.
-    ListenerProtocol {
-        /// TCP.
-        Tcp = "TCP",
-        /// UDP.
-        Udp = "UDP",
-        /// TLS over TCP, which ends at the load balancer.
-        Tls = "TLS",
-    }
-}
-impl ListenerProtocol {
-    /// What a packet of it is on the wire.
-    #[must_use]
-    pub const fn transport(self) -> Option<Protocol> {
-        match self {
-            Self::Unspecified => None,
-            Self::Tcp | Self::Tls => Some(Protocol::TCP),
-            Self::Udp => Some(Protocol::UDP),
-        }
-    }
-}
-api_enum! {
-    /// How a backend is asked whether it works.
-    HealthProtocol {
-        /// It takes a connection.
-        Tcp = "TCP",
-        /// It answers a request over HTTP well.
-        Http = "HTTP",
-        /// It answers a request over HTTPS well.
-        Https = "HTTPS",
-    }
-}
 api_enum! {
     /// Where a load balancer is in its life.
     LoadBalancerState {
@@ -316,64 +116,6 @@ pub struct TargetHealth {
     pub reason: String,
 }
 
-/// What has to be done so that the backends are those that are wanted, by what each is at the vendor: no backend that is one already is touched.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct BackendChanges {
-    /// To be added.
-    pub missing: Vec<String>,
-    /// To be taken away.
-    pub surplus: Vec<String>,
-}
-impl BackendChanges {
-    /// From what is there to what is wanted.
-    ///
-    /// # Errors
-    /// Those of [`Backend::vendor_id`].
-    pub fn between<'a>(there: impl IntoIterator<Item = &'a str>, wanted: &[Backend]) -> Result<Self, crate::Error> {
-        let wanted = wanted.iter().map(Backend::vendor_id).collect::<Result<BTreeSet<_>, _>>()?;
-        let there: BTreeSet<String> = there.into_iter().map(ToOwned::to_owned).collect();
-        Ok(Self { missing: wanted.difference(&there).cloned().collect(), surplus: there.difference(&wanted).cloned().collect() })
-    }
-}
-/// What has to be done so that the listeners are those that are wanted: none that is so already is touched.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct ListenerChanges<'a> {
-    /// For a port and protocol that has none.
-    pub missing: Vec<&'a Listener>,
-    /// For one that leads elsewhere, or has another certificate.
-    pub other: Vec<&'a Listener>,
-    /// That are not wanted.
-    pub surplus: Vec<Listener>,
-}
-impl<'a> ListenerChanges<'a> {
-    /// From what is there to what is wanted.
-    #[must_use]
-    pub fn between(there: &[Listener], wanted: &'a [Listener]) -> Self {
-        let (mut changes, is_same) = (Self::default(), |a: &Listener, b: &Listener| a.leads_to() == b.leads_to() && a.certificate == b.certificate);
-        for listener in wanted {
-            match there.iter().find(|now| now.key() == listener.key()) {
-                None => changes.missing.push(listener),
-                Some(now) if !is_same(now, listener) => changes.other.push(listener),
-                Some(_) => {}
-            }
-        }
-        changes.surplus = there.iter().filter(|now| wanted.iter().all(|l| l.key() != now.key())).cloned().collect();
-        changes
-    }
-}
-
-/// As many as one network load balancer of AWS has
-/// (<https://docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-limits.html>).
-const MAX_LISTENERS: usize = 50;
-/// Targets of one network load balancer of AWS, by the same page: 3000 with those of all zones.
-const MAX_BACKENDS: usize = 3000;
-/// More zones than a region has, and few enough to be compared with each other.
-const MAX_SUBNETS: usize = 64;
-/// Each is a rule of a security group for every listener; AWS takes 60 in a group by default.
-const MAX_SOURCE_RANGES: usize = 64;
-/// A path of HTTP begins with a slash, and AWS takes 1024 characters.
-const MAX_PATH: usize = 1024;
-
 impl Managed for LoadBalancer {
     type Action = LoadBalancerAction;
     type Outcome = BackendsChanged;
@@ -404,118 +146,18 @@ impl Managed for LoadBalancer {
         None
     }
     fn violations(spec: &LoadBalancerSpec) -> Vec<Violation> {
-        let mut out = Vec::new();
-        let mut needs = |field: &str, is_there: bool, why: &str| {
-            if !is_there {
-                out.push(Violation::new(field, why));
-            }
-        };
-        needs("network", spec.network.is_some(), "a load balancer needs the network that it is in");
-        needs("subnets", !spec.subnets.is_empty(), "a load balancer needs a subnet to stand in");
-        needs("scheme", spec.scheme != Scheme::Unspecified, "PUBLIC for the internet, or INTERNAL for the network");
-        needs("listeners", !spec.listeners.is_empty(), "a load balancer needs a listener");
-        needs("backends", !spec.backends.is_empty(), "a load balancer needs a backend to lead connections to");
-        needs("addresses", spec.addresses.is_empty() || spec.scheme != Scheme::Internal, "kept addresses are public: an INTERNAL load balancer has none");
-        let bounded = [
-            ("subnets", spec.subnets.len(), MAX_SUBNETS),
-            ("addresses", spec.addresses.len(), MAX_SUBNETS),
-            ("listeners", spec.listeners.len(), MAX_LISTENERS),
-            ("backends", spec.backends.len(), MAX_BACKENDS),
-            ("source_ranges", spec.source_ranges.len(), MAX_SOURCE_RANGES),
-        ];
-        for (field, items, most) in bounded {
-            if items > most {
-                out.push(Violation::new(field, format!("at most {most}, got {items}")));
-                return out;
-            }
-        }
-        twice("subnets", &spec.subnets.iter().map(|r| &r.name).collect::<Vec<_>>(), &mut out);
-        twice("addresses", &spec.addresses.iter().map(|r| &r.name).collect::<Vec<_>>(), &mut out);
-        listener_violations(&spec.listeners, &mut out);
-        backend_violations("backends", &spec.backends, &mut out);
-        health_violations(&spec.health_check, &mut out);
-        for (i, net) in spec.source_ranges.iter().enumerate() {
-            if net.trunc() != *net {
-                out.push(Violation::new(format!("source_ranges[{i}]"), format!("{net} has bits set beyond its prefix; did you mean {}?", net.trunc())));
-            }
-        }
-        twice("source_ranges", &spec.source_ranges.iter().collect::<Vec<_>>(), &mut out);
-        if spec.idle_timeout_s == Some(0) {
-            out.push(Violation::new("idle_timeout_s", "at least 1"));
-        }
-        label_violations(&spec.labels, &mut out);
-        out
-    }
-}
-
-fn twice<T: fmt::Display + Ord>(field: &str, items: &[T], out: &mut Vec<Violation>) {
-    let mut seen = BTreeSet::new();
-    for (i, item) in items.iter().enumerate() {
-        if !seen.insert(item) {
-            out.push(Violation::new(format!("{field}[{i}]"), format!("{item} is there twice")));
-        }
-    }
-}
-fn listener_violations(listeners: &[Listener], out: &mut Vec<Violation>) {
-    let mut seen = BTreeSet::new();
-    for (i, listener) in listeners.iter().enumerate() {
-        let mut wrong = |field: &str, why: String| out.push(Violation::new(format!("listeners[{i}]{field}"), why));
-        let transport = listener.protocol.transport();
-        if transport.is_none() {
-            wrong(".protocol", "a listener needs a protocol: TCP, UDP or TLS".into());
-        }
-        match (listener.port, transport) {
-            (None, _) => wrong(".port", "a listener needs a port".into()),
-            (Some(0), _) => wrong(".port", "ports begin with 1".into()),
-            (Some(port), Some(transport)) if !seen.insert((transport, port)) => wrong(".port", format!("another listener takes {transport} at port {port}")),
-            _ => {}
-        }
-        if listener.target_port == Some(0) {
-            wrong(".target_port", "ports begin with 1".into());
-        }
-        if (listener.protocol == ListenerProtocol::Tls) != listener.certificate.is_some() {
-            wrong(".certificate", "a listener for TLS needs a certificate, and no other takes one".into());
-        }
-        word_violation(&format!("listeners[{i}].certificate"), listener.certificate.as_ref(), out);
-    }
-}
-fn backend_violations(field: &str, backends: &[Backend], out: &mut Vec<Violation>) {
-    let (mut instances, mut groups, mut addresses) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for (i, backend) in backends.iter().enumerate() {
-        let mut wrong = |why: String| out.push(Violation::new(format!("{field}[{i}]"), why));
-        match (&backend.instance, &backend.instance_group, backend.address) {
-            (Some(instance), None, None) if !instances.insert(&instance.name) => wrong(format!("{} is there twice", instance.name)),
-            (None, Some(group), None) if !groups.insert(&group.name) => wrong(format!("{} is there twice", group.name)),
-            (None, None, Some(ip)) if !addresses.insert(ip) => wrong(format!("{ip} is there twice")),
-            (Some(_), None, None) | (None, Some(_), None) | (None, None, Some(_)) => {
-                if [instances.is_empty(), groups.is_empty(), addresses.is_empty()].iter().filter(|is_empty| !**is_empty).count() > 1 {
-                    wrong("backends are instances, instance groups or addresses, and of one form in one load balancer".into());
-                }
-            }
-            _ => wrong("a backend is exactly one of instance, instance_group and address".into()),
-        }
-    }
-}
-fn health_violations(check: &HealthCheck, out: &mut Vec<Violation>) {
-    let mut wrong = |field: &str, why: String| out.push(Violation::new(format!("health_check.{field}"), why));
-    match &check.path {
-        Some(_) if !matches!(check.protocol, HealthProtocol::Http | HealthProtocol::Https) => wrong("path", "only checks over HTTP and HTTPS have a path".into()),
-        Some(path) if !path.starts_with('/') || path.chars().any(|c| c.is_control() || c == ' ') => wrong("path", "a path begins with / and has no spaces".into()),
-        Some(path) if path.chars().count() > MAX_PATH => wrong("path", format!("at most {MAX_PATH} characters")),
-        _ => {}
-    }
-    if check.port == Some(0) {
-        wrong("port", "ports begin with 1".into());
-    }
-    let numbers = [("interval_s", check.interval_s), ("healthy_threshold", check.healthy_threshold), ("unhealthy_threshold", check.unhealthy_threshold)];
-    for (field, _) in numbers.iter().filter(|(_, n)| *n == Some(0)) {
-        wrong(field, "at least 1".into());
+        violations::of(spec)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        violations::{MAX_BACKENDS, MAX_PATH},
+        *,
+    };
+    use crate::{Protocol, Ref};
+    use std::collections::BTreeMap;
 
     fn listener(protocol: ListenerProtocol, port: u16, target_port: Option<u16>) -> Listener {
         Listener { protocol, port: Some(port), target_port, certificate: None }

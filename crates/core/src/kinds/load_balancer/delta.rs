@@ -1,6 +1,9 @@
 //! A change of the backend set by what is added and what taken away, whatever else is in it.
 
-use super::{Backend, BackendChanges, LoadBalancer, LoadBalancerSpec, MAX_BACKENDS};
+use super::{
+    Backend, BackendChanges, LoadBalancer, LoadBalancerSpec,
+    violations::{MAX_BACKENDS, backend_violations},
+};
 use crate::{AnyRef, Error, Managed as _, Reason, VerbName, Violation};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, fmt};
@@ -67,7 +70,7 @@ impl BackendDelta {
                 out.push(Violation::new(field, format!("at most {MAX_BACKENDS}, got {}", backends.len())));
                 return out;
             }
-            super::backend_violations(field, backends, &mut out);
+            backend_violations(field, backends, &mut out);
         }
         let added: BTreeSet<&Backend> = self.add.iter().collect();
         for (i, _) in self.remove.iter().enumerate().filter(|(_, b)| added.contains(b)) {
