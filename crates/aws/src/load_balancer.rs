@@ -29,8 +29,8 @@ use async_trait::async_trait;
 use futures::future::{join_all, try_join, try_join4};
 use opening::{Openings, Own, Rules, doors, still_led};
 use placement::Placement;
+use read::{Around, MOST_TAGGED, Row, fragment, networks};
 pub(crate) use read::{GONE, WHOLE};
-use read::{MOST_TAGGED, Row, fragment, networks};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wanted::{Names, Wanted};
@@ -94,6 +94,25 @@ impl Aws {
         }
         Ok(rows.pop())
     }
+    /// It and what belongs to it; None where there is none. Its marks are shown, where the target says whose it is.
+    async fn balancer_whole(&self, cx: &Cx, target: &Target<LoadBalancer>) -> Result<Option<(Row, Around)>> {
+        let uid = if let Target::Named { uid, .. } = target { uid.as_ref() } else { None };
+        let Some(row) = self.balancer_at(cx, target, uid).await? else { return Ok(None) };
+        if uid.is_some() && self.is_hidden(&row) {
+            return Err(not_yet_shown(&format!("AWS does not show the tags of {target} yet"), target));
+        }
+        let around = self.region(target.parent())?.around(cx, &row).await.map_err(|e| if error::is(&e, GONE) { Error::not_found(target) } else { e })?;
+        Ok(Some((row, around)))
+    }
+    /// What is left of one that is gone.
+    async fn balancer_left(&self, cx: &Cx, target: &Target<LoadBalancer>) -> Result<Object<LoadBalancer>> {
+        let (region, Ok(name)) = (self.region(target.parent())?, target.name()) else { return Err(Error::not_found(target)) };
+        let uid = if let Target::Named { uid, .. } = target { uid.as_ref() } else { None };
+        match Own::find(region, cx, &name.id, uid).await? {
+            Some(left) => fragment(region, &cx.owner, name, &left),
+            None => Err(Error::not_found(target)),
+        }
+    }
     fn is_hidden(&self, row: &Row) -> bool {
         self.may_yet_be_marked(&row.tags, row.created_ms())
     }
@@ -123,20 +142,10 @@ impl Reader<LoadBalancer> for Aws {
 
     /// Itself and its tags, then what belongs to it, at once: nine calls, however many listeners and target groups there are.
     async fn get(&self, cx: &Cx, target: &Target<LoadBalancer>) -> Result<Object<LoadBalancer>> {
-        let region = self.region(target.parent())?;
-        let uid = if let Target::Named { uid, .. } = target { uid.as_ref() } else { None };
-        let Some(row) = self.balancer_at(cx, target, uid).await? else {
-            let Ok(name) = target.name() else { return Err(Error::not_found(target)) };
-            return match Own::find(region, cx, &name.id, uid).await? {
-                Some(left) => fragment(region, &cx.owner, name, &left),
-                None => Err(Error::not_found(target)),
-            };
-        };
-        if uid.is_some() && self.is_hidden(&row) {
-            return Err(not_yet_shown(&format!("AWS does not show the tags of {target} yet"), target));
+        match self.balancer_whole(cx, target).await? {
+            Some((row, around)) => row.object(self.region(target.parent())?, &cx.owner, &around),
+            None => self.balancer_left(cx, target).await,
         }
-        let around = region.around(cx, &row).await.map_err(|e| if error::is(&e, GONE) { Error::not_found(target) } else { e })?;
-        row.object(region, &cx.owner, &around)
     }
 
     async fn list(&self, cx: &Cx, query: &Query<LoadBalancer>, shard: &Shard, from: Option<&Cursor>) -> Result<Page<LoadBalancer>> {
@@ -181,8 +190,11 @@ impl Driver<LoadBalancer> for Aws {
             Verb::Update { desired, paths } => self.may_become(cx, change, LoadBalancerWish::Fields(desired, paths)).await,
             Verb::Act(LoadBalancerAction::ChangeBackends(delta)) => self.may_become(cx, change, LoadBalancerWish::Backends(delta)).await,
             Verb::Delete => {
-                let object = self.get(cx, &change.target).await?;
-                self.may_be_changed(cx, change, &object).await?;
+                let Some((row, around)) = self.balancer_whole(cx, &change.target).await? else {
+                    return owned(&change.target, &change.uid, &self.balancer_left(cx, &change.target).await?);
+                };
+                let object = row.object(region, &cx.owner, &around)?;
+                self.may_be_changed(cx, change, &row, &object)?;
                 if object.spec.deletion_protection { Err(protected(&change.target)) } else { Ok(()) }
             }
         }
@@ -255,25 +267,20 @@ impl Driver<LoadBalancer> for Aws {
 impl Aws {
     /// Is it there, ours, and can it become what is wished?
     async fn may_become(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: LoadBalancerWish<'_>) -> Result<()> {
-        let object = self.get(cx, &change.target).await?;
-        self.may_be_changed(cx, change, &object).await?;
-        let asked = wish.after(&object.spec)?;
-        Wanted::after(&asked, &|field| wish.has(field))?;
+        let region = self.region(change.target.parent())?;
+        let (row, around) = self.balancer_whole(cx, &change.target).await?.ok_or_else(|| Error::not_found(&change.target))?;
+        let before = row.object(region, &cx.owner, &around)?;
+        self.may_be_changed(cx, change, &row, &before)?;
+        let (before, has) = (before.spec, |field: &str| wish.has(field));
+        let asked = wish.after(&before)?;
+        Wanted::after(&asked, &has)?;
         refuse_unknown_parts(change, wish)?;
-        if ["subnets", "addresses", "dual_stack"].into_iter().any(|field| wish.has(field)) {
-            self.may_be_placed(cx, change, (&object.spec, &asked), wish).await?;
-        }
+        let stands = Placement::shown(&row.vendors);
+        stands.refuse(&stands.after(&asked, &has)?, region, cx, &row.vendors, (&before.listeners, &asked.listeners)).await?;
         if !wish.has("backends") {
             return Ok(());
         }
-        doors(self.region(change.target.parent())?, cx, network(&object.spec)?, wish.let_in(&asked)).await.map(drop)
-    }
-    /// For a check: AWS can have it stand so. `specs`: before the change and after it.
-    async fn may_be_placed(&self, cx: &Cx, change: &Change<LoadBalancer>, specs: (&LoadBalancerSpec, &LoadBalancerSpec), wish: LoadBalancerWish<'_>) -> Result<()> {
-        let row = self.balancer_at(cx, &change.target, Some(&change.uid)).await?.ok_or_else(|| Error::not_found(&change.target))?;
-        let stands = Placement::shown(&row.vendors);
-        let placed = stands.after(specs.1, &|field| wish.has(field))?;
-        stands.refuse(&placed, self.region(change.target.parent())?, cx, &row.vendors, (&specs.0.listeners, &specs.1.listeners)).await
+        doors(region, cx, network(&before)?, wish.let_in(&asked)).await.map(drop)
     }
     async fn become_as(&self, cx: &Cx, change: &Change<LoadBalancer>, wish: LoadBalancerWish<'_>, resume: &Resume) -> Result<Step<Object<LoadBalancer>>> {
         let region = self.region(change.target.parent())?;
@@ -381,14 +388,11 @@ impl Aws {
         Ok(Step::Done(object))
     }
     /// For a check: it is ours, or adopted and nobody's.
-    async fn may_be_changed(&self, cx: &Cx, change: &Change<LoadBalancer>, object: &Object<LoadBalancer>) -> Result<()> {
+    fn may_be_changed(&self, cx: &Cx, change: &Change<LoadBalancer>, row: &Row, object: &Object<LoadBalancer>) -> Result<()> {
         owned(&change.target, &change.uid, object)?;
-        if !is_adopted(&change.target) {
-            return Ok(());
-        }
-        match self.balancer_at(cx, &change.target, None).await? {
-            Some(row) if !is_mine(cx, change, &row.tags) => Err(not_owned(&change.target, row.id.as_str())),
-            Some(row) if self.is_hidden(&row) => Err(not_yet_shown(&format!("{} was made just now, and AWS may not show its tags yet", row.id), &change.target)),
+        match is_adopted(&change.target) {
+            true if !is_mine(cx, change, &row.tags) => Err(not_owned(&change.target, row.id.as_str())),
+            true if self.is_hidden(row) => Err(not_yet_shown(&format!("{} was made just now, and AWS may not show its tags yet", row.id), &change.target)),
             _ => Ok(()),
         }
     }

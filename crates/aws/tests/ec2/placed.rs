@@ -59,8 +59,10 @@ impl<'a> Stood<'a> {
     /// The writes that it took.
     async fn becomes(&mut self, paths: &[&'static str], set: impl FnOnce(&mut LoadBalancerSpec)) -> Vec<String> {
         let update = self.update(paths, set);
-        self.world.check(&update).await.unwrap();
         self.world.cloud.script(|s| s.counted());
+        self.world.check(&update).await.unwrap();
+        let looks = self.world.cloud.script(|s| s.counted()).iter().filter(|c| c.starts_with("DescribeLoadBalancers ")).count();
+        assert_eq!(looks, 1, "a check looks at it once: {paths:?}");
         self.now = self.world.run(&update).await.unwrap().object();
         let calls = self.world.cloud.script(|s| s.counted());
         let writes = calls.iter().filter(|c| !c.starts_with("Describe")).map(|c| c.split_whitespace().next().unwrap_or_default().to_owned()).collect();
