@@ -6,7 +6,7 @@ use std::{
 };
 use welkin_core::{
     Address, Capabilities, Disk, DnsZone, FieldCapability as Field, IdShape, Image, Instance, InstanceGroup, Kind, KindCapabilities, LoadBalancer, Location, MachineType,
-    NatGateway, Network, RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
+    NatGateway, Network, Quota, RecordSet, RouteTable, Scope, SecurityGroup, Subnet, Support, VerbName,
 };
 
 use crate::dns_zone::MAX_LABELS;
@@ -46,6 +46,7 @@ pub(crate) fn capabilities(horizon: Duration) -> Capabilities {
         (Location::COLLECTION, KindCapabilities { scope: Scope::Global, ..catalogue(IdShape::Other) }),
         (MachineType::COLLECTION, catalogue(IdShape::Other)),
         (Image::COLLECTION, catalogue(IdShape::PrefixedHex("ami-"))),
+        (Quota::COLLECTION, catalogue(IdShape::Other)),
     ];
     Capabilities { vendor: "aws", kinds: kinds.into() }
 }

@@ -1,4 +1,5 @@
-//! The SDK's clients, over one set of credentials: those of EC2, Elastic Load Balancing and Auto Scaling for each region, and one of Route 53 for the account.
+//! The SDK's clients, over one set of credentials: those of EC2, Elastic Load Balancing, Auto Scaling and Service Quotas for each region, and those of Route 53 and of
+//! its quotas for the account.
 
 use crate::{AwsConfig, answer::Whole, credentials, error};
 use aws_config::{BehaviorVersion, identity::IdentityCache, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig, timeout::TimeoutConfig};
@@ -65,6 +66,11 @@ impl Service<aws_sdk_ec2::Client> {
     }
 }
 
+/// What IAM calls Service Quotas.
+const QUOTAS: &str = "servicequotas";
+/// The SDK's clients of a region, in the order of [`Region`].
+type Clients = (aws_sdk_ec2::Client, aws_sdk_elasticloadbalancingv2::Client, aws_sdk_autoscaling::Client, aws_sdk_servicequotas::Client);
+
 /// One region's services.
 #[derive(Clone)]
 pub(crate) struct Region {
@@ -72,6 +78,7 @@ pub(crate) struct Region {
     pub(crate) ec2: Service<aws_sdk_ec2::Client>,
     pub(crate) elb: Service<aws_sdk_elasticloadbalancingv2::Client>,
     pub(crate) scaling: Service<aws_sdk_autoscaling::Client>,
+    pub(crate) quotas: Service<aws_sdk_servicequotas::Client>,
 }
 /// The clients' own Debug text is long and holds nothing that helps.
 impl fmt::Debug for Region {
@@ -80,13 +87,14 @@ impl fmt::Debug for Region {
     }
 }
 impl Region {
-    fn of(id: &str, ec2: aws_sdk_ec2::Client, elb: aws_sdk_elasticloadbalancingv2::Client, scaling: aws_sdk_autoscaling::Client) -> Result<Self> {
+    fn of(id: &str, clients: Clients) -> Result<Self> {
         let place = id.to_owned();
         Ok(Self {
             name: LocationName::of(id)?,
-            ec2: Service { sdk: ec2, family: "ec2", place: place.clone() },
-            elb: Service { sdk: elb, family: "elasticloadbalancing", place: place.clone() },
-            scaling: Service { sdk: scaling, family: "autoscaling", place },
+            ec2: Service { sdk: clients.0, family: "ec2", place: place.clone() },
+            elb: Service { sdk: clients.1, family: "elasticloadbalancing", place: place.clone() },
+            scaling: Service { sdk: clients.2, family: "autoscaling", place: place.clone() },
+            quotas: Service { sdk: clients.3, family: QUOTAS, place },
         })
     }
     pub(crate) fn id(&self) -> &str {
@@ -101,6 +109,7 @@ pub(crate) struct Global {
     pub(crate) route53: Service<aws_sdk_route53::Client>,
     /// What each zone that was asked about is called, by its id: neither ever changes.
     pub(crate) zone_names: Arc<Mutex<BTreeMap<String, DnsName>>>,
+    pub(crate) quotas: Service<aws_sdk_servicequotas::Client>,
     /// Where the load balancers lie that its records lead to.
     pub(crate) regions: BTreeMap<String, Region>,
 }
@@ -118,6 +127,16 @@ where
     // The SDK's futures are large.
     let call = Box::pin(call);
     cx.call(api, async move { call.await.map_err(|e| error::of_sdk(family, action, write, e)) }).await
+}
+
+/// Where a partition tells the quotas of what lies in no region: "only accessible in us-east-1", of GovCloud in us-gov-west-1
+/// (<https://registry.terraform.io/providers/hashicorp/aws/latest/docs/data-sources/servicequotas_service_quota>); that of China is unproved.
+fn worldwide(region: &str) -> &'static str {
+    match region.split_once('-').map_or("", |(partition, _)| partition) {
+        "cn" => "cn-northwest-1",
+        "us" if region.starts_with("us-gov-") => "us-gov-west-1",
+        _ => "us-east-1",
+    }
 }
 
 /// Makes the clients. No call is made: credentials are fetched with the first call.
@@ -149,16 +168,22 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Regi
             $sdk::Client::from_conf(builder.interceptor(Whole).build())
         }};
     }
+    // Its answers are JSON, of which the SDK refuses half a document itself.
+    let quotas = |at: aws_config::Region| {
+        let builder = aws_sdk_servicequotas::config::Builder::from(&shared).credentials_provider(credentials.clone()).region(at);
+        aws_sdk_servicequotas::Client::from_conf(builder.build())
+    };
     let region = |id: &String| -> Result<(String, Region)> {
         let at = || aws_config::Region::new(id.clone());
-        let clients = (client!(aws_sdk_ec2, at()), client!(aws_sdk_elasticloadbalancingv2, at()), client!(aws_sdk_autoscaling, at()));
-        Ok((id.clone(), Region::of(id, clients.0, clients.1, clients.2)?))
+        let clients = (client!(aws_sdk_ec2, at()), client!(aws_sdk_elasticloadbalancingv2, at()), client!(aws_sdk_autoscaling, at()), quotas(at()));
+        Ok((id.clone(), Region::of(id, clients)?))
     };
     // Its endpoint, and the region that it is signed for, follow from the partition, which is that of any region of the account
     // (<https://docs.aws.amazon.com/general/latest/gr/r53.html>).
     let route53 = Service { sdk: client!(aws_sdk_route53), family: "route53", place: GLOBAL.to_owned() };
+    let quotas = Service { sdk: quotas(aws_config::Region::new(worldwide(config.regions.first().map_or("", String::as_str)))), family: QUOTAS, place: GLOBAL.to_owned() };
     let regions: BTreeMap<String, Region> = config.regions.iter().map(region).collect::<Result<_>>()?;
-    Ok((regions.clone(), Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default(), regions }))
+    Ok((regions.clone(), Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default(), quotas, regions }))
 }
 
 #[cfg(test)]
@@ -171,6 +196,6 @@ impl Region {
                 $sdk::Client::from_conf(config.build())
             }};
         }
-        Self::of("eu-west-1", client!(aws_sdk_ec2), client!(aws_sdk_elasticloadbalancingv2), client!(aws_sdk_autoscaling)).unwrap()
+        Self::of("eu-west-1", (client!(aws_sdk_ec2), client!(aws_sdk_elasticloadbalancingv2), client!(aws_sdk_autoscaling), client!(aws_sdk_servicequotas))).unwrap()
     }
 }

@@ -19,6 +19,7 @@ mod mark;
 mod nat_gateway;
 mod network;
 mod page;
+mod quota;
 mod record_set;
 mod resource;
 mod route_table;
@@ -141,7 +142,7 @@ impl CloudProvider for Aws {
         Some(self)
     }
     fn quotas(&self) -> Option<&dyn Reader<Quota>> {
-        None
+        Some(self)
     }
 }
 

@@ -103,6 +103,12 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("DeclarativePoliciesAccessDeniedException", PERMISSION, ""),
     ("UnknownPrincipalType.Unsupported", PERMISSION, ""),
     ("AccountDisabled", ACCOUNT, ""),
+    // And in those of services that speak JSON (https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/CommonErrors.html).
+    ("IncompleteSignatureException", CREDENTIALS, ""),
+    ("InvalidSignatureException", CREDENTIALS, ""),
+    ("MissingAuthenticationTokenException", CREDENTIALS, ""),
+    ("SubscriptionRequiredException", ACCOUNT, ""),
+    ("ValidationException", FIELD, ""),
     // Networks, subnets, gateways, routes.
     ("DependencyViolation", IN_USE, ""),
     ("CannotDelete", IN_USE, ""),
@@ -312,6 +318,12 @@ pub(super) static CODES: &[(&str, Meaning, &str)] = &[
     ("InvalidLaunchTemplateId.NotFound", REFERENCE, ""),
     ("InvalidLaunchTemplateId.VersionNotFound", REFERENCE, ""),
     ("HealthUnavailable", later(ErrorKind::Unavailable, Reason::CloudUnavailable, 2), ""),
+    // Quotas.
+    ("NoSuchResourceException", REFERENCE, ""),
+    ("IllegalArgumentException", FIELD, ""),
+    ("InvalidPaginationTokenException", TOKEN, "page_token"),
+    ("TooManyRequestsException", THROTTLED, ""),
+    ("ServiceException", DOWN, ""),
     // Lists.
     ("FilterLimitExceeded", DEFECT, ""),
     ("InvalidFilter", DEFECT, ""),

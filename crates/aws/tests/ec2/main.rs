@@ -26,6 +26,7 @@ mod led;
 mod members;
 mod placed;
 mod policy;
+mod quotas;
 mod read;
 mod recorded;
 mod recordings;

@@ -1,8 +1,8 @@
-"""What botocore's models of EC2, of Elastic Load Balancing, of Auto Scaling and of Route 53 say, for the tests of this folder.
+"""What botocore's models of EC2, of Elastic Load Balancing, of Auto Scaling, of Service Quotas and of Route 53 say, for the tests of this folder.
 
     model.py answers FOLDER OPERATION...   every recorded answer on the wire, and what the model knows of its members
     model.py enums SHAPE...                the values of these enumerations
-    model.py requests                      judges the requests on standard input, one a line: form bodies, and Route 53's requests as JSON
+    model.py requests                      judges the requests on standard input, one a line: form bodies, and those of Route 53 and Service Quotas as JSON
     model.py zones FOLDER OPERATION...     every recorded answer of Route 53 on the wire
 
 boto3 decodes answers, so what it recorded is put into EC2's wire form again. That this form is right is checked by botocore's own parser, which has
@@ -20,7 +20,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.parsers import EC2QueryParser
 
-import elb, route53, scaling
+import elb, quotas, route53, scaling
 
 NAMESPACE = "http://ec2.amazonaws.com/doc/2016-11-15/"
 EC2 = ServiceModel(Loader().load_service_model("ec2", "service-2"), "ec2")
@@ -369,6 +369,10 @@ def judged(body):
     return {"action": action, "wrong": found + list(structure(shape, given, ""))}
 
 
+def judged_json(request):
+    return (quotas if "target" in request else route53).judged(request, structure)
+
+
 def main(command, *rest):
     if command == "answers":
         answer = answers(rest[0], rest[1:])
@@ -377,7 +381,7 @@ def main(command, *rest):
     elif command == "zones":
         answer = route53.answers(pathlib.Path(rest[0]), rest[1:], decoded, timed, plain)
     else:
-        answer = [route53.judged(json.loads(line), structure) if line.startswith("{") else judged(line.strip()) for line in sys.stdin]
+        answer = [judged_json(json.loads(line)) if line.startswith("{") else judged(line.strip()) for line in sys.stdin]
     json.dump(answer, sys.stdout)
 
 

@@ -7,7 +7,7 @@ use crate::{
     recordings::documented,
     requests::{
         Sent, addresses, adopts, adopts_balancers, adopts_groups, adopts_records, adopts_zones, consoles, disks, dns_zones, grouped_instances, identities, images, instance_groups,
-        instances, load_balancers, load_balancers_over_groups, locations, machine_types, nat_gateways, networks, record_sets, route_tables, security_groups, subnets,
+        instances, load_balancers, load_balancers_over_groups, locations, machine_types, nat_gateways, networks, quotas, record_sets, route_tables, security_groups, subnets,
     },
 };
 use serde_json::Value;
@@ -58,6 +58,7 @@ pub const FEATURES: &[Feature] = &[
     Feature::of("locations: read", &["ReadLocations"], || Box::pin(locations())),
     Feature::of("machine types: read", &["ReadMachineTypes"], || Box::pin(machine_types())),
     Feature::of("images: read", &["ReadImages"], || Box::pin(images())),
+    Feature::of("quotas: read", &["ReadQuotas"], || Box::pin(quotas())),
     Feature::of("networks: read, adopt", &["ReadNetworks"], || Box::pin(adopts::<Network>("vpc"))),
     Feature::of("networks", &["ReadNetworks", "Networks"], || Box::pin(networks(false))),
     Feature::of("networks with `internet_access`", &["ReadNetworks", "Networks", "InternetAccess"], || Box::pin(networks(true))),

@@ -12,6 +12,7 @@ use crate::{
     cloud::{Fault, scaling},
     journal::{World, create, instance, name, network, rules, security_group, then},
     policy::FEATURES,
+    quotas,
     replay::Replay,
     route53::Call,
     specification::{ask, say},
@@ -47,7 +48,7 @@ async fn every_request_is_what_the_model_allows() {
 /// What the driving of one feature has sent.
 #[derive(Debug, Default)]
 pub struct Sent {
-    /// As EC2 got it; of Route 53 the whole request, as JSON.
+    /// As EC2 got it; of Route 53 and of Service Quotas the whole request, as JSON.
     pub bodies: Vec<String>,
     /// As IAM calls it: `ec2:CreateVpc`.
     pub actions: BTreeSet<String>,
@@ -71,7 +72,7 @@ impl Sent {
 }
 /// As IAM calls it.
 fn action(body: &str) -> String {
-    let Some(action) = parameter(body, "Action") else { return format!("route53:{}", Call::of_line(body).action) };
+    let Some(action) = parameter(body, "Action") else { return quotas::action(body).unwrap_or_else(|| format!("route53:{}", Call::of_line(body).action)) };
     let family = match parameter(body, "Version").as_deref() {
         Some(balancing::VERSION) => "elasticloadbalancing",
         Some(scaling::VERSION) => "autoscaling",
@@ -158,6 +159,16 @@ pub async fn machine_types() -> Sent {
     let target = Target::<MachineType>::Vendor { parent: LocationName::of("eu-west-1").unwrap(), vendor_id: "t3.small".parse().unwrap() };
     assert_eq!(replay.get(&target).await.unwrap(), listed[0]);
     reads::<MachineType>("t3.small").await.and(Sent::of(replay.requests(), replay.seen.actions()))
+}
+pub async fn quotas() -> Sent {
+    let told = quotas::Told::start().await;
+    for page_size in [1, 1000] {
+        told.list(&Query::all(page_size)).await.unwrap();
+    }
+    for (location, id) in [("eu-west-1", "vpc.L-F678F1CE"), ("eu-west-1", "vpc.L-3248932A"), ("global", "route53.L-4EA4796A")] {
+        told.get(location, id).await.unwrap();
+    }
+    Sent::of(told.requests(), told.seen.actions())
 }
 pub async fn images() -> Sent {
     reads::<Image>("ami-1").await.and(reads::<Image>("debian-12").await)

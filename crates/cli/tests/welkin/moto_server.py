@@ -24,7 +24,7 @@ And of changes of records (<https://docs.aws.amazon.com/Route53/latest/APIRefere
 is refused where there is one of that name, type and identifier, and DELETE where it is not exactly as it says. moto makes a second one, removes what has the
 same identifier under any name, and does the first ones of a batch that it refuses.
 
-Auto Scaling and launch templates are in moto_groups.py.
+Auto Scaling and launch templates are in moto_groups.py, Service Quotas in moto_quotas.py.
 
 And what makes it slow: with each call it looks up all methods of a service, and its own folders; and for the tags of one object it looks through those of all
 that ever were.
@@ -54,6 +54,7 @@ from moto.server import main
 
 sys.path.append(here)
 import moto_groups
+import moto_quotas
 
 create, delete, describe = NatGatewayBackend.create_nat_gateway, NatGatewayBackend.delete_nat_gateway, NatGatewayBackend.describe_nat_gateways
 run_instances = InstanceResponse.run_instances
@@ -217,6 +218,7 @@ def describe_tags(self, filters=None):
 
 
 moto_groups.mend()
+moto_quotas.mend()
 InstanceResponse.run_instances = run_known_instances
 IAMRequestBase._create_aws_request = create_aws_request
 Route53Backend.change_resource_record_sets = change_resource_record_sets

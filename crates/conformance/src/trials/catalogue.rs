@@ -2,7 +2,7 @@
 
 use crate::{
     runner::Manner,
-    specimen::{Depth, Specimen},
+    specimen::Specimen,
     stand::{Stand, Stop, Verdict, ensure, failed, skipped},
     trial::Trial,
 };
@@ -100,8 +100,7 @@ pub(super) fn all() -> Vec<Trial> {
 async fn counted(stand: &Stand<'_>) -> Verdict {
     stand.needs::<Quota>(VerbName::Get)?;
     is_counted(stand).await?;
-    let ground = Network::ground(stand, Depth::Plain).await?;
-    let made = stand.create::<Network>(Network::plain(stand, &ground, 0)).await?;
+    let made = stand.create::<Network>(Network::plain(stand, &(), 0)).await?;
     is_counted(stand).await?;
     stand.delete(&made, Manner::PLAIN).await?;
     is_counted(stand).await

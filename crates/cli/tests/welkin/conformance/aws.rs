@@ -160,6 +160,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     let extension = VendorConfig { type_name: "welkin.provider.aws.v1.InstanceConfig".into(), body: json!({"metadata_hop_limit": 2}) };
     let mut subject = Subject {
         machine_types: ["t3.small".into(), "t3.medium".into()],
+        quota: "vpc.L-F678F1CE".into(),
         identity: Some("welkin-test".into()),
         disk_type: Some("gp3".into()),
         encryption_key: Some("arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".into()),
@@ -197,6 +198,7 @@ async fn subject(name: &str, moto: Moto, proxy: Arc<Proxy>, horizon: Duration, c
     subject = subject.skipping("disks.snapshot", "the trials make no snapshots");
     subject = subject.skipping("routeTables.routes.peering", "the trials make no peerings");
     subject = subject.skipping("recordSets.items.health_check", "the trials make no health checks");
+    subject = subject.skipping("quotas.counted", "Service Quotas does not tell what is used");
     subject = subject.skipping("instances.protected", "moto lets a protected instance be terminated");
     subject = subject.with_gap("instances.ends", "moto leaves an address with an instance that is terminated");
     subject = subject.skipping("loadBalancers.listeners.certificate", "the trials make no certificates");

@@ -72,6 +72,13 @@ fn route53(request: &[u8]) -> Option<&'static str> {
     })
 }
 
+/// What a request asks of Service Quotas, where it does: its protocol names the operation in a header.
+fn quotas(request: &[u8]) -> Option<String> {
+    let head = String::from_utf8_lossy(&request[..body_at(request).unwrap_or(request.len())]).into_owned();
+    let target = head.lines().find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("x-amz-target")))?;
+    target.1.strip_prefix("ServiceQuotasV20190624.").map(str::to_owned)
+}
+
 /// Which service a request is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Service {
@@ -82,6 +89,8 @@ pub(super) enum Service {
     Scaling,
     /// Of a request only the action is known.
     Zones,
+    /// The same, in JSON.
+    Quotas,
 }
 impl Service {
     /// What speaks in the protocol of EC2 is told by its version, as botocore's models have it.
@@ -105,25 +114,32 @@ impl Call {
         if let Some(action) = route53(request) {
             return Self { params: [("Action".to_owned(), action.to_owned())].into(), service: Service::Zones };
         }
+        if let Some(action) = quotas(request) {
+            return Self { params: [("Action".to_owned(), action)].into(), service: Service::Quotas };
+        }
         let params: Pairs = form_urlencoded::parse(body(request)).into_owned().collect();
         Self { service: Service::of_version(params.get("Version")), params }
     }
     /// A refusal as this service words it.
     pub(super) fn error(&self, status: u16, code: &str) -> Vec<u8> {
-        if self.service == Service::Ec2 {
-            return error(status, code);
+        match self.service {
+            Service::Ec2 => return error(status, code),
+            Service::Quotas => return answer(status, &format!("{{\"__type\":\"{code}\",\"Message\":\"said the proxy\"}}")),
+            _ => {}
         }
         let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>said the proxy</Message></Error><RequestId>proxy</RequestId>");
         answer(status, &format!("<ErrorResponse xmlns=\"https://route53.amazonaws.com/doc/2013-04-01/\">{error}</ErrorResponse>"))
     }
     /// Too many calls, as each words it (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html>,
     /// <https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/CommonErrors.html>,
-    /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html>).
+    /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/CommonErrors.html>,
+    /// <https://docs.aws.amazon.com/servicequotas/2019-06-24/apireference/API_GetServiceQuota.html>).
     pub(super) fn throttled(&self) -> Vec<u8> {
         match self.service {
             Service::Ec2 => self.error(503, "RequestLimitExceeded"),
             Service::Balancing | Service::Zones => self.error(400, "Throttling"),
             Service::Scaling => self.error(400, "ThrottlingException"),
+            Service::Quotas => self.error(400, "TooManyRequestsException"),
         }
     }
     pub(super) fn action(&self) -> &str {
