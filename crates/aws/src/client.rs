@@ -68,9 +68,6 @@ impl Service<aws_sdk_ec2::Client> {
 
 /// What IAM calls Service Quotas.
 const QUOTAS: &str = "servicequotas";
-/// The SDK's clients of a region, in the order of [`Region`].
-type Clients = (aws_sdk_ec2::Client, aws_sdk_elasticloadbalancingv2::Client, aws_sdk_autoscaling::Client, aws_sdk_servicequotas::Client);
-
 /// One region's services.
 #[derive(Clone)]
 pub(crate) struct Region {
@@ -87,14 +84,20 @@ impl fmt::Debug for Region {
     }
 }
 impl Region {
-    fn of(id: &str, clients: Clients) -> Result<Self> {
+    fn of(
+        id: &str,
+        ec2: aws_sdk_ec2::Client,
+        elb: aws_sdk_elasticloadbalancingv2::Client,
+        scaling: aws_sdk_autoscaling::Client,
+        quotas: aws_sdk_servicequotas::Client,
+    ) -> Result<Self> {
         let place = id.to_owned();
         Ok(Self {
             name: LocationName::of(id)?,
-            ec2: Service { sdk: clients.0, family: "ec2", place: place.clone() },
-            elb: Service { sdk: clients.1, family: "elasticloadbalancing", place: place.clone() },
-            scaling: Service { sdk: clients.2, family: "autoscaling", place: place.clone() },
-            quotas: Service { sdk: clients.3, family: QUOTAS, place },
+            ec2: Service { sdk: ec2, family: "ec2", place: place.clone() },
+            elb: Service { sdk: elb, family: "elasticloadbalancing", place: place.clone() },
+            scaling: Service { sdk: scaling, family: "autoscaling", place: place.clone() },
+            quotas: Service { sdk: quotas, family: QUOTAS, place },
         })
     }
     pub(crate) fn id(&self) -> &str {
@@ -131,10 +134,12 @@ where
 
 /// Where a partition tells the quotas of what lies in no region: "only accessible in us-east-1", of GovCloud in us-gov-west-1
 /// (<https://registry.terraform.io/providers/hashicorp/aws/latest/docs/data-sources/servicequotas_service_quota>); that of China is unproved.
-fn worldwide(region: &str) -> &'static str {
-    match region.split_once('-').map_or("", |(partition, _)| partition) {
-        "cn" => "cn-northwest-1",
-        "us" if region.starts_with("us-gov-") => "us-gov-west-1",
+fn worldwide(region: &str) -> &str {
+    match region.split('-').collect::<Vec<_>>().as_slice() {
+        ["cn", ..] => "cn-northwest-1",
+        ["us", "gov", ..] => "us-gov-west-1",
+        // Of the partitions that are shut off nothing is known.
+        [country, part, ..] if country.starts_with("eusc") || part.starts_with("iso") => region,
         _ => "us-east-1",
     }
 }
@@ -168,20 +173,21 @@ pub(crate) async fn connect(config: &AwsConfig) -> Result<(BTreeMap<String, Regi
             $sdk::Client::from_conf(builder.interceptor(Whole).build())
         }};
     }
-    // Its answers are JSON, of which the SDK refuses half a document itself.
+    // Its answers are JSON: of one that is cut off the SDK says so itself, and what is empty has no member that a reader needs.
     let quotas = |at: aws_config::Region| {
         let builder = aws_sdk_servicequotas::config::Builder::from(&shared).credentials_provider(credentials.clone()).region(at);
         aws_sdk_servicequotas::Client::from_conf(builder.build())
     };
     let region = |id: &String| -> Result<(String, Region)> {
         let at = || aws_config::Region::new(id.clone());
-        let clients = (client!(aws_sdk_ec2, at()), client!(aws_sdk_elasticloadbalancingv2, at()), client!(aws_sdk_autoscaling, at()), quotas(at()));
-        Ok((id.clone(), Region::of(id, clients)?))
+        let clients = Region::of(id, client!(aws_sdk_ec2, at()), client!(aws_sdk_elasticloadbalancingv2, at()), client!(aws_sdk_autoscaling, at()), quotas(at()));
+        Ok((id.clone(), clients?))
     };
     // Its endpoint, and the region that it is signed for, follow from the partition, which is that of any region of the account
     // (<https://docs.aws.amazon.com/general/latest/gr/r53.html>).
     let route53 = Service { sdk: client!(aws_sdk_route53), family: "route53", place: GLOBAL.to_owned() };
-    let quotas = Service { sdk: quotas(aws_config::Region::new(worldwide(config.regions.first().map_or("", String::as_str)))), family: QUOTAS, place: GLOBAL.to_owned() };
+    let quotas =
+        Service { sdk: quotas(aws_config::Region::new(worldwide(config.regions.first().map_or("", String::as_str)).to_owned())), family: QUOTAS, place: GLOBAL.to_owned() };
     let regions: BTreeMap<String, Region> = config.regions.iter().map(region).collect::<Result<_>>()?;
     Ok((regions.clone(), Global { name: LocationName::of(GLOBAL)?, route53, zone_names: Arc::default(), quotas, regions }))
 }
@@ -196,6 +202,26 @@ impl Region {
                 $sdk::Client::from_conf(config.build())
             }};
         }
-        Self::of("eu-west-1", (client!(aws_sdk_ec2), client!(aws_sdk_elasticloadbalancingv2), client!(aws_sdk_autoscaling), client!(aws_sdk_servicequotas))).unwrap()
+        Self::of("eu-west-1", client!(aws_sdk_ec2), client!(aws_sdk_elasticloadbalancingv2), client!(aws_sdk_autoscaling), client!(aws_sdk_servicequotas)).unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_partition_tells_the_quotas_of_what_is_everywhere_in_one_region() {
+        for (region, at) in [
+            ("eu-west-1", "us-east-1"),
+            ("us-west-2", "us-east-1"),
+            ("us-gov-east-1", "us-gov-west-1"),
+            ("cn-north-1", "cn-northwest-1"),
+            ("us-iso-east-1", "us-iso-east-1"),
+            ("us-isob-east-1", "us-isob-east-1"),
+            ("eusc-de-east-1", "eusc-de-east-1"),
+        ] {
+            assert_eq!(worldwide(region), at);
+        }
     }
 }

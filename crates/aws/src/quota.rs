@@ -13,7 +13,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use aws_sdk_servicequotas::{Client, types::ServiceQuota};
-use futures::future::{try_join, try_join_all};
+use futures::future::try_join;
 use std::collections::BTreeSet;
 use welkin_core::{
     Address, Cursor, Cx, Disk, DnsZone, Error, Image, Instance, InstanceGroup, Kind, LoadBalancer, LocationName, Name, NatGateway, Network, Object, Page, ProviderId, Query, Quota,
@@ -29,7 +29,7 @@ const GONE: &[&str] = &["NoSuchResourceException"];
 /// A list shows what is applied first, and then what has nothing but a default; this stands before a cursor of the second part.
 const DEFAULTS: &str = "default:";
 
-/// What a quota is about: what it bounds, what has it each, and what it counts.
+/// What a quota is about: what it bounds, what has it each, and which parts it counts or in what, where that is not the things themselves.
 struct Meaning {
     service: &'static str,
     codes: &'static [&'static str],
@@ -43,47 +43,52 @@ const fn bounds(service: &'static str, codes: &'static [&'static str], collectio
 const fn each(service: &'static str, codes: &'static [&'static str], collection: &'static str, per: &'static str) -> Meaning {
     Meaning { per, ..bounds(service, codes, collection) }
 }
+impl Meaning {
+    const fn counting(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
+    }
+}
 /// By code, since names change: those of the tables below
-/// <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>, whose codes are in the console's links.
+/// <https://docs.aws.amazon.com/general/latest/gr/aws-service-information.html>, whose codes are in the links to the console.
 static MEANINGS: &[Meaning] = &[
     bounds("autoscaling", &["L-CDE20ADC"], InstanceGroup::COLLECTION),
-    // Target groups of a group.
-    each("autoscaling", &["L-05CB8B12"], "", InstanceGroup::COLLECTION),
+    each("autoscaling", &["L-05CB8B12"], InstanceGroup::COLLECTION, InstanceGroup::COLLECTION).counting("target groups"),
     // Storage of gp2, gp3, io1, io2, sc1, st1 and standard.
-    Meaning { unit: "TiB", ..bounds("ebs", &["L-D18FCD1D", "L-7A658B76", "L-FD252861", "L-09BD8365", "L-17AF77E8", "L-82ACEF56", "L-9CF3C2EB"], Disk::COLLECTION) },
+    bounds("ebs", &["L-D18FCD1D", "L-7A658B76", "L-FD252861", "L-09BD8365", "L-17AF77E8", "L-82ACEF56", "L-9CF3C2EB"], Disk::COLLECTION).counting("TiB"),
     // Of io1 and io2.
-    Meaning { unit: "IOPS", ..bounds("ebs", &["L-B3A130E6", "L-8D977E7E"], Disk::COLLECTION) },
+    bounds("ebs", &["L-B3A130E6", "L-8D977E7E"], Disk::COLLECTION).counting("IOPS"),
     // On demand: standard, DL, F, G and VT, High Memory, HPC, Inf, P, Trn and X
     // (<https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html>).
-    Meaning {
-        unit: "vCPU",
-        ..bounds(
-            "ec2",
-            &["L-1216C47A", "L-6E869C2A", "L-74FC7D96", "L-DB2E81BA", "L-43DA4232", "L-F7808C92", "L-1945791B", "L-417A185B", "L-2C3B7624", "L-7295265B"],
-            Instance::COLLECTION,
-        )
-    },
+    bounds(
+        "ec2",
+        &["L-1216C47A", "L-6E869C2A", "L-74FC7D96", "L-DB2E81BA", "L-43DA4232", "L-F7808C92", "L-1945791B", "L-417A185B", "L-2C3B7624", "L-7295265B"],
+        Instance::COLLECTION,
+    )
+    .counting("vCPU"),
     // Spot: the same without HPC and High Memory, and of P two.
-    Meaning {
-        unit: "vCPU",
-        ..bounds("ec2", &["L-34B43A08", "L-85EED4F7", "L-88CF9481", "L-3819A6DF", "L-B5D1601B", "L-7212CCBC", "L-C4BD4855", "L-6B0D517C", "L-E3A00192"], Instance::COLLECTION)
-    },
+    bounds("ec2", &["L-34B43A08", "L-85EED4F7", "L-88CF9481", "L-3819A6DF", "L-B5D1601B", "L-7212CCBC", "L-C4BD4855", "L-6B0D517C", "L-E3A00192"], Instance::COLLECTION)
+        .counting("vCPU"),
     bounds("ec2", &["L-0263D0A3"], Address::COLLECTION),
     bounds("ec2", &["L-B665C33B"], Image::COLLECTION),
     bounds("elasticloadbalancing", &["L-69A177A2"], LoadBalancer::COLLECTION),
-    // Listeners, targets, targets of a zone, and certificates.
-    each("elasticloadbalancing", &["L-57A373D6", "L-EEF1AD04", "L-B211E961", "L-52964454"], "", LoadBalancer::COLLECTION),
+    bounds("elasticloadbalancing", &["L-B22855CB"], LoadBalancer::COLLECTION).counting("target groups"),
+    each("elasticloadbalancing", &["L-57A373D6"], LoadBalancer::COLLECTION, LoadBalancer::COLLECTION).counting("listeners"),
+    // All of them, and those of a zone.
+    each("elasticloadbalancing", &["L-EEF1AD04", "L-B211E961"], LoadBalancer::COLLECTION, LoadBalancer::COLLECTION).counting("targets"),
+    each("elasticloadbalancing", &["L-52964454"], LoadBalancer::COLLECTION, LoadBalancer::COLLECTION).counting("certificates"),
     bounds("route53", &["L-4EA4796A"], DnsZone::COLLECTION),
     each("route53", &["L-E209CC9F"], RecordSet::COLLECTION, DnsZone::COLLECTION),
     each("route53", &["L-84B40094"], Network::COLLECTION, DnsZone::COLLECTION),
     bounds("vpc", &["L-F678F1CE"], Network::COLLECTION),
+    bounds("vpc", &["L-A4707A72"], Network::COLLECTION).counting("internet gateways"),
+    each("vpc", &["L-83CA0A9D"], Network::COLLECTION, Network::COLLECTION).counting("IPv4 ranges"),
+    each("vpc", &["L-085A6257"], Network::COLLECTION, Network::COLLECTION).counting("IPv6 ranges"),
     each("vpc", &["L-407747CB"], Subnet::COLLECTION, Network::COLLECTION),
     each("vpc", &["L-589F43AA"], RouteTable::COLLECTION, Network::COLLECTION),
-    // Ranges of IPv4 and of IPv6.
-    each("vpc", &["L-83CA0A9D", "L-085A6257"], "", Network::COLLECTION),
-    each("vpc", &["L-93826ACB"], "", RouteTable::COLLECTION),
+    each("vpc", &["L-93826ACB"], RouteTable::COLLECTION, RouteTable::COLLECTION).counting("routes"),
     bounds("vpc", &["L-E79EC296"], SecurityGroup::COLLECTION),
-    each("vpc", &["L-0EA8095F"], "", SecurityGroup::COLLECTION),
+    each("vpc", &["L-0EA8095F"], SecurityGroup::COLLECTION, SecurityGroup::COLLECTION).counting("rules"),
+    bounds("vpc", &["L-DF5E4CA3"], Instance::COLLECTION).counting("network interfaces"),
     each("vpc", &["L-FE5A380F"], NatGateway::COLLECTION, "zones"),
     each("vpc", &["L-5F53652F"], Address::COLLECTION, NatGateway::COLLECTION),
 ];
@@ -148,24 +153,29 @@ impl Reader<Quota> for Aws {
 type Answer = Result<(Option<Vec<ServiceQuota>>, Option<String>)>;
 
 /// A service that Service Quotas does not have in this region has none there: Route 53's are told in one alone, and not every region has every service.
-fn none_here(answer: Answer) -> Answer {
-    answer.or_else(|e| if error::is(&e, GONE) { Ok((None, None)) } else { Err(e) })
+/// An answer without a list is none of that: taken for an empty one it would show defaults in place of what is applied.
+fn page(answer: Answer) -> Answer {
+    match answer {
+        Err(e) if error::is(&e, GONE) => Ok((None, None)),
+        answer => answer.and_then(|(quotas, next)| Ok((Some(answered(quotas, "Quotas")?), next))),
+    }
 }
 
 impl Service<Client> {
     async fn applied(&self, cx: &Cx, service: &str, size: usize, token: Option<String>) -> Answer {
         let size = i32::try_from(size.clamp(MAX_RESULTS.0, MAX_RESULTS.1)).unwrap_or(1);
         let call = self.list_service_quotas().service_code(service).max_results(size).set_next_token(token);
-        none_here(self.read(cx, "ListServiceQuotas", call.send()).await.map(|a| (a.quotas, a.next_token)))
+        page(self.read(cx, "ListServiceQuotas", call.send()).await.map(|a| (a.quotas, a.next_token)))
     }
     async fn defaults(&self, cx: &Cx, service: &str, token: Option<String>) -> Answer {
         let call = self.list_aws_default_service_quotas().service_code(service).max_results(100).set_next_token(token);
-        none_here(self.read(cx, "ListAWSDefaultServiceQuotas", call.send()).await.map(|a| (a.quotas, a.next_token)))
+        page(self.read(cx, "ListAWSDefaultServiceQuotas", call.send()).await.map(|a| (a.quotas, a.next_token)))
     }
     /// What a service has nothing but a default of: "if the applied quota value is not available for a quota, the quota is not retrieved".
     async fn unapplied(&self, cx: &Cx, service: &str) -> Result<Vec<ServiceQuota>> {
         let applied = all_pages(|token| self.applied(cx, service, MAX_RESULTS.1, token));
-        let (applied, mut defaults) = Box::pin(try_join(applied, all_pages(|token| self.defaults(cx, service, token)))).await?;
+        let defaults = all_pages(|token| self.defaults(cx, service, token));
+        let (applied, mut defaults) = Box::pin(try_join(applied, defaults)).await?;
         let applied: BTreeSet<String> = applied.iter().map(code).collect();
         defaults.retain(|quota| !applied.contains(&code(quota)));
         Ok(defaults)
@@ -187,11 +197,13 @@ impl Service<Client> {
             answer => answered(answer?.quota, "Quota").map(Some),
         }
     }
-    /// Those of a service that there are.
+    /// Those of a service that there are, one after another: a get costs more of the calls that AWS allows than a page of a list.
     async fn some(&self, cx: &Cx, location: &LocationName, service: &str, ids: &[VendorId]) -> Result<Vec<ServiceQuota>> {
-        let of_it = ids.iter().map(VendorId::as_str).filter(|id| id.split_once('.').is_some_and(|(s, _)| s == service)).collect::<BTreeSet<_>>();
-        let found = try_join_all(of_it.into_iter().map(|id| self.one(cx, location, id))).await?;
-        Ok(found.into_iter().flatten().collect())
+        let mut found = Vec::new();
+        for id in ids.iter().map(VendorId::as_str).filter(|id| id.split_once('.').is_some_and(|(s, _)| s == service)).collect::<BTreeSet<_>>() {
+            found.extend(self.one(cx, location, id).await?);
+        }
+        Ok(found)
     }
 }
 
@@ -247,7 +259,7 @@ mod tests {
         for m in MEANINGS {
             assert!(REGIONAL.contains(&m.service) || WORLDWIDE.contains(&m.service), "{}", m.service);
             let known = |c: &str| c.is_empty() || COLLECTIONS.contains(&c);
-            assert!(known(m.collection) && (m.per == "zones" || known(m.per)) && !(m.collection.is_empty() && m.per.is_empty()), "{:?}", m.codes);
+            assert!(COLLECTIONS.contains(&m.collection) && (m.per == "zones" || known(m.per)), "{:?}", m.codes);
         }
     }
     #[test]

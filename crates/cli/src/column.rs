@@ -182,7 +182,7 @@ const COLUMNS: &[(&str, &[Column])] = &[
             always("UNIT", "unit"),
             wide("ADJUSTABLE", "adjustable"),
             wide("SERVICE", "service"),
-            wide("UNKNOWN", "unknown_reason"),
+            always("NOT TOLD BECAUSE", "unknown_reason"),
             always("DISPLAY NAME", "display_name"),
         ],
     ),

@@ -119,7 +119,8 @@ fn judged(subject: &Subject, trial: &str, verdict: Verdict) -> Outcome {
         (Ok(()), Some(reason)) => Outcome::Failed(format!("it passes, although it was declared as a gap: {reason}")),
         (Err(Stop::Failed(failure)), Some(reason)) => Outcome::KnownGap { reason: reason.clone(), failure },
         (Err(Stop::Failed(failure)), None) => Outcome::Failed(failure),
-        (Err(Stop::Skipped(why)), _) => Outcome::Skipped(why),
+        // What was declared says why, and the trial only what is not there.
+        (Err(Stop::Skipped(why)), _) => Outcome::Skipped(subject.expected_skips.get(trial).cloned().unwrap_or(why)),
     }
 }
 

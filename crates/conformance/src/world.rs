@@ -180,6 +180,8 @@ pub trait World: Debug + Send + Sync {
     async fn inject(&self, point: FaultPoint, after: u32) -> Result<()>;
     /// How many faults have happened; forgets what was injected and has not.
     async fn settle_faults(&self) -> u64;
+    /// How many calls the vendor has had, reads too; None where nobody counts them.
+    fn calls(&self) -> Option<u64>;
 }
 
 /// The engine in front of a subject, for what a provider knows nothing of.

@@ -270,3 +270,55 @@ impl Capabilities {
 fn root(path: &str) -> &str {
     path.split(['.', '[', '=']).next().unwrap_or(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Listener, ListenerProtocol, LoadBalancer, LoadBalancerSpec, RecordItem, RecordSet, RecordSetSpec, Routing};
+
+    /// A cloud that has every field of a kind but these.
+    fn without<K: Managed>(lacks: &[&'static str]) -> Capabilities {
+        let fields = K::FIELDS.iter().map(|path| (*path, FieldCapability::MUTABLE)).chain(lacks.iter().map(|path| (*path, FieldCapability::UNSUPPORTED)));
+        let kind = KindCapabilities {
+            scope: Scope::Region,
+            verbs: BTreeSet::new(),
+            fields: fields.collect(),
+            id_shape: IdShape::Other,
+            provider_configs: BTreeSet::new(),
+            limits: BTreeMap::new(),
+            horizon: Duration::ZERO,
+        };
+        Capabilities { vendor: "plain", kinds: [(K::COLLECTION, kind)].into() }
+    }
+    fn refused<K: Managed>(caps: &Capabilities, spec: &K::Spec) -> (Reason, Vec<String>) {
+        let e = caps.check_spec::<K>(spec).unwrap_err();
+        (e.reason(), e.violations().iter().map(|v| v.field.clone()).collect())
+    }
+
+    #[test]
+    fn a_policy_that_a_cloud_lacks_is_refused_by_its_field() {
+        let caps = without::<RecordSet>(&["routing=NEAREST_REGION"]);
+        let item = |region: Option<&str>| RecordItem {
+            id: "a".into(),
+            values: vec!["192.0.2.1".into()],
+            weight: region.is_none().then_some(1),
+            region: region.map(Into::into),
+            ..Default::default()
+        };
+        let of = |routing, item| RecordSetSpec { ttl_s: Some(60), routing, items: vec![item], ..RecordSetSpec::default() };
+        assert_eq!(refused::<RecordSet>(&caps, &of(Routing::NearestRegion, item(Some("r-1")))), (Reason::CapabilityUnsupported, vec!["routing".to_owned()]));
+        caps.check_spec::<RecordSet>(&of(Routing::Weighted, item(None))).unwrap();
+    }
+    /// Where packets arrive with the port that they were sent to.
+    #[test]
+    fn a_target_port_is_refused_by_a_cloud_that_translates_none() {
+        let caps = without::<LoadBalancer>(&["listeners.target_port"]);
+        let of = |target_port| LoadBalancerSpec {
+            listeners: vec![Listener { protocol: ListenerProtocol::Tcp, port: Some(443), target_port, certificate: None }],
+            ..LoadBalancerSpec::default()
+        };
+        let (reason, fields) = refused::<LoadBalancer>(&caps, &of(Some(8443)));
+        assert!(reason == Reason::CapabilityUnsupported && fields.contains(&"listeners.target_port".to_owned()), "{fields:?}");
+        assert!(!refused::<LoadBalancer>(&caps, &of(None)).1.contains(&"listeners.target_port".to_owned()));
+    }
+}

@@ -163,9 +163,9 @@ async fn query<K: Kind>(account: &Account, request: &ListRequest<K>, page_size: 
     Ok(Query { parent, ..Query::all(page_size) })
 }
 
-/// A shard that is a location is named as one.
+/// A shard of a location, or of a part of one (`eu-west-1/vpc`), is named as the location.
 fn shard_name(at: &Position) -> String {
-    match at.shard.0.parse::<LocationId>() {
+    match at.shard.0.split('/').next().unwrap_or_default().parse::<LocationId>() {
         Ok(location) => format!("clouds/{}/locations/{location}", at.cloud),
         Err(_) => format!("clouds/{}", at.cloud),
     }
@@ -190,4 +190,15 @@ fn read_token<K: Kind>(request: &ListRequest<K>) -> Result<Vec<Position>> {
         return Err(bad("belongs to a list with another parent or filter"));
     }
     Ok(token.left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_named_by_its_location() {
+        let named = |shard: &str| shard_name(&Position { cloud: "prod".into(), shard: Shard(shard.into()), from: None });
+        assert_eq!(["eu-west-1", "eu-west-1/vpc", "Z0123456789"].map(named), ["clouds/prod/locations/eu-west-1", "clouds/prod/locations/eu-west-1", "clouds/prod"]);
+    }
 }

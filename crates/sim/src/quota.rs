@@ -15,6 +15,7 @@ use welkin_core::{
 const COLLECTIONS: &[(&str, &str)] = &[
     ("addresses", Address::COLLECTION),
     ("disks", Disk::COLLECTION),
+    ("dns-zones", DnsZone::COLLECTION),
     ("instance-groups", InstanceGroup::COLLECTION),
     ("instances", Instance::COLLECTION),
     ("load-balancers", LoadBalancer::COLLECTION),
@@ -23,7 +24,6 @@ const COLLECTIONS: &[(&str, &str)] = &[
     ("route-tables", RouteTable::COLLECTION),
     ("security-groups", SecurityGroup::COLLECTION),
     ("subnets", Subnet::COLLECTION),
-    ("zones", DnsZone::COLLECTION),
 ];
 
 fn object(location: &LocationName, quota: &vendor::Quota) -> Result<Object<Quota>> {

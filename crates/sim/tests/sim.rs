@@ -357,8 +357,8 @@ async fn quotas_tell_what_is_used() {
     assert_eq!(told("locations/sim-1/quotas/networks").await.unwrap(), ("networks".into(), Some(1), Some(3)));
     assert_eq!(told("locations/sim-1/quotas/nat-gateways").await.unwrap(), ("natGateways".into(), Some(0), None));
     // What lies in no region is told in `global`, and there alone.
-    assert_eq!(told("locations/global/quotas/zones").await.unwrap(), ("dnsZones".into(), Some(0), None));
-    assert!(told("locations/sim-1/quotas/zones").await.unwrap_err().is_not_found() && told("locations/global/quotas/networks").await.unwrap_err().is_not_found());
+    assert_eq!(told("locations/global/quotas/dns-zones").await.unwrap(), ("dnsZones".into(), Some(0), None));
+    assert!(told("locations/sim-1/quotas/dns-zones").await.unwrap_err().is_not_found() && told("locations/global/quotas/networks").await.unwrap_err().is_not_found());
     // One that is on its way out counts until it has gone, as it does for the next one.
     let change = instance(&sim, "i", &s).await;
     let made = make(&sim, &change).await.unwrap();

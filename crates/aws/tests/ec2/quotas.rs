@@ -37,6 +37,8 @@ struct Script {
     refusals: VecDeque<(u16, &'static str)>,
     /// Answered to the next call in place of what is true.
     told: Option<String>,
+    /// The same of the call after so many more.
+    told_after: Option<(usize, String)>,
     /// The region that each request was signed for, and the request for the judge.
     calls: Vec<(String, String)>,
 }
@@ -47,6 +49,11 @@ impl Script {
         }
         if let Some(told) = self.told.take() {
             return (200, told);
+        }
+        match self.told_after.take() {
+            Some((0, told)) => return (200, told),
+            Some((after, told)) => self.told_after = Some((after - 1, told)),
+            None => {}
         }
         let here: Vec<&Row> = ROWS.iter().filter(|row| row.0 == region && row.1 == body["ServiceCode"]).collect();
         let absent = (400, json!({ "__type": "NoSuchResourceException", "Message": "as documented" }).to_string());
@@ -245,7 +252,7 @@ async fn half_an_answer_is_none() {
     let told = Told::start().await;
     let quota = shown(&ROWS[0], false);
     for (whole, is_list) in [(json!({ "Quota": quota }).to_string(), false), (json!({ "Quotas": [quota] }).to_string(), true)] {
-        for end in (1..whole.len()).step_by(7) {
+        for end in (0..whole.len()).step_by(7) {
             told.script(|s| s.told = Some(whole[..end].to_owned()));
             let answer = if is_list { told.list(&Query::all(10)).await.map(|_| ()) } else { told.get("eu-west-1", "vpc.L-F678F1CE").await.map(|_| ()) };
             assert_eq!(answer.unwrap_err().reason(), Reason::CloudAnswer, "{}", &whole[..end]);
@@ -269,6 +276,34 @@ async fn a_member_that_is_not_told_never_means_that_there_is_no_bound() {
             _ => assert_eq!(read.unwrap().status.limit, Some(20), "{member}"),
         }
     }
-    told.script(|s| s.told = Some("{}".into()));
-    assert_eq!(told.get("eu-west-1", "vpc.L-F678F1CE").await.unwrap_err().reason(), Reason::CloudAnswer);
+}
+
+/// It would be none, and then everything would have its default.
+#[tokio::test]
+async fn an_answer_without_a_list_is_no_empty_list() {
+    let told = Told::start().await;
+    for nothing in ["{}", "", r#"{"NextToken":null}"#] {
+        told.script(|s| s.told = Some(nothing.into()));
+        assert_eq!(told.get("eu-west-1", "vpc.L-F678F1CE").await.unwrap_err().reason(), Reason::CloudAnswer, "{nothing}");
+        // The applied ones, and at the end both lists at once.
+        for after in 0..3 {
+            let at = Query::<Quota>::below(LocationName::of("global").unwrap(), 100);
+            told.script(|s| s.told_after = Some((after, nothing.into())));
+            assert_eq!(told.list(&at).await.unwrap_err().reason(), Reason::CloudAnswer, "{nothing} after {after}");
+        }
+    }
+    told.script(|s| s.told = Some(r#"{"Quotas":[]}"#.into()));
+    assert!(told.list(&Query::below(LocationName::of("global").unwrap(), 100)).await.unwrap().is_empty());
+}
+
+/// Of each service the pages of what is applied; for each page of what is not, and for its end, both lists whole.
+#[tokio::test]
+async fn a_list_costs_its_pages_and_both_lists_for_the_defaults() {
+    let told = Told::start().await;
+    let calls = async |page_size: usize| {
+        told.script(|s| s.calls.clear());
+        told.list(&Query::below(LocationName::of("global").unwrap(), page_size)).await.unwrap();
+        told.requests().len()
+    };
+    assert_eq!((calls(1).await, calls(100).await), (3, 3));
 }

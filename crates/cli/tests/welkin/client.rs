@@ -297,12 +297,12 @@ fn quotas_are_listed_with_what_is_used() {
     server.run("create network n1 --cidr 10.0.0.0/16").ok();
     let listed = server.run("get quotas").ok();
     let row = |collection: &str| listed.lines().find(|l| l.contains(collection)).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
-    assert_eq!(row(" networks "), "networks lab sim-1 networks - 1 2 - Simulated networks -", "{listed}");
-    assert_eq!(row("dnsZones"), "zones lab global dnsZones - 0 - - Simulated zones -", "{listed}");
+    assert_eq!(row(" networks "), "networks lab sim-1 networks - 1 2 - - Simulated networks -", "{listed}");
+    assert_eq!(row("dnsZones"), "dns-zones lab global dnsZones - 0 - - - Simulated dns zones -", "{listed}");
     let narrowed = json(&server.run_words(&["get", "quotas", "--filter", "collection = networks", "-o", "json"]).ok());
     assert_eq!((narrowed["quotas"].as_array().unwrap().len(), &narrowed["quotas"][0]["limit"], &narrowed["quotas"][0]["used"]), (1, &"2".into(), &"1".into()));
     assert_eq!(json(&server.run("get quota networks -o json").ok()), narrowed["quotas"][0]);
-    assert!(server.run("get quota zones --location global -o json").ok().contains("dnsZones"));
+    assert!(server.run("get quota dns-zones --location global -o json").ok().contains("dnsZones"));
     server.run("create network n2 --cidr 10.0.0.0/16").ok();
     server.run("create network n3 --cidr 10.0.0.0/16").fails(1, &["QUOTA_EXCEEDED"]);
 }

@@ -31,10 +31,13 @@ pub(super) async fn malformed<K: Specimen>(stand: &Stand<'_>) -> Verdict {
             }
         }
         if stand.subject.served {
+            let calls = stand.subject.world.calls();
             match stand.drive(&stand.create_of::<K>(wrong.spec.clone())?, Manner::PLAIN).await.end {
                 Ok(end) => return failed(format!("{} is not refused by the server: {end:?}", wrong.what)),
                 Err(e) => names(&e, &wrong)?,
             }
+            let now = stand.subject.world.calls();
+            ensure!(now == calls, "{} was refused after calls of the cloud: {now:?} instead of {calls:?}", wrong.what);
         }
     }
     let made = stand.new_since(&before).await?;

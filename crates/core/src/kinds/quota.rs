@@ -27,7 +27,7 @@ pub struct QuotaStatus {
     pub display_name: String,
     /// The vendor's service that has it, in its own word: `vpc`.
     pub service: String,
-    /// The collection of what it bounds: `networks`. Empty where that is none of our kinds.
+    /// The collection of what it bounds, or of what has the parts that `unit` counts: `networks`. Empty where that is none of our kinds.
     pub collection: String,
     /// The collection of what has this bound each: `networks` for the subnets of a network; `zones` where every zone has it. Empty where the location has it once.
     pub per: String,
@@ -35,7 +35,7 @@ pub struct QuotaStatus {
     pub limit: Option<u64>,
     /// So much of it is used, where the vendor tells. A part of one counts as one.
     pub used: Option<u64>,
-    /// What is counted, in the vendor's word: `TiB`, `vCPU`. Empty for the things themselves.
+    /// What is counted: `TiB`, `vCPU`, `target groups`; empty for the things themselves. In the vendor's word, where it has one.
     pub unit: String,
     /// Why the vendor cannot tell the limit at the moment, in its words; empty where it told.
     pub unknown_reason: String,

@@ -35,7 +35,7 @@ bounds! {
     ROUTE_TABLES: "route-tables", false, route_tables <= route_tables;
     SECURITY_GROUPS: "security-groups", false, security_groups <= security_groups;
     SUBNETS: "subnets", false, subnets <= subnets;
-    ZONES: "zones", true, zones <= dns_zones;
+    ZONES: "dns-zones", true, zones <= dns_zones;
 }
 
 /// How things stand with a bound.

@@ -101,6 +101,9 @@ impl World for MotoWorld {
     async fn settle_faults(&self) -> u64 {
         self.proxy.settle()
     }
+    fn calls(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// How many motos share the trials: one takes longer and longer to describe what it has, since it forgets nothing that was terminated.

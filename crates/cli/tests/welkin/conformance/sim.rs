@@ -110,6 +110,9 @@ impl World for SimWorld {
         let (all, mut told) = (self.sim.faults_fired(), self.told.lock());
         all - std::mem::replace(&mut *told, all)
     }
+    fn calls(&self) -> Option<u64> {
+        Some(self.sim.calls().into_values().sum())
+    }
 }
 
 /// Values of fields that have a meaning of their own on each cloud.
