@@ -49,9 +49,9 @@ fn declared(mut subject: Subject) -> Subject {
     }
     for kind in ["networks", "subnets", "securityGroups", "addresses", "disks", "dnsZones", "natGateways", "routeTables", "recordSets"] {
         for trial in ["actions", "once"] {
-            subject = subject.skipping(format!("{kind}.{trial}"), "only instances have actions");
+            subject = subject.skipping(format!("{kind}.{trial}"), "the kind has no action without arguments");
         }
-        subject = subject.skipping(format!("{kind}.questions"), "only instances can be asked anything");
+        subject = subject.skipping(format!("{kind}.questions"), "the kind has no questions");
     }
     subject
         .skipping("networks.refused", "a network stands alone: nothing well-formed is refused")
@@ -62,9 +62,9 @@ fn declared(mut subject: Subject) -> Subject {
         .skipping("recordSets.refused", "what a zone refuses depends on the name: recordSets.places")
         .skipping("recordSets.refused_changes", "a name stays: no well-formed change is refused")
         .skipping("instances.in_use", "nothing stands on an instance")
-        .skipping("loadBalancers.actions", "only instances have actions")
-        .skipping("loadBalancers.once", "only instances have actions")
-        .skipping("loadBalancers.in_use", "nothing stands on a load balancer before there are aliases in the domain name system")
+        .skipping("loadBalancers.actions", "its action has arguments: loadBalancers.backends")
+        .skipping("loadBalancers.once", "its action can be repeated: loadBalancers.backends")
+        .skipping("loadBalancers.in_use", "nothing stands on a load balancer: an alias that leads to one that has gone leads nowhere")
         .skipping("instanceGroups.actions", "its actions have arguments: instanceGroups.chosen and instanceGroups.replaced")
         .skipping("instanceGroups.once", "each of its actions can be repeated: instanceGroups.chosen and instanceGroups.replaced")
         .skipping("instanceGroups.in_use", "nothing stands on an instance group: a load balancer that leads to one that has gone leads nowhere")
