@@ -28,7 +28,7 @@ use welkin_core::{
 };
 
 pub(crate) use instance::Site;
-pub(crate) use load_balancer::{Farm, to_instance};
+pub(crate) use load_balancer::{Farm, listener, machine, to_instance};
 pub(crate) use record_set::named;
 
 /// A specification that must not be made.

@@ -263,7 +263,7 @@ impl Specimen for LoadBalancer {
     }
 }
 
-fn listener(protocol: ListenerProtocol, port: u16, target_port: Option<u16>) -> Listener {
+pub(crate) fn listener(protocol: ListenerProtocol, port: u16, target_port: Option<u16>) -> Listener {
     Listener { protocol, port: Some(port), target_port, certificate: None }
 }
 pub(crate) fn to_instance(machine: &Object<Instance>) -> Backend {
@@ -284,7 +284,7 @@ fn check(stand: &Stand<'_>, path: &str, interval_s: u32) -> HealthCheck {
     }
 }
 /// An instance in a group of its own, which load balancers may open or not.
-async fn machine(stand: &Stand<'_>, farm: &Farm, is_open: bool) -> Verdict<(Object<Instance>, Object<SecurityGroup>)> {
+pub(crate) async fn machine(stand: &Stand<'_>, farm: &Farm, is_open: bool) -> Verdict<(Object<Instance>, Object<SecurityGroup>)> {
     let group = stand.create(SecurityGroupSpec { allow_load_balancer_rules: is_open, ..security_group::group_in(&farm.network) }).await?;
     let spec = InstanceSpec {
         machine_type: stand.subject.machine_types[0].clone(),

@@ -3,7 +3,7 @@
 use super::mishap::{Mishap, everywhere};
 use crate::{
     runner::{End, Manner},
-    specimen::{Depth, Farm, Specimen, to_instance},
+    specimen::{Depth, Farm, Specimen, listener, machine, to_instance},
     stand::{Stand, Verdict, ensure, failed, skipped},
     trial::Trial,
 };
@@ -60,38 +60,78 @@ async fn opened(stand: &Stand<'_>, group: &Object<SecurityGroup>, rules: usize) 
     Ok(seen)
 }
 
+/// Where three machines stand that two load balancers share, and what each of their groups should be like.
+struct Overlap<'a> {
+    stand: &'a Stand<'a>,
+    farm: &'a Farm,
+    doors: [&'a Object<SecurityGroup>; 3],
+}
+impl Overlap<'_> {
+    /// One over these machines, and each with the same listener, so that only the peers of the rules differ.
+    fn over(&self, machines: [&Object<Instance>; 2]) -> LoadBalancerSpec {
+        LoadBalancerSpec { backends: machines.map(to_instance).into(), ..over_first(self.stand, self.farm, 80) }
+    }
+    /// The rules of others in each group: these many.
+    async fn opened(&self, how: &str, rules: [usize; 3]) -> Verdict<[BTreeSet<String>; 3]> {
+        let mut seen = [const { BTreeSet::new() }; 3];
+        for (door, (seen, rules)) in self.doors.iter().zip(seen.iter_mut().zip(rules)) {
+            let now = self.stand.eventually(&Target::named(door.name.clone())).await?.status.other_rules;
+            ensure!(now.len() == rules, "{how}: {rules} rules of load balancers should be in {}: {now:?}", door.name);
+            seen.extend(now);
+        }
+        Ok(seen)
+    }
+}
+
 async fn overlapping(stand: &Stand<'_>) -> Verdict {
     if !stand.honours::<LoadBalancer>("backends.instance") {
         return skipped("instances are no backends");
     }
     let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
-    let [(first, door), (second, other_door)] = &*farm.machines else { return failed("there should be two machines") };
-    // The same port twice, so that only the peers of the rules differ.
-    let one = stand.create::<LoadBalancer>(over_first(stand, &farm, 80)).await?;
-    opened(stand, door, 1).await?;
-    let other = stand.create::<LoadBalancer>(over_first(stand, &farm, 80)).await?;
-    let mut door_now = opened(stand, door, 2).await?;
-    opened(stand, other_door, 0).await?;
-    for balancer in [&one, &other] {
-        becomes(stand, balancer, TargetState::Healthy, &[first]).await?;
-        let seen = stand.eventually(&Target::named(balancer.name.clone())).await?;
-        ensure!(seen.status.opened_security_groups == [door.vendor_id.to_string()], "it opened {:?}", seen.status.opened_security_groups);
+    let [(a, a_door), (b, b_door)] = &*farm.machines else { return failed("there should be two machines") };
+    let (c, c_door) = &machine(stand, &farm, true).await?;
+    let at = Overlap { stand, farm: &farm, doors: [a_door, b_door, c_door] };
+    // The one leads to a and b, the other one to b and c.
+    let one = stand.create::<LoadBalancer>(at.over([a, b])).await?;
+    let of_one = at.opened("the one", [1, 1, 0]).await?;
+    let other = stand.create::<LoadBalancer>(at.over([b, c])).await?;
+    let both = at.opened("both", [1, 2, 1]).await?;
+    let of_other = [BTreeSet::new(), &both[1] - &of_one[1], both[2].clone()];
+    ensure!(both[0] == of_one[0] && of_other[1].len() == 1, "the other one has made {both:?} of {of_one:?}");
+    let alone = async |how: &str| -> Verdict {
+        let now = at.opened(how, [0, 1, 1]).await?;
+        ensure!(now == of_other, "{how}: the rules of the other one were {of_other:?} and are {now:?}");
+        Ok(())
+    };
+    for (balancer, led, doors) in [(&one, [a, b], [a_door, b_door]), (&other, [b, c], [b_door, c_door])] {
+        becomes(stand, balancer, TargetState::Healthy, &led).await?;
+        let opened: BTreeSet<String> = stand.eventually(&Target::named(balancer.name.clone())).await?.status.opened_security_groups.into_iter().collect();
+        ensure!(opened == doors.map(|door| door.vendor_id.to_string()).into(), "it opened {opened:?}");
     }
 
     // The group's own rules come and go beside theirs.
+    let mut door = stand.eventually(&Target::named(b_door.name.clone())).await?;
     for rules in [vec![welkin_core::SecurityRule { same_group: true, ..ssh() }], Vec::new()] {
-        door_now = stand.update(&door_now, SecurityGroupSpec { rules, ..door_now.spec.clone() }, Manner::PLAIN).await?;
-        ensure!(door_now.status.other_rules.len() == 2, "an update of the group left {:?}", door_now.status.other_rules);
+        door = stand.update(&door, SecurityGroupSpec { rules, ..door.spec.clone() }, Manner::PLAIN).await?;
+        ensure!(door.status.other_rules.iter().cloned().collect::<BTreeSet<_>>() == both[1], "an update of the group left {:?} of {both:?}", door.status.other_rules);
     }
 
-    // Another port of the one, and then its end, wherever it is interrupted: the other one's rule stays.
-    let listeners = vec![Listener { protocol: ListenerProtocol::Tcp, port: Some(81), ..Listener::default() }];
+    // Another port of the one, then one backend fewer: it leaves the group of the one that is the other one's too, which keeps its own rule there.
+    let listeners = vec![listener(ListenerProtocol::Tcp, 81, None)];
     let one = stand.update(&one, LoadBalancerSpec { listeners, ..one.spec.clone() }, Manner::PLAIN).await?;
-    opened(stand, door, 2).await?;
-    becomes(stand, &one, TargetState::Healthy, &[first]).await?;
-    becomes(stand, &other, TargetState::Healthy, &[first]).await?;
+    let now = at.opened("another port", [1, 2, 1]).await?;
+    ensure!(now[1].is_superset(&of_other[1]) && now[2] == of_other[2], "another port of the one: of {of_other:?} there is {now:?}");
+    becomes(stand, &one, TargetState::Healthy, &[a, b]).await?;
+    becomes(stand, &other, TargetState::Healthy, &[b, c]).await?;
+    let one = stand.update(&one, LoadBalancerSpec { backends: vec![to_instance(a)], ..one.spec.clone() }, Manner::PLAIN).await?;
+    let now = at.opened("without b", [1, 1, 1]).await?;
+    ensure!(now[1..] == of_other[1..], "b was taken from the one: the rules of the other one were {of_other:?}, and there is {now:?}");
+    becomes(stand, &one, TargetState::Healthy, &[a]).await?;
+    becomes(stand, &other, TargetState::Healthy, &[b, c]).await?;
+
+    // Its end, also with the shared backend and wherever it is interrupted: its groups are shut, and the other one's rules stay.
     stand.delete(&one, Manner::PLAIN).await?;
-    opened(stand, door, 1).await?;
+    alone("the one is gone").await?;
     let before = stand.inventory().await?;
     everywhere::<LoadBalancer>(
         stand,
@@ -99,29 +139,31 @@ async fn overlapping(stand: &Stand<'_>) -> Verdict {
         &Mishap::CRASHES,
         Manner::PLAIN,
         async || {
-            let made = stand.create::<LoadBalancer>(over_first(stand, &farm, 80)).await?;
-            opened(stand, door, 2).await?;
+            let made = stand.create::<LoadBalancer>(at.over([a, b])).await?;
+            at.opened("the one again", [1, 2, 1]).await?;
             stand.change_of(&made, Verb::Delete)
         },
         async |how, _, driven| {
             driven.end?;
-            opened(stand, door, 1).await?;
+            alone(how).await?;
             let left = stand.new_since(&before).await?;
             ensure!(left.is_empty(), "{how}: there is {left:?}");
             Ok(())
         },
     )
     .await?;
-    becomes(stand, &other, TargetState::Healthy, &[first]).await?;
+    becomes(stand, &other, TargetState::Healthy, &[b, c]).await?;
 
-    // Its backend is replaced: its rule goes from the one group into the other.
-    let other = stand.update(&other, LoadBalancerSpec { backends: vec![to_instance(second)], ..other.spec.clone() }, Manner::PLAIN).await?;
-    opened(stand, door, 0).await?;
-    opened(stand, other_door, 1).await?;
-    becomes(stand, &other, TargetState::Healthy, &[second]).await?;
+    // All its backends are replaced: its rules go from their groups into another one. Without it there is none.
+    let other = stand.update(&other, LoadBalancerSpec { backends: vec![to_instance(a)], ..other.spec.clone() }, Manner::PLAIN).await?;
+    at.opened("replaced", [1, 0, 0]).await?;
+    becomes(stand, &other, TargetState::Healthy, &[a]).await?;
     stand.delete(&other, Manner::PLAIN).await?;
-    let shut = opened(stand, other_door, 0).await?;
-    ensure!(shut.spec == other_door.spec, "the group has changed from {:?} to {:?}", other_door.spec, shut.spec);
+    at.opened("both are gone", [0, 0, 0]).await?;
+    for door in at.doors {
+        let shut = stand.eventually(&Target::named(door.name.clone())).await?;
+        ensure!(shut.spec == door.spec, "the group has changed from {:?} to {:?}", door.spec, shut.spec);
+    }
     Ok(())
 }
 fn ssh() -> welkin_core::SecurityRule {
