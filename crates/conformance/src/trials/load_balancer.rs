@@ -21,7 +21,9 @@ pub(super) fn all() -> Vec<Trial> {
         Trial::new(c, "overlapping", "two over the same backends open and shut their groups each for itself, and leave everything else in them alone", |stand| {
             Box::pin(overlapping(stand))
         }),
-        Trial::new(c, "health", "backends that run are healthy, those that do not are not, and those that were taken away are none", |stand| Box::pin(health(stand))),
+        Trial::new(c, "health", "backends that run are healthy for each listener, those that do not are not, and those that were taken away are none", |stand| {
+            Box::pin(health(stand))
+        }),
         super::trial!(c, "backends", "backends come and go by what is added and taken away, and no other is touched, whatever is lost", backends),
         super::trial!(c, "followed", "the instances of a group are led to as they come and go, and what they are in is opened", followed),
         super::trial!(c, "moved", "one that stands elsewhere keeps its address where it stays, and gives back that of where it goes", moved),
@@ -39,14 +41,21 @@ fn over_first(stand: &Stand<'_>, farm: &Farm, port: u16) -> LoadBalancerSpec {
     let listeners = vec![Listener { protocol: ListenerProtocol::Tcp, port: Some(port), ..Listener::default() }];
     LoadBalancerSpec { listeners, backends: farm.machines.iter().take(1).map(|(machine, _)| to_instance(machine)).collect(), ..LoadBalancer::plain(stand, farm, 0) }
 }
-/// Asks until every backend is so, and these are the backends.
+/// Asks until these are the backends and every one is so, told once for each listener.
 async fn becomes(stand: &Stand<'_>, balancer: &Object<LoadBalancer>, state: TargetState, backends: &[&Object<Instance>]) -> Verdict {
     let begin = Instant::now();
-    let wanted: BTreeSet<String> = backends.iter().map(|b| b.vendor_id.to_string()).collect();
+    let listeners = || balancer.spec.listeners.iter().map(Listener::key);
+    let mut wanted: Vec<_> = backends.iter().flat_map(|b| listeners().map(|(protocol, port)| (b.vendor_id.to_string(), protocol, port))).collect();
+    wanted.sort_unstable();
     loop {
         let answer = stand.ask::<LoadBalancer>(&Target::named(balancer.name.clone()), &LoadBalancerQuestion::TargetHealth).await;
+        let told = answer.as_ref().ok().map(|all| {
+            let mut told: Vec<_> = all.iter().map(|t| (t.backend.clone(), t.protocol, t.port)).collect();
+            told.sort_unstable();
+            told
+        });
         match answer {
-            Ok(all) if all.iter().map(|t| t.backend.clone()).collect::<BTreeSet<_>>() == wanted && all.iter().all(|t| t.state == state) => return Ok(()),
+            Ok(all) if told.as_ref() == Some(&wanted) && all.iter().all(|t| t.state == state) => return Ok(()),
             Err(e) if !e.is_not_found() => return Err(e.into()),
             other if begin.elapsed() > PATIENCE => return failed(format!("the backends of {} do not become {state}, {wanted:?}: {other:?}", balancer.name)),
             _ => tokio::time::sleep(LOOK).await,
@@ -177,8 +186,13 @@ async fn health(stand: &Stand<'_>) -> Verdict {
     let farm = LoadBalancer::ground(stand, Depth::Whole).await?;
     let machines: Vec<&Object<Instance>> = farm.machines.iter().map(|(machine, _)| machine).collect();
     let [first, second] = &*machines else { return failed("there should be two machines") };
-    let both = machines.iter().map(|m| to_instance(m)).collect();
-    let made = stand.create::<LoadBalancer>(LoadBalancerSpec { backends: both, ..LoadBalancer::plain(stand, &farm, 0) }).await?;
+    let backends = machines.iter().map(|m| to_instance(m)).collect();
+    // Told apart by the port, and at one port by the protocol.
+    let mut listeners = vec![listener(ListenerProtocol::Tcp, 80, None), listener(ListenerProtocol::Tcp, 53, None)];
+    if !stand.is_refused::<LoadBalancer>("listeners.protocol=UDP") {
+        listeners.push(listener(ListenerProtocol::Udp, 53, None));
+    }
+    let made = stand.create::<LoadBalancer>(LoadBalancerSpec { backends, listeners, ..LoadBalancer::plain(stand, &farm, 0) }).await?;
     becomes(stand, &made, TargetState::Healthy, &[first, second]).await?;
     let made = stand.update(&made, LoadBalancerSpec { backends: vec![to_instance(first)], ..made.spec.clone() }, Manner::PLAIN).await?;
     becomes(stand, &made, TargetState::Healthy, &[first]).await?;
