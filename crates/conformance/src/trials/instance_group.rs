@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 use welkin_core::{
     ChosenInstances, ErrorKind, GroupMember, Instance, InstanceGroup, InstanceGroupAction, InstanceGroupQuestion, InstanceGroupSpec, InstanceOutcomes, Kind, Managed, MemberState,
-    Object, Query, Reason, Replacement, Subnet, Target, Verb,
+    Object, Query, Reason, Replacement, Resume, Subnet, Target, Verb,
 };
 
 pub(super) fn all() -> Vec<Trial> {
@@ -313,25 +313,65 @@ async fn replaced(stand: &Stand<'_>) -> Verdict {
         settled(stand, &made, count).await?;
     }
 
-    // Given up and stopped, what is replaced stays so, and nothing more is.
-    let group = outdated(stand, &made).await?;
-    let begun = stand.drive(&act(stand, &group, replace(None, None))?, Manner { at_most: Some(1), ..Manner::PLAIN }).await;
-    begun.end?;
-    stand.drive(&act(stand, &group, InstanceGroupAction::StopReplacement)?, Manner::PLAIN).await.end.map(drop).or_else(|e| {
-        // An engine's own operation goes on.
-        if stand.subject.served && e.reason() == Reason::OperationInProgress { Ok(()) } else { Err(e) }
-    })?;
-    if !stand.subject.served {
-        let seen = now(stand, &made).await?;
-        ensure!(!seen.status.is_replacing && seen.spec.size == Some(SIZE), "stopped, it is {:?}", seen.status);
+    stopped(stand, &made, SIZE).await
+}
+/// Has no capacity for anything that is made next, where there are worlds of which that is known.
+async fn runs_short(stand: &Stand<'_>) -> Verdict {
+    let world = &stand.subject.world;
+    for machine_type in stand.subject.machine_types.iter().filter(|_| world.abilities().runs_short) {
+        world.run_short(machine_type, None).await?;
     }
-    stand
-        .drive(&act(stand, &group, replace(Some(1), Some(1)))?, Manner::PLAIN)
-        .await
-        .end
-        .map(drop)
-        .or_else(|e| if stand.subject.served && e.reason() == Reason::OperationInProgress { Ok(()) } else { Err(e) })?;
-    becomes(stand, &made, "none out of date", |all| staying(all).count() == count && staying(all).all(|m| !m.out_of_date)).await?;
+    Ok(())
+}
+/// Stopped, wherever something goes wrong, what is out of date stays so, until another replacement takes it on.
+async fn stopped(stand: &Stand<'_>, made: &Object<InstanceGroup>, size: u32) -> Verdict {
+    let count = usize::try_from(size).unwrap_or(usize::MAX);
+    let replace = |max_unavailable, max_surge| InstanceGroupAction::ReplaceInstances(Replacement { max_unavailable, max_surge });
+    if stand.subject.served || !stand.subject.world.abilities().runs_short {
+        // An engine's own operation goes on; and what nothing holds up may be at its end before it is stopped.
+        let go_on = |e: welkin_core::Error| if stand.subject.served && e.reason() == Reason::OperationInProgress { Ok(()) } else { Err(e) };
+        let group = outdated(stand, made).await?;
+        stand.drive(&act(stand, &group, replace(None, None))?, Manner { at_most: Some(1), ..Manner::PLAIN }).await.end?;
+        stand.drive(&act(stand, &group, InstanceGroupAction::StopReplacement)?, Manner::PLAIN).await.end.map(drop).or_else(go_on)?;
+        let seen = now(stand, made).await?;
+        ensure!(stand.subject.served || (!seen.status.is_replacing && seen.spec.size == Some(size)), "stopped, it is {:?}", seen.status);
+        stand.drive(&act(stand, &group, replace(Some(1), Some(1)))?, Manner::PLAIN).await.end.map(drop).or_else(go_on)?;
+        becomes(stand, made, "none out of date", |all| staying(all).count() == count && staying(all).all(|m| !m.out_of_date)).await?;
+        return Ok(());
+    }
+    everywhere::<InstanceGroup>(
+        stand,
+        "stop_replacement",
+        &mishaps(stand),
+        Manner::PLAIN,
+        async || {
+            let group = outdated(stand, made).await?;
+            runs_short(stand).await?;
+            // One more is made before one goes: where that is short nothing is replaced before the stop.
+            let (change, mut left) = (act(stand, &group, replace(None, Some(1)))?, Resume::default());
+            while !now(stand, made).await?.status.is_replacing {
+                let begun = stand.drive_from(&change, left, Manner { at_most: Some(1), ..Manner::PLAIN }).await;
+                let End::Stopped = begun.end? else { return failed("all was replaced before it could be stopped") };
+                left = begun.left;
+            }
+            act(stand, &group, InstanceGroupAction::StopReplacement)
+        },
+        async |how, stop, driven| {
+            driven.end?;
+            stand.subject.world.restock().await;
+            settled(stand, made, count).await?;
+            let seen = now(stand, made).await?;
+            ensure!(!seen.status.is_replacing && seen.status.out_of_date_instances > 0 && seen.spec.size == Some(size), "{how}: it is {:?}", seen.status);
+            let again = stand.drive(stop, Manner::PLAIN).await;
+            again.end?;
+            ensure!(again.writes == 0, "{how}: nothing was being replaced, and a stop made {} writes", again.writes);
+            stand.drive(&act(stand, &seen, replace(Some(1), Some(1)))?, Manner::PLAIN).await.end?;
+            let there = settled(stand, made, count).await?;
+            ensure!(there.iter().all(|m| !m.out_of_date), "{how}, and replaced again: there is {there:?}");
+            Ok(())
+        },
+    )
+    .await?;
     Ok(())
 }
 
