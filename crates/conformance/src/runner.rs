@@ -134,6 +134,8 @@ pub(crate) struct Driven<K: Managed> {
     pub(crate) left: Resume,
     /// Did it die where it should?
     pub(crate) crashed: bool,
+    /// What its waits told of its progress, the first one first.
+    pub(crate) told: Vec<String>,
 }
 impl<K: Managed> Driven<K> {
     /// The object of a create or an update.
@@ -168,16 +170,16 @@ pub(crate) fn context(subject: &Subject, gate: Arc<dyn Gate>) -> Cx {
 /// Drives one change, from where an earlier one ended.
 pub(crate) async fn drive<K: Managed>(subject: &Subject, change: &Change<K>, from: Resume, manner: Manner) -> Driven<K> {
     let gate = Arc::new(MarkingGate::that_dies(manner.crash));
-    let mut left = from;
-    let end = steps(subject, change, &mut left, manner, &gate).await;
+    let (mut left, mut told) = (from, Vec::new());
+    let end = steps(subject, change, &mut left, &mut told, manner, &gate).await;
     let crashed = manner.crash.is_some() && gate.marks.lock().crash.is_none();
     left.unresolved = gate.unresolved().max(left.unresolved);
     left.written = gate.last_write().or(left.written);
-    Driven { end, writes: gate.writes(), left, crashed }
+    Driven { end, writes: gate.writes(), left, crashed, told }
 }
 
 /// `before` keeps the handle, and what is known of the writes before this change.
-async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, before: &mut Resume, manner: Manner, gate: &Arc<MarkingGate>) -> Result<End<K>> {
+async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, before: &mut Resume, told: &mut Vec<String>, manner: Manner, gate: &Arc<MarkingGate>) -> Result<End<K>> {
     let (begin, mut taken, mut failures) = (Instant::now(), 0, 0);
     let mut last = String::new();
     loop {
@@ -213,7 +215,8 @@ async fn steps<K: Managed>(subject: &Subject, change: &Change<K>, before: &mut R
         let (new, after) = match answer {
             Ok(Step::Done(end)) => return Ok(end),
             Ok(Step::Wait { handle, after, progress }) => {
-                (failures, last) = (0, progress);
+                (failures, last) = (0, progress.clone());
+                told.push(progress);
                 (handle, after.min(subject.longest_wait))
             }
             Err(e) => match e.retry_after() {

@@ -7,7 +7,10 @@ use crate::{
     stand::{Stand, Verdict, ensure, failed, foreign, minted, skipped},
     trial::Trial,
 };
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use tokio::time::Instant;
 use welkin_core::{
     ChosenInstances, ErrorKind, GroupMember, Instance, InstanceGroup, InstanceGroupAction, InstanceGroupQuestion, InstanceGroupSpec, InstanceOutcomes, Kind, Managed, MemberState,
@@ -313,7 +316,8 @@ async fn replaced(stand: &Stand<'_>) -> Verdict {
         settled(stand, &made, count).await?;
     }
 
-    stopped(stand, &made, SIZE).await
+    tells_how_far(stand, &made).await?;
+    Box::pin(stopped(stand, &made, SIZE)).await
 }
 /// Has no capacity for anything that is made next, where there are worlds of which that is known.
 async fn runs_short(stand: &Stand<'_>) -> Verdict {
@@ -321,6 +325,32 @@ async fn runs_short(stand: &Stand<'_>) -> Verdict {
     for machine_type in stand.subject.machine_types.iter().filter(|_| world.abilities().runs_short) {
         world.run_short(machine_type, None).await?;
     }
+    Ok(())
+}
+/// How far it is stands in what the waits tell: the first number of what is otherwise told in the same words moves in one direction alone.
+async fn tells_how_far(stand: &Stand<'_>, made: &Object<InstanceGroup>) -> Verdict {
+    let group = outdated(stand, made).await?;
+    let change = act(stand, &group, InstanceGroupAction::ReplaceInstances(Replacement::default()))?;
+    // It comes to a halt after the first one where what is made can run short, and may be at its end at any time elsewhere.
+    runs_short(stand).await?;
+    let begun = stand.drive(&change, Manner { at_most: Some(20), ..Manner::PLAIN }).await;
+    begun.end?;
+    stand.subject.world.restock().await;
+    let rest = stand.drive_from(&change, begun.left, Manner::PLAIN).await;
+    rest.end?;
+    let told = [begun.told, rest.told].concat();
+    let mut far = BTreeMap::<String, Vec<u32>>::new();
+    for text in &told {
+        // What follows is why, or what else there is.
+        let clause = text.split([',', ':']).next().unwrap_or_default();
+        if let Some(Ok(number)) = clause.split(|c: char| !c.is_ascii_digit()).find(|digits| !digits.is_empty()).map(str::parse) {
+            far.entry(clause.replace(|c: char| c.is_ascii_digit(), "")).or_default().push(number);
+        }
+    }
+    ensure!(!far.is_empty() && told.iter().all(|text| !text.is_empty()), "it is not told how far it is: {told:?}");
+    ensure!(far.values().all(|numbers| numbers.is_sorted() || numbers.iter().rev().is_sorted()), "it goes back and forth: {told:?}");
+    // Where nothing holds it up, and through a server, it may be looked at too seldom to see it move.
+    ensure!(stand.subject.served || !stand.subject.world.abilities().runs_short || far.values().any(|numbers| numbers.first() != numbers.last()), "it does not move: {told:?}");
     Ok(())
 }
 /// Stopped, wherever something goes wrong, what is out of date stays so, until another replacement takes it on.
