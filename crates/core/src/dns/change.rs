@@ -23,7 +23,8 @@ pub struct RecordChanges {
     pub mode: ChangeMode,
     /// Each of another record set. Those of one name stay together.
     pub changes: Vec<RecordChange>,
-    /// How many of them remove something: has to be said where that is more than a share of the zone.
+    /// How many of them remove something: has to be said where that is more than a share of the zone. Those that find nothing any more may be counted or not,
+    /// so that what was said stays right when the same is asked for again after a part of it is done.
     pub deletes: Option<u32>,
     /// That share in percent, from the engine.
     pub most_deleted_percent: u32,
@@ -225,7 +226,9 @@ impl RecordWork {
 fn guard(there: &RecordsThere, total: Option<usize>, changes: &RecordChanges) -> Result<(), Error> {
     let removed = changes.removals().filter(|c| c.owned && there.contains_key(&c.id)).count();
     let Some(total) = total.filter(|_| removed > FEW) else { return Ok(()) };
-    let is_stated = changes.deletes.is_some_and(|n| usize::try_from(n) == Ok(removed));
+    // What is gone was removed by an earlier try, of which nothing may be known here.
+    let asked = changes.removals().count();
+    let is_stated = changes.deletes.and_then(|n| usize::try_from(n).ok()).is_some_and(|n| (removed..=asked).contains(&n));
     let is_much = removed.saturating_mul(100) > total.saturating_mul(usize::try_from(changes.most_deleted_percent).unwrap_or(100));
     if !is_much || is_stated {
         return Ok(());
@@ -368,6 +371,23 @@ mod tests {
             assert_eq!(planned.as_ref().is_err_and(|e| e.reason() == Reason::DeletesNotStated), is_refused, "{n}, {deletes:?}: {planned:?}");
         }
         assert!(!of(3, None).needs_total() && of(4, None).needs_total());
+    }
+    #[test]
+    fn what_was_stated_stays_right_when_a_part_is_gone() {
+        let records: Vec<String> = (0..10).map(|n| format!("r{n}")).collect();
+        let there = zone_of(&records.iter().skip(3).map(String::as_str).collect::<Vec<_>>());
+        // Three of eight are gone, which the engine knows, or not yet where only a handle was lost.
+        for owned in [true, false] {
+            let removals = |deletes| {
+                let gone = records.iter().take(3).map(|r| change(r, None, owned));
+                let left = records.iter().take(8).skip(3).map(|r| change(r, None, true));
+                RecordChanges { deletes, ..changes(ChangeMode::BestEffort, gone.chain(left).collect()) }
+            };
+            for (deletes, is_refused) in [(None, true), (Some(4), true), (Some(5), false), (Some(7), false), (Some(8), false), (Some(9), true)] {
+                let planned = plan(&there, &removals(deletes), NO_LIMIT);
+                assert_eq!(planned.as_ref().is_err_and(|e| e.reason() == Reason::DeletesNotStated), is_refused, "{deletes:?}: {planned:?}");
+            }
+        }
     }
     #[test]
     fn what_is_wrong_with_one_names_it() {

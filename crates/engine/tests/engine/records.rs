@@ -217,10 +217,13 @@ async fn a_zone_is_emptied_only_by_who_says_how_much() {
     lab.zone().await;
     lab.changed(ChangeMode::Atomic, (0..10).map(|n| change(&numbered(n), Some("192.0.2.1"))).collect(), None).await.unwrap();
     let all: Vec<_> = (0..10).map(|n| change(&numbered(n), None)).collect();
-    for deletes in [None, Some(9)] {
+    for deletes in [None, Some(9), Some(11)] {
         let refused = lab.changed(ChangeMode::BestEffort, all.clone(), deletes).await.unwrap_err();
         assert_eq!((refused.reason(), refused.violations()[0].field.as_str(), lab.count("records")), (Reason::DeletesNotStated, "deletes", 10));
     }
+    // A part of it is done, and the same is asked for again.
+    assert!(lab.changed(ChangeMode::BestEffort, all[..3].to_vec(), None).await.unwrap().iter().all(Option::is_none));
+    assert_eq!(lab.changed(ChangeMode::BestEffort, all.clone(), Some(6)).await.unwrap_err().reason(), Reason::DeletesNotStated);
     assert!(lab.changed(ChangeMode::BestEffort, all, Some(10)).await.unwrap().iter().all(Option::is_none));
     assert_eq!(lab.count("records"), 0);
 }
