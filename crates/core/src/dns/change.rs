@@ -168,7 +168,7 @@ impl RecordWork {
             let now = there.get(&change.id);
             if now == wanted(change).as_ref() && (now.is_none() || change.owned || unresolved) {
                 early.insert(i, None);
-            } else if let Some(refusal) = refusal(zone, change, now, &types) {
+            } else if let Some(refusal) = refusal(zone, change, there, &types) {
                 early.insert(i, Some(refusal));
             } else {
                 from.extend(now.map(|now| (i, now.clone())));
@@ -252,13 +252,16 @@ fn after(there: &RecordsThere, changes: &RecordChanges) -> BTreeMap<DnsName, BTr
     }
     types
 }
-fn refusal(zone: &DnsName, change: &RecordChange, now: Option<&RecordSetSpec>, after: &BTreeMap<DnsName, BTreeSet<RecordType>>) -> Option<Error> {
+fn refusal(zone: &DnsName, change: &RecordChange, there: &RecordsThere, after: &BTreeMap<DnsName, BTreeSet<RecordType>>) -> Option<Error> {
     let id = &change.id;
-    if now.is_some() && !change.owned {
+    let is_there = |record_type| there.contains_key(&RecordId { name: id.name.clone(), record_type });
+    if is_there(id.record_type) && !change.owned {
         return Some(id.not_ours());
     }
     change.desired.as_ref()?;
-    id.check_place(zone, after.get(&id.name).into_iter().flatten()).err()
+    // What is side by side already can go on so.
+    let beside = after.get(&id.name).into_iter().flatten().filter(|other| !is_there(id.record_type) || !is_there(**other));
+    id.check_place(zone, beside).err()
 }
 
 #[cfg(test)]
@@ -355,6 +358,20 @@ mod tests {
         assert_eq!(work.next(&all).unwrap().len(), 1);
         work.done();
         assert_eq!(errors(&work, &all), [Some(Reason::InUse), None, Some(Reason::InUse), Some(Reason::InvalidField)]);
+        // The same of what is handed on: both ways, and what is so already can be changed.
+        let of = |id: &str, value: &str, owned| RecordChange { id: format!("a.example~{id}").parse().unwrap(), desired: Some(says(value)), owned };
+        let (ns, txt, a) = (|owned| of("NS", "ns.example", owned), |owned| of("TXT", "\"x\"", owned), of("A", "192.0.2.1", false));
+        let there = |of: &RecordChange| RecordsThere::from([(of.id.clone(), says("old"))]);
+        for (there, asked, refused) in [
+            (there(&ns(true)), vec![txt(false)], vec![Some(Reason::InUse)]),
+            (there(&txt(true)), vec![ns(false)], vec![Some(Reason::InUse)]),
+            (zone_of(&[]), vec![ns(false), txt(false)], vec![Some(Reason::InUse); 2]),
+            (there(&ns(true)), vec![a], vec![]),
+            ([there(&ns(true)), there(&txt(true))].into_iter().flatten().collect(), vec![ns(true), txt(true)], vec![]),
+        ] {
+            let asked = changes(ChangeMode::BestEffort, asked);
+            assert_eq!(errors(&plan(&there, &asked, NO_LIMIT).unwrap(), &asked), refused, "{asked:?}");
+        }
         // From one to the other at once.
         let there = zone_of(&["a"]);
         let mut swap = changes(ChangeMode::Atomic, vec![change("a", None, true)]);

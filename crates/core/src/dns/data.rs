@@ -60,10 +60,17 @@ impl RecordType {
             Self::Naptr => "NAPTR",
         }
     }
-    /// Can records of both types be at one name? A CNAME is alone there (RFC 1034, 3.6.2).
+    /// Why records of both types cannot be at one name. A CNAME is alone there (RFC 1034, 3.6.2), and NS records, which nobody but the cloud has where a
+    /// zone begins, hand the name on: of what else is there only addresses are answered, as glue (RFC 1034, 4.2.1; DS, which RFC 4035, 2.4 adds, is not offered).
     #[must_use]
-    pub fn goes_with(self, other: Self) -> bool {
-        self == other || (self != Self::Cname && other != Self::Cname)
+    pub fn clash(self, other: Self) -> Option<&'static str> {
+        match (self, other) {
+            (one, another) if one == another => None,
+            (Self::Cname, _) | (_, Self::Cname) => Some("a CNAME is alone at its name"),
+            (Self::Ns, Self::A | Self::Aaaa) | (Self::A | Self::Aaaa, Self::Ns) => None,
+            (Self::Ns, _) | (_, Self::Ns) => Some("beside NS records, which hand the name on, nothing but addresses is answered"),
+            _ => None,
+        }
     }
     /// Why there can be no records of this type at `name` in a zone that begins at `zone`, whatever else is there.
     #[must_use]
@@ -437,8 +444,20 @@ mod tests {
         ] {
             assert_eq!(of.misplaced(&name(at), &zone).is_none(), fits, "{of} {at}");
         }
-        assert!(RecordType::A.goes_with(RecordType::Txt) && RecordType::Cname.goes_with(RecordType::Cname));
-        assert!(!RecordType::Cname.goes_with(RecordType::A) && !RecordType::A.goes_with(RecordType::Cname));
+        use RecordType as T;
+        for (one, another, fits) in [
+            (T::A, T::Txt, true),
+            (T::Cname, T::Cname, true),
+            (T::Cname, T::A, false),
+            (T::Cname, T::Ns, false),
+            (T::Ns, T::Ns, true),
+            (T::Ns, T::A, true),
+            (T::Ns, T::Aaaa, true),
+            (T::Ns, T::Txt, false),
+            (T::Ns, T::Mx, false),
+        ] {
+            assert_eq!((one.clash(another).is_none(), another.clash(one)), (fits, one.clash(another)), "{one} {another}");
+        }
         assert!("SOA".parse::<RecordType>().is_err() && RecordType::ALL.iter().all(|t| t.as_str().parse::<RecordType>().unwrap() == *t));
     }
     #[test]

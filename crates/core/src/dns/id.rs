@@ -42,14 +42,14 @@ impl RecordId {
     /// Can there be such records in a zone that begins at `zone`, beside those of these types at the same name?
     ///
     /// # Errors
-    /// `InvalidArgument` where they have no place in the zone, `FailedPrecondition` (`IN_USE`) for a CNAME beside another type; both name `record_set_id`.
+    /// `InvalidArgument` where they have no place in the zone, `FailedPrecondition` (`IN_USE`) beside a type that they do not go with; both name `record_set_id`.
     pub fn check_place<'a>(&self, zone: &DnsName, beside: impl IntoIterator<Item = &'a RecordType>) -> Result<(), Error> {
         let field = "record_set_id";
         if let Some(why) = self.record_type.misplaced(&self.name, zone) {
             return Err(Error::invalid(field, why));
         }
-        let Some(other) = beside.into_iter().find(|t| !t.goes_with(self.record_type)) else { return Ok(()) };
-        let why = format!("{} has records of type {other}: a CNAME is alone at its name", self.name);
+        let Some((other, why)) = beside.into_iter().find_map(|other| Some((other, other.clash(self.record_type)?))) else { return Ok(()) };
+        let why = format!("{} has records of type {other}: {why}", self.name);
         Err(Error::new(ErrorKind::FailedPrecondition, Reason::InUse, why).with_field(field))
     }
 }

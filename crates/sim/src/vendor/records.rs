@@ -128,10 +128,10 @@ fn changed(region: &Region, zone: &str, changes: &[RecordChange]) -> Result<((),
                 if of(id, &now).is_some() {
                     return Err(Refusal::new(Code::RecordExists, format!("{zone} has records {id} already")));
                 }
-                let beside =
-                    RecordType::ALL.iter().map(|t| RecordId { name: id.name.clone(), record_type: *t }).find(|o| !o.record_type.goes_with(id.record_type) && of(o, &now).is_some());
-                if let Some(other) = beside {
-                    return Err(Refusal::new(Code::RecordConflict, format!("{zone} has {other}: a CNAME is alone at its name")));
+                let at = |of: RecordType| RecordId { name: id.name.clone(), record_type: of };
+                let beside = RecordType::ALL.iter().filter_map(|t| Some((at(*t), t.clash(id.record_type)?))).find(|(other, _)| of(other, &now).is_some());
+                if let Some((other, why)) = beside {
+                    return Err(Refusal::new(Code::RecordConflict, format!("{zone} has {other}: {why}")));
                 }
                 now.insert(id.clone(), Some(says.clone()));
             }
