@@ -14,6 +14,7 @@ use crate::{
     mark::Tags,
     owned,
     page::At,
+    record_set::check_lengths,
     resource::{Found, Leaving, Looking, Pieces, SHOWN_TOO_LONG, copies, reference_lags},
     step::{Look, age, answered, look, look_again, now_ms, pace, told, unresolved_ms},
 };
@@ -371,6 +372,7 @@ impl Driver<DnsZone> for Aws {
             }
             Verb::Delete => self.zone_to_change(cx, change).await?.check_empty(),
             Verb::Act(DnsZoneAction::ChangeRecords(changes)) => {
+                check_lengths(changes)?;
                 let row = self.zone_to_change(cx, change).await?;
                 self.global.check_changes(cx, row.id.as_str(), changes).await
             }

@@ -19,7 +19,7 @@ use crate::{
 use alias::{Known, Leads, referred};
 use async_trait::async_trait;
 use aws_sdk_route53::types::{Change as Written, ChangeAction, ChangeBatch, ResourceRecordSet, RrType};
-use item::{Row, Spelled, id_of, rows, sets};
+use item::{Row, Spelled, id_of, rows, sets, too_long};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -28,7 +28,7 @@ use std::{
 use welkin_core::{
     BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, Kind as _, LocationName, Name, NoAction, Object, Page, Query, Reader,
     Reason, RecordChanges, RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordType, RecordWork, RecordsThere, ResourceId, Result, Resume, Retry, Shard, Step,
-    Target, Verb,
+    Target, Verb, Violation,
 };
 
 /// What one change holds (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests-changeresourcerecordsets>). What replaces
@@ -293,9 +293,10 @@ impl Global {
         let unsayable: BTreeSet<&RecordId> = found.iter().filter(|row| row.beyond.is_some()).map(|row| &row.id).collect();
         changes.changes.iter_mut().filter(|c| unsayable.contains(&c.id)).for_each(|c| c.owned = false);
         let spelled = found.iter().map(|row| (row.id.to_string(), row.spelled())).filter(|(_, s)| !s.is_empty()).collect();
+        let longer = found.iter().map(|row| (row.id.clone(), row.longer())).collect();
         let aliases = found.iter().filter(|row| !row.leads.is_empty()).map(|row| (row.id.to_string(), row.leads.clone())).collect();
         let there: RecordsThere = found.into_iter().map(|row| (row.id, row.spec)).collect();
-        let mut work = RecordWork::plan(&begins, &there, total, &changes, CHANGE, unresolved)?;
+        let mut work = RecordWork::plan(&begins, &there, total, &changes, CHANGE, unresolved, &longer)?;
         work.keep(&Beside { spelled, aliases, ..Beside::default() })?;
         Ok(work)
     }
@@ -441,8 +442,11 @@ impl Reader<RecordSet> for Aws {
 
 #[async_trait]
 impl Driver<RecordSet> for Aws {
-    /// Route 53 has no dry run: what it would refuse itself is not told here.
+    /// Route 53 has no dry run: what it would refuse itself is not told here, but for values that are too long.
     async fn check(&self, cx: &Cx, change: &Change<RecordSet>) -> Result<()> {
+        if let Verb::Create { spec, .. } | Verb::Update { desired: spec, .. } = &change.verb {
+            refused(too_long(spec))?;
+        }
         match &change.verb {
             Verb::Create { .. } => {
                 let (global, zone, id) = self.addressed(&change.target)?;
@@ -532,6 +536,16 @@ impl Driver<RecordSet> for Aws {
     async fn ask(&self, _: &Cx, _: &Target<RecordSet>, question: &NoAction) -> Result<()> {
         match *question {}
     }
+}
+
+/// Of many changes, before anything is asked of Route 53.
+pub(crate) fn check_lengths(changes: &RecordChanges) -> Result<()> {
+    let desired = changes.changes.iter().enumerate().filter_map(|(i, change)| Some((i, change.desired.as_ref()?)));
+    let wrong = desired.flat_map(|(i, spec)| too_long(spec).into_iter().map(move |v| Violation::new(format!("changes[{i}].record_set.{}", v.field), v.description)));
+    refused(wrong.collect())
+}
+fn refused(wrong: Vec<Violation>) -> Result<()> {
+    if wrong.is_empty() { Ok(()) } else { Err(Error::violated(Reason::InvalidField, wrong)) }
 }
 
 /// Is there a place for it, and nothing in it?

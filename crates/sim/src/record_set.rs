@@ -9,7 +9,10 @@ use crate::{
     vendor::{Action, AtName, Code, GLOBAL, MOST_VALUES, RecordChange},
 };
 use async_trait::async_trait;
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 use welkin_core::{
     BatchSize, Change, ChangeMode, Cursor, Cx, DnsName, DnsZone, Driver, Effect, Error, ErrorKind, FieldPath, Name, NoAction, Object, Page, Query, Reader, Reason, RecordChanges,
     RecordEdit, RecordId, RecordOutcomes, RecordSet, RecordSetSpec, RecordWork, RecordsThere, Result, Resume, Retry, Shard, Step, Target, Verb,
@@ -57,7 +60,7 @@ impl Sim {
         let limit = BatchSize { values: MOST_VALUES.try_into().unwrap_or(u64::MAX), characters: u64::MAX };
         let begins = self.zone_name(cx, zone).await?;
         let (there, total) = self.there(cx, zone, &changes.names(), changes.needs_total()).await?;
-        RecordWork::plan(&begins, &there, total, changes, limit, unresolved)
+        RecordWork::plan(&begins, &there, total, changes, limit, unresolved, &BTreeMap::new())
     }
     /// Every record set of these names, and how many the zone has where it was listed as a whole: for many names, and where that number is needed.
     async fn there(&self, cx: &Cx, zone: &str, names: &BTreeSet<&DnsName>, needs_total: bool) -> Result<(RecordsThere, Option<usize>)> {

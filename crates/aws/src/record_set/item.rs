@@ -8,7 +8,7 @@ use aws_sdk_route53::{
     types::{AliasTarget, GeoLocation, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, ResourceRecordSetRegion, RrType},
 };
 use std::collections::BTreeMap;
-use welkin_core::{Error, FailoverRole, Managed as _, RecordAlias, RecordData, RecordId, RecordItem, RecordSet, RecordSetSpec, Result, Routing};
+use welkin_core::{Error, FailoverRole, Managed as _, RecordAlias, RecordData, RecordId, RecordItem, RecordSet, RecordSetSpec, Result, Routing, Violation};
 
 /// How Route 53 spells values that it keeps in another form than ours: by the form that we know. A delete has to say exactly what is there.
 pub(super) type Spelled = BTreeMap<String, String>;
@@ -26,6 +26,17 @@ pub(super) struct Row {
     pub(super) dangles: bool,
     /// Where its aliases lead, in Route 53's spelling.
     pub(super) leads: Leads,
+}
+
+/// "Not to exceed 4,000 characters": <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecord.html>
+const MAX_VALUE: usize = 4000;
+
+/// The values that Route 53 does not take, as they are sent.
+pub(super) fn too_long(spec: &RecordSetSpec) -> Vec<Violation> {
+    let items = spec.items.iter().enumerate().map(|(i, item)| (format!("items[{i}].values"), &item.values));
+    let all = std::iter::once(("values".to_owned(), &spec.values)).chain(items);
+    let long = all.flat_map(|(field, values)| values.iter().enumerate().filter(|(_, v)| v.len() > MAX_VALUE).map(move |(i, v)| (format!("{field}[{i}]"), v.len())));
+    long.map(|(field, length)| Violation::new(field, format!("a value has at most {MAX_VALUE} characters on AWS, and this one has {length}"))).collect()
 }
 
 /// None for what no id of ours can name: SOA, and types that are not offered.
@@ -71,6 +82,12 @@ impl Row {
         let dangles = |set: &ResourceRecordSet| set.alias_target().is_some_and(|target| known.is_gone(target));
         let dangles = items.iter().any(dangles) && items.iter().all(|set| dangles(set) || unsayable(set, known).is_none());
         Self { id, items, spec, beyond, dangles, leads }
+    }
+    /// How many characters more Route 53's spelling has, all values together.
+    pub(super) fn longer(&self) -> u64 {
+        let theirs: usize = self.items.iter().flat_map(values).map(|value| value.len()).sum();
+        let ours: usize = self.spec.values.iter().chain(self.spec.items.iter().flat_map(|item| &item.values)).map(String::len).sum();
+        theirs.saturating_sub(ours).try_into().unwrap_or(u64::MAX)
     }
     pub(super) fn spelled(&self) -> Spelled {
         let canonical = |value: &str| RecordData::parse(self.id.record_type, value).ok().map(|data| data.to_string());

@@ -187,12 +187,16 @@ async fn somebody_elses_records_are_neither_taken_nor_changed_nor_removed() {
 #[tokio::test]
 async fn places_are_judged_before_any_write() {
     let (world, zone) = world(100).await;
-    world.cloud.script(|s| s.route53.plant_set(&zone, &planted("six.example.com", "AAAA", &simple("2001:db8::1"))));
+    for (name, of, value) in [("six", "AAAA", "2001:db8::1"), ("text", "TXT", "\"x\""), ("below", "NS", "ns.example.")] {
+        world.cloud.script(|s| s.route53.plant_set(&zone, &planted(&format!("{name}.example.com"), of, &simple(value))));
+    }
     for (id, value, reason) in [
         ("example.com~CNAME", "host.example", Reason::InvalidField),
         ("example.com~NS", "ns.example", Reason::InvalidField),
         ("www.elsewhere.example~A", "192.0.2.1", Reason::InvalidField),
         ("six.example.com~CNAME", "host.example", Reason::InUse),
+        ("text.example.com~NS", "ns.example", Reason::InUse),
+        ("below.example.com~TXT", "x", Reason::InUse),
     ] {
         let create = record(&zone, id, values(&[value]));
         for e in [world.check(&create).await.unwrap_err(), world.run(&create).await.unwrap_err()] {
@@ -308,6 +312,9 @@ async fn a_thousand_records_are_one_change() {
     let (first, second) = (numbered(1000, "192.0.2.1"), numbered(1000, "192.0.2.2"));
     change(&world, &zone, ChangeMode::Atomic, &borrowed(&first), false).await.unwrap();
     let new = writes(&world);
+    // Is the zone ours, what is there, the change, and whether the name servers know it.
+    let calls = ["", "GetHostedZone ", "ListTagsForResources ", "ListResourceRecordSets ", "GetChange "].map(|action| world.cloud.calls(action));
+    assert_eq!(calls, [5, 1, 1, 1, 1]);
     change(&world, &zone, ChangeMode::BestEffort, &borrowed(&first), true).await.unwrap();
     let same = writes(&world) - new;
     change(&world, &zone, ChangeMode::BestEffort, &borrowed(&second), true).await.unwrap();
@@ -317,6 +324,63 @@ async fn a_thousand_records_are_one_change() {
     assert_eq!(world.cloud.script(|s| s.route53.zones[0].sets.iter().filter(|set| set.rest == simple("192.0.2.2")).count()), 1000);
     let e = change(&world, &zone, ChangeMode::Atomic, &borrowed(&first), true).await.unwrap_err();
     assert_eq!((e.violations()[0].field.as_str(), writes(&world)), ("changes", new + replaced), "more than one change is not all or nothing");
+}
+/// Texts of this many characters as they are sent, one for each name.
+fn texts(count: usize, length: usize) -> Vec<(String, Option<RecordSetSpec>)> {
+    // Strings of 255 octets each are written in quotation marks, with a space between.
+    let octets = (1..length).find(|n| n + 3 * n.div_ceil(255) - 1 == length).unwrap();
+    (0..count).map(|n| (format!("t{n}.example.com~TXT"), Some(values(&[&"x".repeat(octets)])))).collect()
+}
+/// The small Route 53 refuses whatever goes beyond 1,000 values and 32,000 characters in one change.
+#[tokio::test]
+async fn changes_are_packed_to_the_last_character() {
+    for (count, length, changes) in [(1000, 32, 1), (1000, 320, 10), (8, 4000, 1), (9, 4000, 2)] {
+        let (world, zone) = world(100).await;
+        let all = texts(count, length);
+        let mode = if changes == 1 { ChangeMode::Atomic } else { ChangeMode::BestEffort };
+        change(&world, &zone, mode, &borrowed(&all), false).await.unwrap();
+        assert_eq!((writes(&world), world.cloud.script(|s| s.route53.zones[0].sets.len())), (changes, 2 + count), "{count} of {length}");
+        if changes > 1 {
+            let e = change(&world, &zone, ChangeMode::Atomic, &borrowed(&texts(count, length - 1)), true).await.unwrap_err();
+            assert_eq!((e.violations()[0].field.as_str(), writes(&world)), ("changes", changes));
+        }
+        say(&format!("{count} texts of {length} characters are {changes} changes of Route 53"));
+    }
+}
+/// A removal says what is there as Route 53 spells it, which is longer than our form.
+#[tokio::test]
+async fn what_is_removed_counts_as_it_is_sent() {
+    let (world, zone) = world(100).await;
+    let label = "x".repeat(60);
+    // 64 characters each, and one more as it is there: 500 of them are 32,000 and 500.
+    let name = |n: usize| format!("{n:03}.{label}");
+    let removals: Vec<(String, Option<RecordSetSpec>)> = (0..500).map(|n| (format!("r{n}.example.com~CNAME"), None)).collect();
+    world.cloud.script(|s| (0..500).for_each(|n| s.route53.plant_set(&zone, &planted(&format!("r{n}.example.com"), "CNAME", &simple(&format!("{}.", name(n)))))));
+    let e = change(&world, &zone, ChangeMode::Atomic, &borrowed(&removals), true).await.unwrap_err();
+    assert_eq!((e.violations()[0].field.as_str(), writes(&world)), ("changes", 0));
+    change(&world, &zone, ChangeMode::BestEffort, &borrowed(&removals), true).await.unwrap();
+    assert_eq!((writes(&world), world.cloud.script(|s| s.route53.zones[0].sets.len())), (2, 2));
+}
+/// "Not to exceed 4,000 characters" as they are sent: <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecord.html>
+#[tokio::test]
+async fn a_text_that_is_too_long_is_refused_before_any_call() {
+    let (world, zone) = world(100).await;
+    let of = |length| texts(1, length).remove(0).1.unwrap();
+    let (fits, long) = (of(4000), of(4001));
+    let both = RecordSetSpec { values: [fits.values.clone(), long.values.clone()].concat(), ..RecordSetSpec::default() };
+    let item = |id: &str, spec: &RecordSetSpec| RecordItem { id: id.into(), weight: Some(1), values: spec.values.clone(), ..RecordItem::default() };
+    let routed = RecordSetSpec { routing: Routing::Weighted, items: vec![item("a", &fits), item("b", &long)], ..RecordSetSpec::default() };
+    for (spec, field) in [(both, "values[1]"), (routed, "items[1].values[0]")] {
+        let create = record(&zone, "a.example.com~TXT", spec.clone());
+        let update = Change { verb: Verb::Update { desired: spec_of("a.example.com~TXT", spec.clone()), paths: [FieldPath::from("values")].into() }, ..create.clone() };
+        for e in [world.check(&create).await.unwrap_err(), world.check(&update).await.unwrap_err()] {
+            assert_eq!((e.kind(), e.violations()[0].field.as_str()), (ErrorKind::InvalidArgument, field), "{e}");
+        }
+        let many = batch(&zone, ChangeMode::BestEffort, &[("b.example.com~TXT", Some(fits.clone())), ("a.example.com~TXT", Some(spec))], false);
+        assert_eq!(world.check(&many).await.unwrap_err().violations()[0].field, format!("changes[1].record_set.{field}"));
+    }
+    assert_eq!(world.cloud.calls(""), 0);
+    world.check(&record(&zone, "a.example.com~TXT", fits)).await.unwrap();
 }
 /// What Route 53 alone finds wrong costs at most 2 log2 n more calls, and everything else is done.
 #[tokio::test]

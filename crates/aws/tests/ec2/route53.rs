@@ -1,6 +1,10 @@
 //! A small Route 53 over HTTP beside the small EC2: zones, their networks and tags, and changes that name servers learn late.
 
-use crate::{cloud::Pairs, document::elements, http::Request};
+use crate::{
+    cloud::Pairs,
+    document::{Element, elements},
+    http::Request,
+};
 use std::{fmt::Write as _, time::Duration};
 use tokio::time::Instant;
 
@@ -107,6 +111,15 @@ impl Set {
         format!("<ResourceRecordSet><Name>{}</Name><Type>{}</Type>{}</ResourceRecordSet>", self.name, self.of, self.rest)
     }
 }
+/// What one change holds: <https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/DNSLimitations.html#limits-api-requests-changeresourcerecordsets>.
+/// An UPSERT, of which everything counts twice, is not known here at all.
+fn beyond(all: &[Element], body: &str) -> Option<String> {
+    let values = all.iter().filter(|e| e.path.ends_with("/ResourceRecords/ResourceRecord/Value"));
+    let plain = |text: &str| ["&quot;", "&amp;", "&lt;", "&gt;"].iter().fold(text.to_owned(), |text, entity| text.replace(entity, "."));
+    let lengths: Vec<usize> = values.map(|e| plain(&body[e.inner.clone()]).len()).collect();
+    let (count, characters) = (lengths.len(), lengths.iter().sum::<usize>());
+    (count > 1000 || characters > 32_000).then(|| format!("{count} values of {characters} characters are too many for one change"))
+}
 /// An alias's target is shown in lower case and with a last dot.
 fn shown(rest: &str) -> String {
     let Some((before, (name, after))) = rest.split_once("<DNSName>").and_then(|(before, rest)| Some((before, rest.split_once("</DNSName>")?))) else { return rest.to_owned() };
@@ -183,8 +196,8 @@ impl Route53 {
         }
         let all = elements(body);
         let (mut sets, mut wrong) = (self.zone(zone).sets.clone(), Vec::new());
-        let inside = |change: &crate::document::Element, path: &str| {
-            let is_its = |e: &&crate::document::Element| change.whole.start < e.whole.start && e.whole.end < change.whole.end && e.path == path;
+        let inside = |change: &Element, path: &str| {
+            let is_its = |e: &&Element| change.whole.start < e.whole.start && e.whole.end < change.whole.end && e.path == path;
             body[all.iter().find(is_its).unwrap().inner.clone()].to_owned()
         };
         for change in all.iter().filter(|e| e.path == "ChangeBatch/Changes/Change") {
@@ -203,6 +216,7 @@ impl Route53 {
                 (action, _) => panic!("{action}"),
             }
         }
+        wrong.extend(beyond(&all, body));
         if let Some(check) = self.missing_check.as_ref().filter(|c| body.contains(&format!("<HealthCheckId>{c}</HealthCheckId>"))) {
             wrong.push(format!("No health check exists with the specified ID. {check}"));
         }

@@ -156,11 +156,20 @@ impl RecordWork {
         Ok(())
     }
     /// Compares what is wanted with what is there. `total`: how many record sets the zone has, where that was needed. `unresolved`: an earlier write of
-    /// these changes may have made what is exactly as wanted.
+    /// these changes may have made what is exactly as wanted. `longer`: how many characters more than here the vendor's own spelling of what is there has,
+    /// where a removal says it.
     ///
     /// # Errors
     /// `FailedPrecondition` (`DELETES_NOT_STATED`) where too much would be removed; of atomic changes whatever keeps one of them from being made.
-    pub fn plan(zone: &DnsName, there: &RecordsThere, total: Option<usize>, changes: &RecordChanges, limit: BatchSize, unresolved: bool) -> Result<Self, Error> {
+    pub fn plan(
+        zone: &DnsName,
+        there: &RecordsThere,
+        total: Option<usize>,
+        changes: &RecordChanges,
+        limit: BatchSize,
+        unresolved: bool,
+        longer: &BTreeMap<RecordId, u64>,
+    ) -> Result<Self, Error> {
         guard(there, total, changes)?;
         let types = after(there, changes);
         let (mut early, mut from, mut places, mut items) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
@@ -172,7 +181,8 @@ impl RecordWork {
                 early.insert(i, Some(refusal));
             } else {
                 from.extend(now.map(|now| (i, now.clone())));
-                let sum = [now, change.desired.as_ref()].into_iter().flatten().map(size).fold(BatchSize::default(), BatchSize::and);
+                let more = BatchSize { values: 0, characters: longer.get(&change.id).copied().unwrap_or_default() };
+                let sum = [now, change.desired.as_ref()].into_iter().flatten().map(size).fold(more, BatchSize::and);
                 places.push(i);
                 items.push((change.id.name.clone(), sum));
             }
@@ -290,7 +300,7 @@ mod tests {
         all.changes.into_iter().filter_map(|c| Some((c.id, c.desired?))).collect()
     }
     fn plan(there: &RecordsThere, all: &RecordChanges, limit: BatchSize) -> Result<RecordWork, Error> {
-        RecordWork::plan(&"example".parse().unwrap(), there, Some(there.len()), all, limit, false)
+        RecordWork::plan(&"example".parse().unwrap(), there, Some(there.len()), all, limit, false, &BTreeMap::new())
     }
     fn errors(work: &RecordWork, all: &RecordChanges) -> Vec<Option<Reason>> {
         work.outcomes(all).0.iter().map(|o| o.error.as_ref().map(Error::reason)).collect()
@@ -319,7 +329,7 @@ mod tests {
         assert_eq!(work.next(&all), None);
         assert_eq!(errors(&work, &all), [None, None, None, None, None, Some(Reason::NotOwned)]);
         // After a write of unknown fate what is exactly so may be ours.
-        let again = RecordWork::plan(&"example".parse().unwrap(), &there, None, &all, NO_LIMIT, true).unwrap();
+        let again = RecordWork::plan(&"example".parse().unwrap(), &there, None, &all, NO_LIMIT, true, &BTreeMap::new()).unwrap();
         assert_eq!(again.early.get(&5), Some(&None));
     }
     #[test]
@@ -345,6 +355,11 @@ mod tests {
         for limit in [BatchSize { values: 2, characters: 100 }, BatchSize { values: 3, characters: 20 }] {
             assert_eq!(plan(&zone_of(&[]), &all, limit).unwrap_err().violations()[0].field, "changes");
         }
+        // What is there counts as the vendor spells it.
+        let (there, removal) = (zone_of(&["a"]), changes(ChangeMode::Atomic, vec![change("a", None, true)]));
+        let limit = BatchSize { values: 1, characters: 11 };
+        let spelled = |more| RecordWork::plan(&"example".parse().unwrap(), &there, None, &removal, limit, false, &[(removal.changes[0].id.clone(), more)].into());
+        assert!(spelled(2).is_ok() && spelled(3).is_err());
         let refused = plan(&zone_of(&["r1"]), &all, NO_LIMIT).unwrap_err();
         assert_eq!((refused.reason(), refused.violations().iter().any(|v| v.field == "changes[1]")), (Reason::NotOwned, true));
     }
