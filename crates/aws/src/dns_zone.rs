@@ -19,7 +19,7 @@ use crate::{
     step::{Look, age, answered, look, look_again, now_ms, pace, told, unresolved_ms},
 };
 use async_trait::async_trait;
-use aws_sdk_route53::types::{HostedZone, TagResourceType, Vpc};
+use aws_sdk_route53::types::{HostedZone, TagResourceType, Vpc, VpcRegion};
 use reference::Reference;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeSet, time::Duration};
@@ -104,6 +104,12 @@ struct Changing {
     since_ms: u64,
 }
 
+/// Refuses what would be lost among the others, or whose mark would.
+fn check_told(zone: &HostedZone) -> Result<()> {
+    answered(told(Some(bare_id(zone.id()))), "Id")?;
+    answered(zone.name().parse::<DnsName>().ok(), "Name")?;
+    answered(told(Some(zone.caller_reference())), "CallerReference").map(drop)
+}
 /// The part of `/hostedzone/Z1` that is the id.
 pub(crate) fn bare_id(id: &str) -> &str {
     id.rsplit('/').next().unwrap_or(id)
@@ -126,6 +132,7 @@ impl Global {
         let zone = answered(answer.hosted_zone().cloned(), "HostedZone")?;
         self.remember(&zone);
         let name_servers = answer.delegation_set().map(|d| d.name_servers().to_vec()).unwrap_or_default();
+        check_told(&zone)?;
         let id = answered(bare_id(zone.id()).parse().ok(), "Id")?;
         Ok(Some(Row { id, vpcs: answer.vpcs.unwrap_or_default(), zone, name_servers, tags: Tags::default() }))
     }
@@ -161,7 +168,10 @@ impl Global {
     pub(crate) async fn zones_page(&self, cx: &Cx, size: i32, marker: Option<String>) -> Result<(Vec<HostedZone>, Option<String>)> {
         let call = self.route53.list_hosted_zones().max_items(size).set_marker(marker);
         let answer = self.route53.read(cx, "ListHostedZones", call.send()).await?;
-        let next = if answer.is_truncated() { Some(answered(told(answer.next_marker()), "NextMarker")?.to_owned()) } else { None };
+        // Where a next page is named there is one, whatever else is not told.
+        let next = told(answer.next_marker()).map(ToOwned::to_owned);
+        let next = if answer.is_truncated() { Some(answered(next, "NextMarker")?) } else { next };
+        answer.hosted_zones().iter().try_for_each(check_told)?;
         answer.hosted_zones().iter().for_each(|zone| self.remember(zone));
         Ok((answer.hosted_zones, next))
     }
@@ -288,7 +298,8 @@ impl Row {
         let networks = self.vpcs.iter().map(referred).collect::<Result<_>>()?;
         let spec = DnsZoneSpec {
             dns_name: Some(self.zone.name().parse()?),
-            private: self.zone.config().is_some_and(|c| c.private_zone()),
+            // What networks are answered for is theirs alone, whatever else is not told.
+            private: self.zone.config().is_some_and(|c| c.private_zone()) || !self.vpcs.is_empty(),
             networks,
             description: self.comment().map(ToOwned::to_owned),
             labels: self.tags.plain(),
@@ -296,7 +307,7 @@ impl Row {
         };
         // A private zone's cannot be asked by anybody (<https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/hosted-zone-private-considerations.html>).
         let servers = if spec.private { &[] } else { self.name_servers.as_slice() };
-        let name_servers = servers.iter().map(|n| n.parse()).collect::<Result<Vec<DnsName>>>()?;
+        let name_servers = servers.iter().map(|n| answered(n.parse().ok(), "NameServer")).collect::<Result<Vec<DnsName>>>()?;
         Ok(Object {
             name: Name::new(location, id),
             provider_id: ProviderId::new("aws", "", &[GLOBAL, self.id.as_str()])?,
@@ -311,8 +322,8 @@ impl Row {
 }
 fn referred(vpc: &Vpc) -> Result<Ref<Network>> {
     let id = answered(told(vpc.vpc_id()), "VPCId")?;
-    let region = answered(vpc.vpc_region(), "VPCRegion")?;
-    Ok(Ref::resolved(Name::new(LocationName::of(region.as_str())?, Network::foreign_id(id)?), id.parse()?))
+    let region = answered(told(vpc.vpc_region().map(VpcRegion::as_str)), "VPCRegion")?;
+    Ok(Ref::resolved(Name::new(LocationName::of(region)?, Network::foreign_id(id)?), id.parse()?))
 }
 
 #[async_trait]

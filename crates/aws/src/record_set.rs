@@ -19,7 +19,7 @@ use crate::{
 use alias::{Known, Leads, referred};
 use async_trait::async_trait;
 use aws_sdk_route53::types::{Change as Written, ChangeAction, ChangeBatch, ResourceRecordSet, RrType};
-use item::{Row, Spelled, id_of, rows, sets, too_long};
+use item::{Row, Spelled, check_told, id_of, rows, sets, too_long};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -192,8 +192,10 @@ impl Global {
             let call = call.set_start_record_name(start.as_ref().map(|s| s.name.clone()));
             let call = call.set_start_record_type(start.as_ref().and_then(|s| s.record_type.as_deref()).map(RrType::from));
             let answer = self.route53.read(cx, "ListResourceRecordSets", call.send()).await?;
+            answer.resource_record_sets().iter().try_for_each(check_told)?;
             all.extend_from_slice(answer.resource_record_sets());
-            if !answer.is_truncated() {
+            // Where a next one is named there is one, whatever else is not told.
+            if !answer.is_truncated() && told(answer.next_record_name()).is_none() {
                 return Ok((all, None));
             }
             let name = answered(told(answer.next_record_name()), "NextRecordName")?.to_owned();

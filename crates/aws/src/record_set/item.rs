@@ -3,12 +3,13 @@
 //! <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecordSet.html>
 
 use super::alias::{Known, Lead, Leads};
+use crate::step::{answered, told};
 use aws_sdk_route53::{
     error::BuildError,
     types::{AliasTarget, GeoLocation, ResourceRecord, ResourceRecordSet, ResourceRecordSetFailover, ResourceRecordSetRegion, RrType},
 };
 use std::collections::BTreeMap;
-use welkin_core::{Error, FailoverRole, Managed as _, RecordAlias, RecordData, RecordId, RecordItem, RecordSet, RecordSetSpec, Result, Routing, Violation};
+use welkin_core::{DnsName, Error, FailoverRole, Managed as _, RecordAlias, RecordData, RecordId, RecordItem, RecordSet, RecordSetSpec, Result, Routing, Violation};
 
 /// How Route 53 spells values that it keeps in another form than ours: by the form that we know. A delete has to say exactly what is there.
 pub(super) type Spelled = BTreeMap<String, String>;
@@ -28,6 +29,8 @@ pub(super) struct Row {
     pub(super) leads: Leads,
 }
 
+/// What the SDK takes a type for that is not told.
+const NO_TYPE: &str = "no value was set";
 /// "Not to exceed 4,000 characters": <https://docs.aws.amazon.com/Route53/latest/APIReference/API_ResourceRecord.html>
 const MAX_VALUE: usize = 4000;
 
@@ -37,6 +40,20 @@ pub(super) fn too_long(spec: &RecordSetSpec) -> Vec<Violation> {
     let all = std::iter::once(("values".to_owned(), &spec.values)).chain(items);
     let long = all.flat_map(|(field, values)| values.iter().enumerate().filter(|(_, v)| v.len() > MAX_VALUE).map(move |(i, v)| (format!("{field}[{i}]"), v.len())));
     long.map(|(field, length)| Violation::new(field, format!("a value has at most {MAX_VALUE} characters on AWS, and this one has {length}"))).collect()
+}
+
+/// Refuses what would be lost among the others, or taken for another.
+pub(super) fn check_told(set: &ResourceRecordSet) -> Result<()> {
+    answered(set.name().parse::<DnsName>().ok(), "Name")?;
+    answered(told(Some(set.r#type().as_str())).filter(|of| *of != NO_TYPE), "Type")?;
+    let has_policy = set.weight().is_some()
+        || set.region().is_some()
+        || set.geo_location().is_some()
+        || set.failover().is_some()
+        || set.multi_value_answer() == Some(true)
+        || set.cidr_routing_config().is_some()
+        || set.geo_proximity_location().is_some();
+    if has_policy { answered(told(set.set_identifier()), "SetIdentifier").map(drop) } else { Ok(()) }
 }
 
 /// None for what no id of ours can name: SOA, and types that are not offered.
@@ -67,9 +84,12 @@ impl Row {
         }
         let ttl_s = ttls.first().copied().flatten().and_then(|t| u32::try_from(t).ok());
         let routing = items.first().map_or(Routing::Simple, routing);
+        if items.len() > 1 && items.iter().any(|set| told(set.set_identifier()).is_none()) {
+            beyond.get_or_insert_with(|| "items without an identifier".to_owned());
+        }
         let mut spec = RecordSetSpec { ttl_s, routing, ..RecordSetSpec::default() };
         match (routing, items.first()) {
-            (Routing::Simple, Some(only)) => (spec.values, spec.alias) = (values(only), alias(only, known)),
+            (Routing::Simple, Some(first)) => (spec.values, spec.alias) = (items.iter().flat_map(values).collect(), alias(first, known)),
             _ => spec.items = items.iter().map(|set| item(set, known)).collect(),
         }
         // What is not of our form stays as it is told.
@@ -103,7 +123,7 @@ fn values(set: &ResourceRecordSet) -> Vec<String> {
     set.resource_records().iter().map(|r| r.value().to_owned()).collect()
 }
 fn routing(set: &ResourceRecordSet) -> Routing {
-    if set.set_identifier().is_none() {
+    if told(set.set_identifier()).is_none() {
         Routing::Simple
     } else if set.weight().is_some() {
         Routing::Weighted

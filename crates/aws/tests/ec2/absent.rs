@@ -9,7 +9,7 @@ use crate::{
     recordings::{alone, target},
     replay::Replay,
     scaled,
-    specification::{Model, model, say},
+    specification::{Member, Model, model, say},
 };
 use proptest::{
     collection::vec,
@@ -20,12 +20,12 @@ use proptest::{
 use std::collections::{BTreeMap, BTreeSet};
 use welkin_core::*;
 
-const CASES: usize = 200;
+pub const CASES: usize = 200;
 /// Of each answer about load balancers, of which every read asks for many.
 const OF_MANY: usize = 50;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Way {
+pub enum Way {
     Absent,
     /// Of a text only.
     Empty,
@@ -33,21 +33,24 @@ enum Way {
     Unknown,
 }
 /// What was done to an answer.
-struct Case {
-    xml: String,
+pub struct Case {
+    pub xml: String,
     /// How many rows are left.
-    rows: usize,
+    pub rows: usize,
     /// What was edited, for the report.
-    edits: Vec<(String, Way)>,
+    pub edits: Vec<(String, Way)>,
     /// Ids of the rows whose tags were touched.
     retagged: BTreeSet<String>,
     /// May the id of a row be missing?
-    is_nameless: bool,
+    pub is_nameless: bool,
 }
 
 /// `wire`: where the rows are; `id`: where their ids are.
-fn edit(model: &Model, operation: &str, (wire, id): (&str, &str), xml: &str, picks: &Picks) -> Case {
-    let kinds: BTreeMap<&str, &str> = model.members[operation].iter().map(|m| (m.wire.as_str(), m.kind.as_str())).collect();
+fn edit(model: &Model, operation: &str, at: (&str, &str), xml: &str, picks: &Picks) -> Case {
+    edited(&model.members[operation], at, xml, picks)
+}
+pub fn edited(members: &[Member], (wire, id): (&str, &str), xml: &str, picks: &Picks) -> Case {
+    let kinds: BTreeMap<&str, &str> = members.iter().map(|m| (m.wire.as_str(), m.kind.as_str())).collect();
     let all = elements(xml);
     let rows: Vec<&Element> = all.iter().filter(|e| e.path == wire).collect();
     let inside: Vec<&Element> = all.iter().filter(|e| e.path.starts_with(wire)).collect();
@@ -82,9 +85,9 @@ fn id_wire<'a>(model: &'a Model, operation: &str, rows: &str, id: &str) -> &'a s
     &model.members[operation].iter().find(|m| m.path == path).unwrap().wire
 }
 
-type Picks = [(prop::sample::Index, Way)];
+pub type Picks = [(prop::sample::Index, Way)];
 /// One of the answers and what to do to it, the same in every run.
-fn cases() -> impl Iterator<Item = (prop::sample::Index, Vec<(prop::sample::Index, Way)>)> {
+pub fn cases() -> impl Iterator<Item = (prop::sample::Index, Vec<(prop::sample::Index, Way)>)> {
     let ways = prop_oneof![3 => Just(Way::Absent), 1 => Just(Way::Empty), 1 => Just(Way::Unknown)];
     let strategy = (any::<prop::sample::Index>(), vec((any::<prop::sample::Index>(), ways), 1..8));
     let mut runner = TestRunner::new_with_rng(Config::default(), TestRng::deterministic_rng(RngAlgorithm::ChaCha));

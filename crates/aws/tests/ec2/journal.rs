@@ -86,10 +86,14 @@ pub struct World {
 }
 impl World {
     pub async fn with(horizon_ms: u64) -> Self {
+        Self::within(horizon_ms, 0.5).await
+    }
+    /// `call_timeout_s`: long where nothing is tried that does not answer.
+    pub async fn within(horizon_ms: u64, call_timeout_s: f64) -> Self {
         let cloud = Cloud::start().await;
         let horizon = Duration::from_millis(horizon_ms);
         let config = format!(
-            "regions = [\"eu-west-1\"]\naccess_key_id = \"A\"\nsecret_access_key = \"S\"\nendpoint = \"{}\"\nconsistency_horizon_s = {:?}\ncall_timeout_s = 0.5",
+            "regions = [\"eu-west-1\"]\naccess_key_id = \"A\"\nsecret_access_key = \"S\"\nendpoint = \"{}\"\nconsistency_horizon_s = {:?}\ncall_timeout_s = {call_timeout_s:?}",
             cloud.endpoint,
             horizon.as_secs_f64()
         );

@@ -20,6 +20,7 @@ mod create;
 mod delete;
 mod document;
 mod groups;
+mod hosted;
 mod http;
 mod journal;
 mod led;

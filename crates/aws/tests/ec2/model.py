@@ -3,7 +3,8 @@
     model.py answers FOLDER OPERATION...   every recorded answer on the wire, and what the model knows of its members
     model.py enums SHAPE...                the values of these enumerations
     model.py requests                      judges the requests on standard input, one a line: form bodies, and those of Route 53 and Service Quotas as JSON
-    model.py zones FOLDER OPERATION...     every recorded answer of Route 53 on the wire
+    model.py zones FOLDER OPERATION...     every recorded answer of Route 53 on the wire, and one more
+    model.py zone-members OPERATION...     what the model knows of their members
 
 boto3 decodes answers, so what it recorded is put into EC2's wire form again. That this form is right is checked by botocore's own parser, which has
 to read the same answer from it.
@@ -380,6 +381,8 @@ def main(command, *rest):
         answer = {name: EC2.shape_for(name).enum for name in rest}
     elif command == "zones":
         answer = route53.answers(pathlib.Path(rest[0]), rest[1:], decoded, timed, plain)
+    elif command == "zone-members":
+        answer = {name: list(members(route53.MODEL.operation_model(name).output_shape)) for name in rest}
     else:
         answer = [judged_json(json.loads(line)) if line.startswith("{") else judged(line.strip()) for line in sys.stdin]
     json.dump(answer, sys.stdout)

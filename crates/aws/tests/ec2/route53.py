@@ -74,8 +74,53 @@ def answers(folder, names, decoded, timed, plain):
             # Of an older version of the API, whose members are the same.
             xml = sample.read_text()
             found.append({"operation": operation.name, "source": sample.relative_to(folder).as_posix(), "status": 200, "xml": xml, "answer": plain(parsed(operation, xml))})
+        if operation.name in SPECIMENS:
+            xml = encoded(operation, SPECIMENS[operation.name])
+            assert parsed(operation, xml) == SPECIMENS[operation.name], f"{operation.name}: botocore reads something else from the wire form"
+            found.append({"operation": operation.name, "source": "botocore", "status": 200, "xml": xml, "answer": SPECIMENS[operation.name]})
     return found
 
+
+# Answers with what nobody has recorded: policies, networks, and whatever else a read shows.
+
+def record(name, of, *values, **more):
+    return {"Name": name, "Type": of, **more, "TTL": 60, "ResourceRecords": [{"Value": v} for v in values]}
+
+
+def zone(n, **more):
+    return {"Id": f"/hostedzone/Z{n}", "Name": f"z{n}.example.", "CallerReference": f"r-{n}", "Config": {"Comment": f"c-{n}", "PrivateZone": True}, "ResourceRecordSetCount": n, **more}
+
+
+ALIAS = {"HostedZoneId": "Z9", "DNSName": "web-0123.elb.eu-west-1.amazonaws.com.", "EvaluateTargetHealth": True}
+SPECIMENS = {
+    "ListResourceRecordSets": {
+        "ResourceRecordSets": [
+            record("example.com.", "SOA", "ns-1.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"),
+            record("example.com.", "TXT", '"v=spf1 -all"', '"a" "b"'),
+            {"Name": "alias.example.com.", "Type": "A", "AliasTarget": ALIAS},
+            record("\\052.example.com.", "AAAA", "2001:0DB8:0:0::1", "2001:db8::2"),
+            record("sub.example.com.", "NS", "NS1.Example.net.", "ns2.example.net"),
+            record("weighted.example.com.", "A", "192.0.2.1", SetIdentifier="a", Weight=1, HealthCheckId="h-1"),
+            record("weighted.example.com.", "A", "192.0.2.2", "192.0.2.3", SetIdentifier="b", Weight=0),
+            record("near.example.com.", "CNAME", "A.example.net.", SetIdentifier="a", Region="eu-west-1"),
+            record("near.example.com.", "CNAME", "b.example.net", SetIdentifier="b", Region="us-east-1"),
+            record("country.example.com.", "MX", "10 Mail.example.net.", SetIdentifier="a", GeoLocation={"CountryCode": "*"}),
+            record("country.example.com.", "MX", "5 mail.example.net.", SetIdentifier="b", GeoLocation={"CountryCode": "DE"}),
+            record("failover.example.com.", "A", "192.0.2.4", SetIdentifier="a", Failover="PRIMARY", HealthCheckId="h-2"),
+            record("failover.example.com.", "A", "192.0.2.5", SetIdentifier="b", Failover="SECONDARY"),
+            record("all.example.com.", "A", "192.0.2.6", SetIdentifier="a", MultiValueAnswer=True),
+            record("all.example.com.", "A", "192.0.2.7", SetIdentifier="b", MultiValueAnswer=True),
+        ],
+        "IsTruncated": False,
+        "MaxItems": "300",
+    },
+    "ListHostedZones": {"HostedZones": [zone(1), zone(2, LinkedService={"ServicePrincipal": "s", "Description": "d"})], "Marker": "", "IsTruncated": False, "MaxItems": "100"},
+    "GetHostedZone": {
+        "HostedZone": zone(1),
+        "DelegationSet": {"NameServers": ["ns-1.awsdns-00.com", "ns-2.awsdns-00.net"]},
+        "VPCs": [{"VPCRegion": "eu-west-1", "VPCId": "vpc-1"}, {"VPCRegion": "us-east-1", "VPCId": "vpc-2"}],
+    },
+}
 
 # Requests
 

@@ -26,7 +26,7 @@ fn update(made: &Change<DnsZone>, object: &Object<DnsZone>, paths: &[&'static st
     edit(&mut desired);
     then(made, object.vendor_id.as_str(), Verb::Update { desired, paths: paths.iter().map(|p| FieldPath::from(*p)).collect() })
 }
-fn by_id(id: &str) -> Target<DnsZone> {
+pub fn by_id(id: &str) -> Target<DnsZone> {
     Target::Vendor { parent: LocationName::of("global").unwrap(), vendor_id: id.parse().unwrap() }
 }
 /// What was recorded of Route 53 and is no error, or None where that cannot be read.
@@ -293,7 +293,7 @@ async fn a_list_shows_every_zone_once() {
     let world = World::with(100).await;
     world.cloud.script(|s| {
         for n in 0..23 {
-            let id = s.route53.plant(&format!("z{n}.example"), if n % 3 == 0 { "theirs" } else { "" });
+            let id = s.route53.plant(&format!("z{n}.example"), if n % 3 == 0 { "theirs" } else { "others" });
             if n % 5 == 0 {
                 s.route53.zone(&id).reference = format!("welkin:me:uid-of-z{n}");
                 s.route53.zone(&id).tags.insert("welkin.dev/id".into(), format!("z{n}"));
