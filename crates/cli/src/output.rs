@@ -79,15 +79,21 @@ pub(crate) fn answer(format: Format, message: &DynamicMessage) -> Result<String,
         return document(format, message);
     }
     let rows = rows(message);
-    let fields: Vec<String> = rows.first().map(|r| r.descriptor().fields().map(|f| f.name().to_owned()).collect()).unwrap_or_default();
+    // Also of a list of nothing.
+    let of_row = listed(message).and_then(|f| f.kind().as_message().cloned()).unwrap_or_else(|| message.descriptor());
+    let fields: Vec<String> = of_row.fields().map(|f| f.name().to_owned()).collect();
     let titles: Vec<String> = fields.iter().map(|f| f.replace('_', " ").to_ascii_uppercase()).collect();
-    let value = |row: &DynamicMessage, field: &str| nested(row, field).map_or_else(|| cell(row, field), |inner| text(&inner, "message"));
+    let error = |row: &DynamicMessage, field: &str| nested(row, field).filter(|inner| inner.descriptor().get_field_by_name("message").is_some());
+    let value = |row: &DynamicMessage, field: &str| error(row, field).map_or_else(|| cell(row, field), |inner| text(&inner, "message"));
     Ok(table(titles.iter().map(String::as_str).collect(), rows.iter().map(|row| fields.iter().map(|f| value(row, f)).collect())))
 }
 /// The items of its list, or itself where it has none.
 fn rows(message: &DynamicMessage) -> Vec<DynamicMessage> {
-    let list = message.descriptor().fields().find(FieldDescriptor::is_list);
-    list.map_or_else(|| vec![message.clone()], |f| several(message, f.name()))
+    listed(message).map_or_else(|| vec![message.clone()], |f| several(message, f.name()))
+}
+/// The field of its first list.
+fn listed(message: &DynamicMessage) -> Option<FieldDescriptor> {
+    message.descriptor().fields().find(FieldDescriptor::is_list)
 }
 /// How many a verb's answer is about, and how many of them have an error.
 pub(crate) fn refused(message: &DynamicMessage) -> (usize, usize) {

@@ -23,10 +23,9 @@ pub(crate) async fn ask(api: &Api, place: &Place, format: Format, kind: &Kind, m
     let name = place.name(api, kind, id).await?;
     let answer = api.call(method, with(&method.input(), [("name", Value::String(name.clone()))])).await?;
     output::print(&match format {
-        Format::Json | Format::Yaml => output::document(format, &answer)?,
         Format::Name => name + "\n",
         Format::Table | Format::Wide if answer.descriptor().get_field_by_name("text").is_some() => text(&answer, "text"),
-        Format::Table | Format::Wide => output::document(Format::Yaml, &answer)?,
+        _ => output::answer(format, &answer)?,
     })
 }
 

@@ -99,6 +99,8 @@ fn a_group_is_made_looked_into_and_its_instances_are_chosen() {
     };
     let before = members();
     assert_eq!((before.len(), server.run("get instances -o name").ok().lines().count()), (3, 3));
+    let table = server.run("members instance-group web").ok();
+    assert!(table.starts_with("INSTANCE") && table.lines().count() == 4 && table.contains("RUNNING") && table.trim_end().ends_with('s'), "{table}");
     server.run(&format!("delete instance {}", before[0])).fails(1, &["NOT_OWNED"]);
 
     let dir = tempfile::tempdir().unwrap();
