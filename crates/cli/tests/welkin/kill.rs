@@ -215,8 +215,9 @@ impl Outcome {
             self.server.longest_restart.as_millis()
         );
         assert_eq!(self.errors, Vec::<String>::new());
-        assert!(self.recoveries.iter().all(|(open, _)| *open > 0), "every kill hits open operations: {:?}", self.recoveries);
-        assert!(self.recoveries.len() >= 20, "{} kills", self.recoveries.len());
+        // A kill that comes before anybody has found the restarted server hits nothing.
+        let hits = self.recoveries.iter().filter(|(open, _)| *open > 0).count();
+        assert!(hits >= 20, "{hits} kills hit open operations: {:?}", self.recoveries);
     }
     /// Every instance that the API shows, and every operation that it knows.
     async fn read(&self, plan: &Plan) -> BTreeSet<String> {
